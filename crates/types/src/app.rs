@@ -1,0 +1,231 @@
+//! Apps, deployments and previews on the wire: routes under `/v1/apps` and `/v1/webhooks`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::id::{AppId, DeploymentId, SandboxId};
+
+/// `POST /v1/apps`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct CreateApp {
+    /// Lower-case letters, digits and dashes, at most 40; unique in the org.
+    pub name: String,
+    /// The repository: `https://host/owner/repo` (with or without `.git`).
+    pub git_url: String,
+    /// The branch whose pushes are deployed; default `main`.
+    #[serde(default)]
+    pub git_branch: Option<String>,
+    /// The template its sandboxes are restored from; default `base`.
+    #[serde(default)]
+    pub template: Option<String>,
+    /// Whether a push to the branch deploys it; default true.
+    #[serde(default)]
+    pub auto_deploy: Option<bool>,
+    /// Whether a pull request gets a preview; default true.
+    #[serde(default)]
+    pub previews: Option<bool>,
+    /// Skips detection: `node` or `static`.
+    #[serde(default)]
+    pub framework: Option<String>,
+    /// Replaces the detected install command; empty means none.
+    #[serde(default)]
+    pub install_command: Option<String>,
+    /// Replaces the detected build command; empty means none.
+    #[serde(default)]
+    pub build_command: Option<String>,
+    /// Replaces the detected start command.
+    #[serde(default)]
+    pub start_command: Option<String>,
+    /// The folder of the repository that holds the app; default its root.
+    #[serde(default)]
+    pub root_directory: Option<String>,
+    /// The port the app listens on, also in its environment as `PORT`; default 3000.
+    #[serde(default)]
+    pub port: Option<i64>,
+    /// Environment of the app's own deployments. Encrypted at rest; previews do not get it.
+    #[serde(default)]
+    pub env: Option<BTreeMap<String, String>>,
+    /// Environment of previews, whose code may come from a stranger. Encrypted at rest.
+    #[serde(default)]
+    pub preview_env: Option<BTreeMap<String, String>>,
+    /// vCPUs; default 2.
+    #[serde(default)]
+    pub cpu: Option<i64>,
+    /// Memory in MiB; default 2048.
+    #[serde(default)]
+    pub memory_mb: Option<i64>,
+}
+
+/// What a user sees of an app's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AppStatus {
+    /// No deployment yet.
+    Created,
+    /// The first deployment is under way; nothing is served yet.
+    Building,
+    /// A deployment is live (another may be under way).
+    Running,
+    /// No deployment is live and the last one failed.
+    Error,
+}
+
+/// An app or a preview as every route returns it. Environment values are never returned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct App {
+    /// Its id.
+    pub id: AppId,
+    /// Its name.
+    pub name: String,
+    /// The repository.
+    pub git_url: String,
+    /// The branch, or the pull request's head branch.
+    pub git_branch: String,
+    /// The template.
+    pub template: String,
+    /// Whether pushes deploy.
+    pub auto_deploy: bool,
+    /// What the user set; null where detection decides.
+    pub framework: Option<String>,
+    /// What the user set; null where detection decides.
+    pub install_command: Option<String>,
+    /// What the user set; null where detection decides.
+    pub build_command: Option<String>,
+    /// What the user set; null where detection decides.
+    pub start_command: Option<String>,
+    /// The folder of the repository that holds the app.
+    pub root_directory: String,
+    /// The port.
+    pub port: u16,
+    /// vCPUs.
+    pub cpu: u32,
+    /// Memory in MiB.
+    pub memory_mb: u32,
+    /// What it does now.
+    pub status: AppStatus,
+    /// Where it is served, for its whole life.
+    pub url: String,
+    /// The sandbox that serves it now.
+    pub sandbox_id: Option<SandboxId>,
+    /// The deployment that is live now.
+    pub active_deployment_id: Option<DeploymentId>,
+    /// Whether it belongs to a pull request.
+    pub is_preview: bool,
+    /// The pull request's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pr_number: Option<u64>,
+    /// `open`, for a preview (a closed one is gone).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pr_state: Option<String>,
+    /// `owner/repo`, for a preview.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo_full_name: Option<String>,
+    /// The same as `url`, for a preview.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_url: Option<String>,
+    /// The app that a preview belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_app_id: Option<AppId>,
+    /// When it was created: RFC 3339, UTC.
+    pub created_at: String,
+    /// When it last changed: RFC 3339, UTC.
+    pub updated_at: String,
+}
+
+/// The states of a deployment. It moves forward only; the last four are ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeploymentStatus {
+    /// Waits for a worker.
+    Queued,
+    /// The exact commit comes into the host's mirror and into a fresh sandbox.
+    Fetching,
+    /// What kind of app it is, and why.
+    Detecting,
+    /// Dependencies.
+    Installing,
+    /// The build command.
+    Building,
+    /// The start command runs.
+    Starting,
+    /// Waits until the app answers.
+    Checking,
+    /// It serves, or served until another went live.
+    Live,
+    /// It could not; `error` says why. What was live before stays live.
+    Failed,
+    /// Its app was deleted, or its pull request closed.
+    Cancelled,
+    /// A newer commit took its place.
+    Superseded,
+}
+
+impl DeploymentStatus {
+    /// Whether nothing follows.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::Live | Self::Failed | Self::Cancelled | Self::Superseded)
+    }
+}
+
+/// One attempt to make one commit live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Deployment {
+    /// Its id.
+    pub id: DeploymentId,
+    /// The app.
+    pub app_id: AppId,
+    /// Where it is.
+    pub status: DeploymentStatus,
+    /// The commit, 40 hex digits (empty until the branch is resolved).
+    pub git_commit: String,
+    /// The branch or pull-request ref.
+    pub git_ref: String,
+    /// Why it was made: `push`, `pull_request`, `create` or `api`.
+    pub reason: String,
+    /// The sandbox it builds and serves in.
+    pub sandbox_id: Option<SandboxId>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Milliseconds spent in each state it has been through, in order.
+    pub phases: Vec<Phase>,
+    /// The log so far; only in the answer for one deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_logs: Option<String>,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+    /// RFC 3339, UTC.
+    pub finished_at: Option<String>,
+}
+
+/// How long a deployment was in one state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Phase {
+    /// The state.
+    pub status: DeploymentStatus,
+    /// Milliseconds in it.
+    pub duration_ms: u64,
+}
+
+/// `POST /v1/apps/{id}/deploys`; the body may be absent.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct CreateDeployment {
+    /// A branch or a 40-digit commit; default the head of the app's branch.
+    #[serde(default)]
+    pub git_ref: Option<String>,
+}
+
+/// What became of a webhook delivery: always a decision and its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Delivery {
+    /// Always true: the delivery was understood.
+    pub ok: bool,
+    /// `deploy`, `remove` or `ignore`.
+    pub decision: String,
+    /// Why.
+    pub reason: String,
+    /// The deployments it led to.
+    pub deployments: Vec<DeploymentId>,
+}

@@ -1,0 +1,20 @@
+//! The words that Pando's crates share: ids, units, API shapes, the public error.
+//!
+//! What never lives here: I/O, clocks, SQL, policy. Read [`id`] first (which
+//! nouns exist), then [`error`] (how a refusal reaches a person), then the API
+//! shapes by noun.
+
+pub mod api;
+pub mod app;
+pub mod clock;
+pub mod error;
+pub mod id;
+pub mod limits;
+pub mod route;
+pub mod sandbox;
+
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use error::{Code, PublicError, Refusal};
+pub use id::{
+    ApiKeyId, AppId, BootId, DeploymentId, Epoch, Generation, JobId, NodeId, OpId, OrgId, SandboxId,
+};

@@ -1,0 +1,52 @@
+//! Every limit of the public surface, by name and with its unit. They appear in
+//! the OpenAPI text and each has a test.
+
+use std::time::Duration;
+
+/// The TTL of a sandbox that is neither persistent nor given one.
+pub const DEFAULT_TTL: Duration = Duration::from_secs(3600);
+/// The longest TTL: 30 days.
+pub const MAX_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The time a command gets when `timeout_seconds` is absent.
+pub const DEFAULT_EXEC_TIMEOUT: Duration = Duration::from_secs(600);
+/// The longest `timeout_seconds` of a command.
+pub const MAX_EXEC_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+/// The longest command: bytes of one shell string, or of an argv together.
+pub const MAX_COMMAND_BYTES: usize = 128 * 1024;
+/// The bytes of stdout, and of stderr, that a non-streamed exec keeps (the rest is dropped and said so).
+pub const MAX_EXEC_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
+
+/// The largest file that the API reads or writes in one request: 16 GiB.
+pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// The longest path in a guest (Linux `PATH_MAX`).
+pub const MAX_PATH_BYTES: usize = 4096;
+/// The most entries that one directory listing returns.
+pub const MAX_DIR_ENTRIES: usize = 100_000;
+
+/// The largest JSON body of a request.
+pub const MAX_JSON_BODY_BYTES: usize = 1024 * 1024;
+/// The largest webhook body (GitHub sends at most 25 MiB).
+pub const MAX_WEBHOOK_BODY_BYTES: usize = 25 * 1024 * 1024;
+/// The most metadata pairs on a sandbox.
+pub const MAX_METADATA_PAIRS: usize = 64;
+/// The longest metadata key or value.
+pub const MAX_METADATA_BYTES: usize = 4096;
+
+/// The vCPUs of a sandbox when `cpu` is absent.
+pub const DEFAULT_CPU: u32 = 2;
+/// The memory of a sandbox when `memory_mb` is absent, in MiB.
+pub const DEFAULT_MEMORY_MIB: u32 = 2048;
+/// The most vCPUs of a sandbox.
+pub const MAX_CPU: u32 = 8;
+/// The least memory of a sandbox, in MiB.
+pub const MIN_MEMORY_MIB: u32 = 512;
+/// The most memory of a sandbox, in MiB.
+pub const MAX_MEMORY_MIB: u32 = 16384;
+/// Memory comes in steps of this many MiB: each size is a baked variant, so few sizes serve all.
+pub const MEMORY_STEP_MIB: u32 = 256;
+
+/// The longest app name.
+pub const MAX_APP_NAME_BYTES: usize = 40;
+/// The log kept of one deployment; later lines are dropped and said so.
+pub const MAX_DEPLOYMENT_LOG_BYTES: u64 = 8 * 1024 * 1024;
