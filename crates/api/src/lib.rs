@@ -1,1 +1,47 @@
-//! Placeholder.
+//! Pando's HTTP API: who asks, what they ask, and how the answer is put. It
+//! decides nothing about machines, apps or rows: [`pando_node`], [`pando_deploy`]
+//! and [`pando_store`] do.
+//!
+//! Read `router.rs` first: it lists every route. A folder is a noun and a file
+//! is a verb, so `POST /v1/sandboxes/{id}/exec` is `sandboxes/exec.rs`. What all
+//! share: `auth` (keys), `extract` and `query` (input), `refusal` (every error),
+//! `sse` (streams), `later` (what answers 501).
+
+mod apps;
+mod auth;
+mod extract;
+mod health;
+pub mod key;
+mod later;
+mod me;
+mod openapi;
+mod previews;
+mod query;
+mod refusal;
+mod router;
+mod sandboxes;
+mod sse;
+mod templates;
+mod trace;
+mod utf8;
+mod webhooks;
+
+pub use openapi::document;
+pub use router::router;
+
+use pando_types::url::PublicUrls;
+
+/// What the routes stand on. Clones share it.
+#[derive(Clone)]
+pub struct Api {
+    /// Keys and orgs.
+    pub store: pando_store::Store,
+    /// Sandboxes, by owner.
+    pub sandboxes: pando_node::control::Sandboxes,
+    /// This machine: templates, readiness.
+    pub node: pando_node::Node,
+    /// Apps, deployments, previews, webhooks.
+    pub deploy: pando_deploy::Deploy,
+    /// Where sandboxes are reached.
+    pub urls: PublicUrls,
+}

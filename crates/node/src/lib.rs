@@ -1,1 +1,43 @@
-//! Placeholder.
+//! Many microVMs on this host: bake, restore, reap, recover.
+//!
+//! - [`Node`] ([`node`](Node)): what may be asked of this host's sandboxes. Read it first.
+//! - [`control`]: rows and placement: which node a sandbox lives on, and what its
+//!   owner sees of it. What the API and deployments use.
+//! - [`guest`]: the client of a guest's agent.
+//! - `sandbox`: one sandbox's states, the actor that acts for it, its manifest.
+//! - `bake`: from a recipe to machines; `reconcile`: what a start finds.
+//! - [`Routes`]: host → sandbox, for the edge.
+//!
+//! What never lives here: HTTP, SQL, git, and anything about what runs in a guest.
+//! Invariant: nothing outside `sandbox::actor` acts on a sandbox's machine or files.
+
+mod bake;
+pub mod control;
+mod data;
+pub mod guest;
+mod node;
+mod random;
+mod reconcile;
+mod routes;
+mod sandbox;
+mod shared;
+mod slots;
+
+pub use bake::{BakeError, Progress};
+pub use data::{DataDir, DataError};
+pub use node::{ConnectError, Node, NodeConfig, NodeError, Observation, SandboxSpec};
+pub use routes::Routes;
+pub use sandbox::policy::State;
+pub use shared::Report;
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,1 +1,42 @@
-//! Placeholder.
+//! Rows: what the server must still know after any crash. SQL lives here and nowhere else.
+//!
+//! One file for each noun, methods `noun_verb`. Read [`Store`] first, then the
+//! noun you need. Rules that every method keeps:
+//! - a write of state names what it expects (a generation, a status, a lease) and
+//!   answers [`Swap`]; nobody overwrites what they have not seen;
+//! - intent and observed columns are never written by the same method;
+//! - writes that belong together go through one [`Tx`];
+//! - statements are the common subset of SQLite and PostgreSQL, with `$1`
+//!   placeholders, and every list is paged by key or bounded.
+//!
+//! What never lives here: policy, files of sandboxes, secrets in the clear
+//! (columns that hold them are sealed by [`Sealer`]). There is no change feed yet:
+//! one process holds the store, and tells itself what changed.
+
+mod app;
+mod column;
+mod delivery;
+mod deployment;
+mod deployment_log;
+mod error;
+mod job;
+mod key;
+mod open;
+mod org;
+mod route;
+mod sandbox;
+mod seal;
+mod swap;
+
+pub use app::{AppKind, AppRow, Flip, Presence, PreviewOf};
+pub use delivery::DeliveryRow;
+pub use deployment::{DeploymentRow, Entered};
+pub use deployment_log::LogRow;
+pub use error::StoreError;
+pub use job::{Finish, JobRow, JobWish, Lease};
+pub use key::KeyRow;
+pub use open::{Store, Tx};
+pub use org::OrgRow;
+pub use sandbox::{Actual, Desired, SandboxKey, SandboxRow};
+pub use seal::{SealError, Sealer};
+pub use swap::{Insert, Swap};

@@ -12,6 +12,7 @@ pub mod id;
 pub mod limits;
 pub mod route;
 pub mod sandbox;
+pub mod url;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Code, PublicError, Refusal};

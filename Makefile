@@ -1,0 +1,64 @@
+# Every target says what it is for: `make help`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-contract check fmt bench clean-data
+
+export PANDO_DATA ?= /var/lib/pando
+GUEST_TARGET := x86_64-unknown-linux-gnu
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+
+setup: ## Install what building and running needs (Debian 12, as root)
+	@scripts/setup
+
+build: ## Build target/release/pando, the guest agent beside it, and the forge stand-in
+	@echo "==> building the guest agent (static)"
+	@RUSTFLAGS='-C target-feature=+crt-static -C strip=symbols' \
+		cargo build --release --locked --target $(GUEST_TARGET) -p pando-guest
+	@echo "==> building pando"
+	@cargo build --release --locked -p pando -p pando-forge -p pando-bench
+	@install -m 755 target/$(GUEST_TARGET)/release/pando-guest target/release/pando-guest-agent
+
+bake: setup build ## Prepare the template ahead of time in PANDO_DATA (default /var/lib/pando)
+	@target/release/pando bake
+
+demo: setup build ## Serve Pando, open a pull request against a demo repository, print its live URL
+	@scripts/demo start
+
+demo-stop: ## Stop what `make demo` left running, and remove its sandboxes
+	@scripts/demo stop
+
+test: setup build test-unit test-contract test-vm test-sdk ## Run every test
+	@scripts/leftovers
+
+test-unit: ## Tests that need no VM
+	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
+	@cargo nextest run --locked --workspace --exclude pando-e2e --exclude pando-forge
+
+test-contract: ## The forge stand-in against GitHub's published schema
+	@scripts/fetch-contract
+	@cargo nextest run --locked -p pando-forge
+
+test-vm: ## Tests in real microVMs, through the real binary
+	@cargo nextest run --locked -p pando-e2e
+
+test-sdk: ## The public Python SDK, unmodified, against real VMs
+	@scripts/test-sdk
+
+check: ## Formatting, lints, dependency and licence audit, docs that build
+	@cargo fmt --all --check
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	@cargo deny --log-level error check licenses bans sources
+	@RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+bench: setup build ## Measure creates, execs and previews beside the bare hypervisor; see bench/RESULTS.md
+	@target/release/pando-bench
+
+clean-data: build ## Remove every sandbox, mount and namespace of PANDO_DATA
+	@target/release/pando teardown

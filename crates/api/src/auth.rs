@@ -1,0 +1,99 @@
+//! Who asks. A middleware over all of `/v1` but the webhooks, so that no route
+//! can be added without it.
+//!
+//! The key is looked up by its SHA-256: the comparison is of hashes, inside an
+//! index, so its time tells nothing about a key, and there is no cache, so a
+//! deleted key is refused at once.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use pando_types::{ApiKeyId, Code, OrgId, PublicError};
+
+use crate::Api;
+use crate::key;
+use crate::refusal::Refused;
+
+/// The key that a request came with, and whose it is.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The key.
+    pub key: ApiKeyId,
+    /// Its label.
+    pub label: String,
+    /// The org that owns it.
+    pub org: OrgId,
+}
+
+/// Lets a request with a known key through, with its [`Caller`] attached.
+pub async fn require_key(
+    State(api): State<Api>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Refused> {
+    let presented = presented_key(request.headers()).ok_or_else(|| {
+        unauthorized("unauthorized: no API key").hint(
+            "send `Authorization: Bearer <key>` or `X-API-Key: <key>`; `pando key create` makes one",
+        )
+    })?;
+    let row = api.store.key_by_hash(&key::hash(presented)).await.map_err(|e| PublicError::from(&e))?;
+    let row = row.ok_or_else(|| {
+        unauthorized("unauthorized: this API key is not known")
+            .hint("it may have been deleted; `pando key create` makes one")
+    })?;
+    let caller = Caller { key: row.id, label: row.label, org: row.org };
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Refused;
+
+    /// A route outside the middleware fails closed.
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refused> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| unauthorized("unauthorized").into())
+    }
+}
+
+fn unauthorized(message: &str) -> PublicError {
+    PublicError::new(Code::Unauthorized, message)
+}
+
+/// The key in `Authorization: Bearer` or else in `X-API-Key`.
+fn presented_key(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = bearer.and_then(|text| text.split_once(' ')).and_then(|(scheme, key)| {
+        // RFC 9110, 11.1: the scheme's case does not matter.
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    let header = || headers.get("x-api-key").and_then(|value| value.to_str().ok()).map(str::trim);
+    bearer.or_else(header).filter(|key| !key.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn presented(pairs: &[(&'static str, &str)]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        presented_key(&headers).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_key_comes_in_either_header() {
+        assert_eq!(presented(&[("authorization", "Bearer k1")]).as_deref(), Some("k1"));
+        assert_eq!(presented(&[("authorization", "bearer  k1 ")]).as_deref(), Some("k1"));
+        assert_eq!(presented(&[("x-api-key", "k2")]).as_deref(), Some("k2"));
+        let both = [("authorization", "Basic eDp5"), ("x-api-key", "k2")];
+        assert_eq!(presented(&both).as_deref(), Some("k2"));
+        for none in [[("authorization", "k1")], [("authorization", "Bearer ")], [("x-api-key", "")]] {
+            assert_eq!(presented(&none), None);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Request parts as values, each refusal in Pando's own words: axum's extractors
+//! would answer in plain text and without the field.
+
+use std::str::FromStr;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use pando_types::{Code, PublicError, limits};
+use serde::de::DeserializeOwned;
+
+use crate::refusal::Refused;
+
+/// A JSON object in the body, whatever its content type says. Fields that are
+/// not known are left alone: clients may be newer than the server.
+#[derive(Debug)]
+pub struct JsonBody<T>(pub T);
+
+/// The same, where the body may be absent.
+#[derive(Debug)]
+pub struct OptionalJson<T>(pub T);
+
+/// What the placeholders of the route's path stand for.
+#[derive(Debug)]
+pub struct UrlPath<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let body = read(request, state).await?;
+        Ok(Self(parse(&body)?))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJson<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let body = read(request, state).await?;
+        Ok(Self(if body.is_empty() { T::default() } else { parse(&body)? }))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for UrlPath<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(value)) => Ok(Self(value)),
+            // A name that is not UTF-8 is the name of nothing.
+            Err(_) => Err(PublicError::new(Code::NotFound, "the path is not UTF-8").into()),
+        }
+    }
+}
+
+/// The id in a path. Text that is no id is the id of nothing: 404, not 400.
+pub fn id<T: FromStr>(noun: &str, text: &str) -> Result<T, PublicError> {
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(64).collect();
+        PublicError::not_found(noun, shown)
+    })
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refused> {
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| body_refused(&rejection, limits::MAX_JSON_BODY_BYTES).into())
+}
+
+/// Why a body could not be read whole: past `limit_bytes`, or the connection broke.
+pub fn body_refused(rejection: &BytesRejection, limit_bytes: usize) -> PublicError {
+    if rejection.status().as_u16() == 413 {
+        let message = format!("the body is larger than {limit_bytes} bytes");
+        return PublicError::new(Code::TooLarge, message);
+    }
+    PublicError::new(Code::InvalidRequest, "the body ended before it was complete")
+}
+
+/// Reads a JSON object. The field of an error is its path: `env.PATH`, `volumes[0].name`.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, PublicError> {
+    // serde also fills a struct from a JSON array, in the order of its fields.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        let message = "the body must be a JSON object";
+        return Err(PublicError::new(Code::InvalidRequest, message));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        field_error(&path, error.inner())
+    })?;
+    reader.end().map_err(|error| field_error(".", &error))?;
+    Ok(value)
+}
+
+fn field_error(path: &str, error: &serde_json::Error) -> PublicError {
+    use serde_json::error::Category;
+    let text = error.to_string();
+    if !matches!(error.classify(), Category::Data) {
+        let message = format!("the body is not valid JSON: {text}");
+        return PublicError::new(Code::InvalidRequest, message);
+    }
+    // serde reports a missing field at its parent; its name is in the text alone.
+    let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let field = match (path, missing) {
+        (".", Some(name)) => name.to_owned(),
+        (parent, Some(name)) => format!("{parent}.{name}"),
+        (".", None) => return PublicError::new(Code::InvalidRequest, text),
+        (path, None) => path.to_owned(),
+    };
+    match missing {
+        Some(_) => PublicError::invalid(&field, format!("`{field}` is missing")),
+        None => {
+            let what = text.split(" at line ").next().unwrap_or(&text);
+            PublicError::invalid(&field, format!("`{field}`: {what}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pando_types::app::CreateApp;
+    use pando_types::sandbox::CreateSandbox;
+
+    fn refused<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> (Option<String>, String) {
+        let error = parse::<T>(body.as_bytes()).unwrap_err();
+        assert_eq!(error.code, Code::InvalidRequest);
+        (error.field, error.message)
+    }
+
+    #[test]
+    fn the_field_at_fault_is_named() {
+        let (field, message) = refused::<CreateApp>(r#"{"git_url":"x"}"#);
+        assert_eq!((field.as_deref(), message.as_str()), (Some("name"), "`name` is missing"));
+
+        let (field, message) = refused::<CreateSandbox>(r#"{"ttl_seconds":"soon"}"#);
+        assert_eq!(field.as_deref(), Some("ttl_seconds"));
+        assert_eq!(message, "`ttl_seconds`: invalid type: string \"soon\", expected i64");
+
+        let (field, _) = refused::<CreateSandbox>(r#"{"metadata":{"a":1}}"#);
+        assert_eq!(field.as_deref(), Some("metadata.a"));
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_refused() {
+        for body in ["", "[]", "null", "3", "\"x\"", "{", "{}}", "{\"a\":}"] {
+            let (field, _) = refused::<CreateSandbox>(body);
+            assert_eq!(field, None, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_left_alone() {
+        let body = br#" {"template":"base","new_in_2030":{"x":[1]}}"#;
+        assert_eq!(parse::<CreateSandbox>(body).unwrap().template.as_deref(), Some("base"));
+    }
+
+    #[test]
+    fn a_text_that_is_no_id_names_nothing() {
+        let error = id::<pando_types::SandboxId>("sandbox", "nope").unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (Code::NotFound, "no sandbox `nope`"));
+    }
+}

@@ -1,0 +1,112 @@
+//! Routes that public clients call and Pando does not have yet. They answer 501
+//! by name, so that a client learns what is missing, not that its URL is wrong.
+//! They are not in the OpenAPI document, which lists what works.
+
+use axum::Router;
+use axum::http::Method;
+use axum::routing::{MethodFilter, on};
+use pando_types::{Code, PublicError};
+
+use crate::Api;
+use crate::refusal::Refused;
+
+/// Method, path below `/v1`, and what it would do.
+const LATER: &[(Method, &str, &str)] = &[
+    (Method::POST, "/sandboxes/{id}/fork", "forking a sandbox"),
+    (Method::POST, "/sandboxes/{id}/fork-tree", "forking a sandbox"),
+    (Method::POST, "/sandboxes/{id}/promote", "promoting a fork"),
+    (Method::POST, "/sandboxes/{id}/snapshots", "snapshots"),
+    (Method::POST, "/sandboxes/{id}/hibernate", "hibernation"),
+    (Method::POST, "/sandboxes/{id}/wake", "hibernation"),
+    (Method::GET, "/sandboxes/{id}/logs", "sandbox logs"),
+    (Method::GET, "/sandboxes/{id}/events", "sandbox events"),
+    (Method::POST, "/sandboxes/{id}/repl/sessions", "code contexts"),
+    (Method::POST, "/sandboxes/{id}/repl/sessions/{session}/run", "code contexts"),
+    (Method::DELETE, "/sandboxes/{id}/repl/sessions/{session}", "code contexts"),
+    (Method::GET, "/sandboxes/{id}/exec/pty", "terminals"),
+    (Method::GET, "/sandboxes/{id}/exec/ws", "multiplexed exec"),
+    (Method::GET, "/sandboxes/{id}/ssh", "terminals"),
+    (Method::GET, "/snapshots", "snapshots"),
+    (Method::GET, "/snapshots/{id}", "snapshots"),
+    (Method::DELETE, "/snapshots/{id}", "snapshots"),
+    (Method::GET, "/volumes", "volumes"),
+    (Method::POST, "/volumes", "volumes"),
+    (Method::GET, "/volumes/{name}", "volumes"),
+    (Method::DELETE, "/volumes/{name}", "volumes"),
+    (Method::DELETE, "/templates/{name}", "deleting a template"),
+    (Method::POST, "/templates/build", "building a template"),
+    (Method::GET, "/templates/builds", "building a template"),
+    (Method::GET, "/templates/builds/{id}", "building a template"),
+    (Method::GET, "/templates/builds/{id}/logs", "building a template"),
+    (Method::GET, "/me/tokens", "managing keys over the API"),
+    (Method::POST, "/me/tokens", "managing keys over the API"),
+    (Method::DELETE, "/me/tokens/{prefix}", "managing keys over the API"),
+    (Method::PATCH, "/apps/{id}", "changing an app"),
+    (Method::POST, "/apps/{id}/rollback", "rolling back"),
+    (Method::GET, "/apps/{id}/env", "changing an app's environment"),
+    (Method::PUT, "/apps/{id}/env/{key}", "changing an app's environment"),
+    (Method::DELETE, "/apps/{id}/env/{key}", "changing an app's environment"),
+    (Method::POST, "/apps/{id}/env/import", "changing an app's environment"),
+    (Method::GET, "/apps/{id}/domains", "custom domains"),
+    (Method::POST, "/apps/{id}/domains", "custom domains"),
+    (Method::GET, "/apps/{id}/domains/{domain}", "custom domains"),
+    (Method::DELETE, "/apps/{id}/domains/{domain}", "custom domains"),
+    (Method::GET, "/preview-repos", "switching previews by repository"),
+    (Method::POST, "/preview-repos", "switching previews by repository"),
+    (Method::DELETE, "/preview-repos/{id}", "switching previews by repository"),
+    (Method::GET, "/repos/{id}/preview-env", "a repository's preview environment"),
+    (Method::PUT, "/repos/{id}/preview-env/{key}", "a repository's preview environment"),
+    (Method::DELETE, "/repos/{id}/preview-env/{key}", "a repository's preview environment"),
+    (Method::POST, "/repos/{id}/preview-env/import", "a repository's preview environment"),
+    (Method::GET, "/databases", "databases"),
+    (Method::POST, "/databases", "databases"),
+    (Method::GET, "/databases/{id}", "databases"),
+    (Method::PATCH, "/databases/{id}", "databases"),
+    (Method::DELETE, "/databases/{id}", "databases"),
+    (Method::GET, "/databases/{id}/connection", "databases"),
+    (Method::POST, "/databases/{id}/failover", "databases"),
+    (Method::POST, "/databases/{id}/wake", "databases"),
+    (Method::POST, "/databases/{id}/clone", "databases"),
+    (Method::POST, "/databases/{id}/reset-credentials", "databases"),
+    (Method::GET, "/functions", "functions"),
+    (Method::POST, "/functions", "functions"),
+    (Method::GET, "/functions/{id}", "functions"),
+    (Method::PATCH, "/functions/{id}", "functions"),
+    (Method::DELETE, "/functions/{id}", "functions"),
+    (Method::POST, "/functions/{id}/deploy", "functions"),
+    (Method::GET, "/functions/{id}/metrics", "functions"),
+    (Method::POST, "/functions/{id}/invoke", "functions"),
+    (Method::POST, "/functions/{id}/trigger", "functions"),
+    (Method::GET, "/functions/{id}/runs", "functions"),
+    (Method::GET, "/schedules", "schedules"),
+    (Method::POST, "/schedules", "schedules"),
+    (Method::GET, "/schedules/{id}", "schedules"),
+    (Method::PATCH, "/schedules/{id}", "schedules"),
+    (Method::DELETE, "/schedules/{id}", "schedules"),
+    (Method::POST, "/schedules/{id}/trigger", "schedules"),
+    (Method::GET, "/schedules/{id}/runs", "schedules"),
+];
+
+/// Adds the routes above to those that work.
+pub fn add_to(router: Router<Api>) -> Router<Api> {
+    LATER.iter().fold(router, |router, (method, path, what)| {
+        let filter = filter(method);
+        router.route(path, on(filter, move || async move { Refused::from(not_yet(what)) }))
+    })
+}
+
+/// The refusal of something that is not there yet.
+pub fn not_yet(what: &str) -> PublicError {
+    PublicError::new(Code::NotImplemented, format!("{what}: this server does not have it yet"))
+        .hint("`/openapi.json` lists what it has")
+}
+
+fn filter(method: &Method) -> MethodFilter {
+    match *method {
+        Method::POST => MethodFilter::POST,
+        Method::PUT => MethodFilter::PUT,
+        Method::PATCH => MethodFilter::PATCH,
+        Method::DELETE => MethodFilter::DELETE,
+        _ => MethodFilter::GET,
+    }
+}

@@ -1,0 +1,100 @@
+//! The OpenAPI document: what the routes say of themselves, plus the limits,
+//! which come from their constants so that the text cannot fall behind.
+
+use std::collections::BTreeMap;
+
+use pando_types::error::{Code, Refusal};
+use pando_types::limits;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, Modify, OpenApi as _};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Pando", license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    security(("bearer" = []), ("x_api_key" = [])),
+    components(schemas(Refusal, Code)),
+    modifiers(&SecuritySchemes),
+    tags(
+        (name = "sandboxes", description = "One microVM each, restored from a template"),
+        (name = "files", description = "A sandbox's files"),
+        (name = "templates", description = "The baked machines that sandboxes start from"),
+        (name = "apps", description = "Repositories with a stable host"),
+        (name = "deployments", description = "Attempts to make one commit live"),
+        (name = "previews", description = "Apps that live as long as a pull request"),
+        (name = "webhooks", description = "What a git forge tells Pando"),
+        (name = "server", description = "The server and the caller"),
+    )
+)]
+struct Document;
+
+/// The document before any route is in it.
+pub(crate) fn base() -> OpenApi {
+    let mut document = Document::openapi();
+    document.info.description = Some(description());
+    document
+}
+
+/// The whole document, as `/openapi.json` serves it.
+#[must_use]
+pub fn document() -> OpenApi {
+    crate::router::open_api_routes().into_openapi()
+}
+
+/// The refusals that any route may answer with, for `responses(...)`.
+pub struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let refusal = |description: &str| {
+            let schema = Ref::from_schema_name("Refusal");
+            let content = ContentBuilder::new().schema(Some(schema)).build();
+            let response = ResponseBuilder::new().description(description);
+            RefOr::T(response.content("application/json", content).build())
+        };
+        BTreeMap::from([
+            ("4XX".to_owned(), refusal("The request must change first; `code` and `field` say how")),
+            ("5XX".to_owned(), refusal("The server or the guest could not; see `Retry-After`")),
+        ])
+    }
+}
+
+struct SecuritySchemes;
+
+impl Modify for SecuritySchemes {
+    fn modify(&self, document: &mut OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let header = ApiKey::Header(ApiKeyValue::new("X-API-Key"));
+        components.add_security_scheme("x_api_key", SecurityScheme::ApiKey(header));
+    }
+}
+
+fn description() -> String {
+    let limits: &[(&str, String)] = &[
+        ("JSON body", format!("{} bytes", limits::MAX_JSON_BODY_BYTES)),
+        ("webhook body", format!("{} bytes", limits::MAX_WEBHOOK_BODY_BYTES)),
+        ("command (a shell string, or an argv together)", format!("{} bytes", limits::MAX_COMMAND_BYTES)),
+        ("`timeout_seconds` of a command", format!("default {}, at most {}", limits::DEFAULT_EXEC_TIMEOUT.as_secs(), limits::MAX_EXEC_TIMEOUT.as_secs())),
+        ("stdout, and stderr, of a command that is not streamed", format!("{} bytes kept", limits::MAX_EXEC_OUTPUT_BYTES)),
+        ("file read or written in one request", format!("{} bytes", limits::MAX_FILE_BYTES)),
+        ("path", format!("{} bytes, absolute, no `..`, no NUL", limits::MAX_PATH_BYTES)),
+        ("directory listing", format!("{} entries", limits::MAX_DIR_ENTRIES)),
+        ("`ttl_seconds`", format!("default {}, at most {}", limits::DEFAULT_TTL.as_secs(), limits::MAX_TTL.as_secs())),
+        ("`cpu`", format!("default {}, at most {}", limits::DEFAULT_CPU, limits::MAX_CPU)),
+        ("`memory_mb`", format!("default {}, {} to {} in steps of {}", limits::DEFAULT_MEMORY_MIB, limits::MIN_MEMORY_MIB, limits::MAX_MEMORY_MIB, limits::MEMORY_STEP_MIB)),
+        ("`metadata`", format!("{} pairs, {} bytes each key or value", limits::MAX_METADATA_PAIRS, limits::MAX_METADATA_BYTES)),
+        ("app name", format!("{} bytes", limits::MAX_APP_NAME_BYTES)),
+        ("log of a deployment", format!("{} bytes kept", limits::MAX_DEPLOYMENT_LOG_BYTES)),
+    ];
+    let rows: String =
+        limits.iter().map(|(what, limit)| format!("| {what} | {limit} |\n")).collect();
+    format!(
+        "Pando gives every pull request a live, isolated copy of the whole app in its own microVM.\n\n\
+         Every refusal is `{{\"error\", \"code\", \"field\"?, \"hint\"?}}`; `code` is stable. \
+         Out of room is 503 with `Retry-After`, over quota 429 with `Retry-After`: nothing was made. \
+         Unknown fields of a request are ignored.\n\n\
+         | limit | value |\n| --- | --- |\n{rows}"
+    )
+}

@@ -1,0 +1,25 @@
+//! `DELETE /v1/sandboxes/{id}`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::sandbox_id;
+use crate::Api;
+use crate::auth::Caller;
+use crate::extract::UrlPath;
+use crate::openapi::Refusals;
+use crate::refusal::Refused;
+
+/// Removes a sandbox with its disk. A second time is 204 too; an id that never was is 404.
+#[utoipa::path(
+    delete, path = "/sandboxes/{id}", tag = "sandboxes", params(("id" = String, Path)),
+    responses((status = 204), Refusals)
+)]
+pub async fn delete(
+    State(api): State<Api>,
+    caller: Caller,
+    UrlPath(id): UrlPath<String>,
+) -> Result<StatusCode, Refused> {
+    api.sandboxes.delete(caller.org, sandbox_id(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,28 @@
+//! `POST /v1/sandboxes/{id}/fs/dir?path=`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::path::FilePath;
+use crate::Api;
+use crate::auth::Caller;
+use crate::extract::UrlPath;
+use crate::openapi::Refusals;
+use crate::refusal::{Refused, guest_failed};
+use crate::sandboxes::guest;
+
+/// Makes a directory and its parents. One that is there is left as it is.
+#[utoipa::path(
+    post, path = "/sandboxes/{id}/fs/dir", tag = "files",
+    params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
+    responses((status = 204), Refusals)
+)]
+pub async fn mkdir(
+    State(api): State<Api>,
+    caller: Caller,
+    UrlPath(id): UrlPath<String>,
+    FilePath(path): FilePath,
+) -> Result<StatusCode, Refused> {
+    guest(&api, &caller, &id).await?.make_dir(&path).await.map_err(guest_failed)?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,31 @@
+//! `GET /v1/sandboxes/{id}/fs/stat?path=`.
+
+use axum::Json;
+use axum::extract::State;
+use pando_types::sandbox::FileInfo;
+
+use super::file_info;
+use super::path::FilePath;
+use crate::Api;
+use crate::auth::Caller;
+use crate::extract::UrlPath;
+use crate::openapi::Refusals;
+use crate::refusal::{Refused, guest_failed};
+use crate::sandboxes::guest;
+
+/// One file or directory, 404 when it is missing; links are not followed.
+#[utoipa::path(
+    get, path = "/sandboxes/{id}/fs/stat", tag = "files",
+    params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
+    responses((status = 200, body = FileInfo), Refusals)
+)]
+pub async fn stat(
+    State(api): State<Api>,
+    caller: Caller,
+    UrlPath(id): UrlPath<String>,
+    FilePath(path): FilePath,
+) -> Result<Json<FileInfo>, Refused> {
+    let guest = guest(&api, &caller, &id).await?;
+    let entry = guest.stat(&path).await.map_err(guest_failed)?;
+    Ok(Json(file_info(entry, path)))
+}

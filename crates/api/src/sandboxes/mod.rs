@@ -1,0 +1,32 @@
+//! `/v1/sandboxes`: a file per verb; `fs` holds the verbs on a sandbox's files.
+
+pub mod create;
+pub mod delete;
+pub mod exec;
+mod exec_request;
+pub mod exec_stream;
+pub mod fs;
+pub mod get;
+pub mod lifecycle;
+pub mod list;
+pub mod pause;
+pub mod ports;
+pub mod resume;
+
+use pando_node::guest::Guest;
+use pando_types::SandboxId;
+
+use crate::Api;
+use crate::auth::Caller;
+use crate::extract;
+use crate::refusal::Refused;
+
+/// The sandbox id in a path.
+fn sandbox_id(text: &str) -> Result<SandboxId, Refused> {
+    Ok(extract::id("sandbox", text)?)
+}
+
+/// The agent of a running sandbox that the caller owns.
+async fn guest(api: &Api, caller: &Caller, id: &str) -> Result<Guest, Refused> {
+    Ok(api.sandboxes.guest(caller.org, sandbox_id(id)?).await?)
+}

@@ -1,0 +1,18 @@
+//! `GET /v1/templates`.
+
+use axum::Json;
+use axum::extract::State;
+use pando_types::api::List;
+use pando_types::sandbox::Template;
+
+use crate::Api;
+use crate::openapi::Refusals;
+
+/// The templates that a sandbox can be made from.
+#[utoipa::path(
+    get, path = "/templates", tag = "templates",
+    responses((status = 200, body = List<Template>), Refusals)
+)]
+pub async fn list(State(api): State<Api>) -> Json<List<Template>> {
+    Json(List { items: api.node.templates() })
+}

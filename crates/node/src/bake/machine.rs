@@ -1,0 +1,255 @@
+//! Baking a machine: boot it once, snapshot it when its agent is up.
+//!
+//! The result is one folder, made under a temporary name and renamed when it is
+//! whole: a bake that is killed leaves nothing that could be taken for a machine.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pando_guest_protocol::control::ToHost;
+use pando_vm::driver::{
+    BootSpec, Disks, Home, Hypervisor, MachineName, SPARE_DISKS, Shape, Started, VmError,
+};
+use pando_vm::network::Slot;
+use pando_vm::sys::{durable, reflink};
+use serde::{Deserialize, Serialize};
+
+use super::initramfs::{Content, Member, archive};
+use super::kernel::Kernel;
+use crate::sandbox::control_line::{ControlError, ControlLine};
+
+/// Raised when a change of this code makes older machines unfit.
+const BAKE_FORMAT: u32 = 1;
+/// How long a first boot may take before it is tried again. It takes 3 s on a quiet host.
+const BOOT_LIMIT: Duration = Duration::from_secs(120);
+/// How often a boot is tried: calibration of an emulated clock can fail on a busy host.
+const BOOT_TRIES: usize = 3;
+
+/// Names a baked machine by all that went into it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MachineKey(String);
+
+impl MachineKey {
+    #[cfg(test)]
+    pub(crate) fn from_text(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The key of a machine with these parts.
+    pub(super) fn of(parts: &Parts<'_>) -> Result<Self, MachineError> {
+        let mut hash = blake3::Hasher::new();
+        let mut add = |bytes: &[u8]| {
+            hash.update(&(bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        add(&BAKE_FORMAT.to_le_bytes());
+        add(parts.rootfs_version.as_bytes());
+        add(parts.hypervisor.identity().as_bytes());
+        add(&read(&parts.kernel.image)?);
+        add(parts.agent);
+        add(&parts.shape.cpu.to_le_bytes());
+        add(&parts.shape.memory_mib.to_le_bytes());
+        add(&parts.mtu.to_le_bytes());
+        Ok(Self(hash.finalize().to_hex()[..32].to_owned()))
+    }
+}
+
+impl fmt::Display for MachineKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What goes into a machine.
+pub(super) struct Parts<'a> {
+    pub rootfs: &'a Path,
+    pub rootfs_version: &'a str,
+    pub kernel: &'a Kernel,
+    pub agent: &'a [u8],
+    pub shape: Shape,
+    pub hypervisor: &'a dyn Hypervisor,
+    pub mtu: u32,
+}
+
+/// A baked machine: files that many sandboxes are restored from and none writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Machine {
+    pub key: MachineKey,
+    pub shape: Shape,
+    dir: PathBuf,
+}
+
+impl Machine {
+    pub(crate) fn memory(&self) -> PathBuf {
+        self.dir.join("memory")
+    }
+
+    pub(crate) fn device_state(&self) -> PathBuf {
+        self.dir.join("devices")
+    }
+
+    pub(crate) fn root_disk(&self) -> PathBuf {
+        self.dir.join("root.raw")
+    }
+
+    pub(crate) fn kernel(&self) -> PathBuf {
+        self.dir.join("vmlinuz")
+    }
+
+    pub(crate) fn initramfs(&self) -> PathBuf {
+        self.dir.join("initramfs")
+    }
+}
+
+/// Why a machine could not be baked.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The hypervisor.
+    #[error("the machine could not be booted")]
+    Vm(#[from] VmError),
+    /// The guest did not come up.
+    #[error("the guest did not come up in {BOOT_TRIES} tries; its console ends in: {console}")]
+    Boot {
+        /// The end of its console.
+        console: String,
+    },
+    /// A file.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> MachineError {
+    let path = path.to_owned();
+    move |source| MachineError::Io { path, source }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, MachineError> {
+    fs::read(path).map_err(io_error(path))
+}
+
+/// The machine of that key, where it was baked before.
+pub(super) fn load(machines: &Path, key: &MachineKey, shape: Shape) -> Option<Machine> {
+    let dir = machines.join(&key.0);
+    dir.is_dir().then(|| Machine { key: key.clone(), shape, dir })
+}
+
+/// Boots and snapshots the machine of `parts`.
+pub(super) async fn bake(
+    machines: &Path,
+    staging: &Path,
+    owner: &str,
+    key: &MachineKey,
+    parts: &Parts<'_>,
+    slot: Arc<Slot>,
+) -> Result<Machine, MachineError> {
+    let mut console = String::new();
+    for attempt in 1..=BOOT_TRIES {
+        let dir = staging.join(format!("machine-{key}"));
+        durable::remove_dir(&dir).map_err(io_error(&dir))?;
+        fs::create_dir_all(&dir).map_err(io_error(&dir))?;
+        match snapshot(&dir, owner, parts, Arc::clone(&slot)).await? {
+            Booted::Up => {
+                let home = machines.join(&key.0);
+                durable::rename(&dir, &home).map_err(io_error(&home))?;
+                return Ok(Machine { key: key.clone(), shape: parts.shape, dir: home });
+            }
+            Booted::Silent(error) => {
+                console = pando_vm::sys::process::tail(&dir.join("console.log"), 2000);
+                tracing::warn!(attempt, %error, console, "the guest did not come up");
+            }
+        }
+        durable::remove_dir(&dir).map_err(io_error(&dir))?;
+    }
+    Err(MachineError::Boot { console })
+}
+
+enum Booted {
+    Up,
+    Silent(ControlError),
+}
+
+async fn snapshot(
+    dir: &Path,
+    owner: &str,
+    parts: &Parts<'_>,
+    slot: Arc<Slot>,
+) -> Result<Booted, MachineError> {
+    let initramfs = dir.join("initramfs");
+    fs::write(&initramfs, initramfs_bytes(parts)?).map_err(io_error(&initramfs))?;
+    let kernel = dir.join("vmlinuz");
+    fs::copy(&parts.kernel.image, &kernel).map_err(io_error(&kernel))?;
+    let root = dir.join("root.raw");
+    reflink::clone_file(parts.rootfs, &root).map_err(io_error(&root))?;
+    let memory = dir.join("memory");
+    let devices = dir.join("devices");
+    let name = MachineName { owner: owner.to_owned(), machine: "bake".to_owned() };
+    let Started { machine, control } = parts
+        .hypervisor
+        .boot(BootSpec {
+            home: Home { dir: dir.to_owned(), name },
+            shape: parts.shape,
+            kernel,
+            initramfs,
+            command_line: format!("pando.mtu={}", parts.mtu),
+            memory: memory.clone(),
+            disks: Disks { root: root.clone(), spares: [const { None }; SPARE_DISKS] },
+            slot,
+        })
+        .await?;
+    let outcome = async {
+        let mut control = ControlLine::new(control);
+        let booted = tokio::select! {
+            booted = control.wait(BOOT_LIMIT, |said| matches!(said, ToHost::Booted { .. })) => booted,
+            said = machine.exited() => return Err(VmError::Exited { said }.into()),
+        };
+        if let Err(error) = booted {
+            return Ok(Booted::Silent(error));
+        }
+        machine.pause().await?;
+        machine.save_device_state(&devices).await?;
+        Ok::<_, MachineError>(Booted::Up)
+    }
+    .await;
+    machine.kill().await?;
+    if matches!(outcome, Ok(Booted::Up)) {
+        for file in [&memory, &devices, &root] {
+            let sync = fs::File::open(file).and_then(|file| file.sync_all());
+            sync.map_err(io_error(file))?;
+        }
+    }
+    outcome
+}
+
+fn initramfs_bytes(parts: &Parts<'_>) -> Result<Vec<u8>, MachineError> {
+    let directory = |path: &str| Member { path: path.to_owned(), content: Content::Directory };
+    let file = |path: String, bytes: Vec<u8>, executable: bool| Member {
+        path,
+        content: Content::File { bytes, executable },
+    };
+    let mut members: Vec<Member> = ["dev", "proc", "sys", "newroot", "modules"].map(directory).into();
+    members.push(Member {
+        path: "dev/console".into(),
+        content: Content::Device { major: 5, minor: 1 },
+    });
+    members.push(file("init".into(), parts.agent.to_vec(), true));
+    let mut order = String::new();
+    for module in &parts.kernel.modules {
+        let name = module.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        order.push_str(&name);
+        order.push('\n');
+        members.push(file(format!("modules/{name}"), read(module)?, false));
+    }
+    members.push(file("modules/order".into(), order.into_bytes(), false));
+    Ok(archive(&members))
+}

@@ -1,0 +1,14 @@
+//! Rows and nodes together: where a sandbox lives, what is wanted of it, and what
+//! its owner sees. Today there is one node, in this process.
+//!
+//! Order of every change: the row says what is wanted, the node makes it so, the
+//! node's report says what is. A crash between any two leaves a row that differs
+//! from the node, and [`Sandboxes::start`] ends the difference.
+
+mod lifecycle;
+mod sandboxes;
+mod spec;
+mod sync;
+mod view;
+
+pub use sandboxes::Sandboxes;

@@ -1,0 +1,288 @@
+//! Creating, finding and removing sandboxes for an org.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pando_store::{Actual, Desired, SandboxRow, Store, StoreError, Swap};
+use pando_types::sandbox::{CreateSandbox, Sandbox};
+use pando_types::url::PublicUrls;
+use pando_types::{AppId, Clock, Code, Epoch, Generation, NodeId, OrgId, PublicError, SandboxId};
+use tokio::sync::mpsc;
+
+use super::{spec, sync, view};
+use crate::guest::Guest;
+use crate::node::{Node, NodeError, SandboxSpec};
+use crate::shared::Report;
+
+/// Rows that one page of a list reads.
+const PAGE_ROWS: u32 = 500;
+/// How often a change is tried again when somebody else changed the row meanwhile.
+const SWAP_TRIES: usize = 5;
+
+/// The sandboxes of every org. Clones share them.
+#[derive(Clone)]
+pub struct Sandboxes {
+    pub(super) store: Store,
+    pub(super) node: Node,
+    pub(super) node_id: NodeId,
+    pub(super) urls: Arc<PublicUrls>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Sandboxes {
+    /// Starts from rows and node: what differs between them is ended, and from
+    /// then on every report of the node goes into its row.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub async fn start(
+        store: Store,
+        node: Node,
+        node_id: NodeId,
+        reports: mpsc::Receiver<Report>,
+        urls: PublicUrls,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, PublicError> {
+        let sandboxes = Self { store, node, node_id, urls: Arc::new(urls), clock };
+        sandboxes.settle().await?;
+        sync::spawn(sandboxes.store.clone(), node_id, reports);
+        Ok(sandboxes)
+    }
+
+    /// Creates a sandbox and returns when it answers. When it cannot be made,
+    /// nothing of it is left.
+    ///
+    /// # Errors
+    /// What the request or the host stands against.
+    pub async fn create(
+        &self,
+        org: OrgId,
+        app: Option<AppId>,
+        request: CreateSandbox,
+    ) -> Result<Sandbox, PublicError> {
+        let wanted = spec::wanted(&request)?;
+        let now = self.clock.now();
+        let row = SandboxRow {
+            id: SandboxId::new(),
+            org,
+            app,
+            template: wanted.template.clone(),
+            cpu: wanted.shape.cpu,
+            memory_mib: wanted.shape.memory_mib,
+            metadata: request.metadata.unwrap_or_default(),
+            created: now,
+            ttl: wanted.ttl,
+            deadline: wanted.ttl.map(|ttl| now.plus(ttl)),
+            persistent: wanted.persistent,
+            owner_node: self.node_id,
+            epoch: Epoch::first(),
+            desired: Desired::Running,
+            desired_gen: Generation::first(),
+            actual: Actual::Creating,
+            actual_gen: Generation::first(),
+            reason: None,
+            boot_ms: 0,
+        };
+        self.store.sandbox_insert(&row).await.map_err(|error| failed(&error))?;
+        // In a task of its own: a client that goes away cannot cut it midway.
+        let this = self.clone();
+        let made = tokio::spawn(async move { this.make(row, wanted).await }).await;
+        made.unwrap_or_else(|_| Err(PublicError::internal()))
+    }
+
+    async fn make(&self, row: SandboxRow, wanted: spec::Wanted) -> Result<Sandbox, PublicError> {
+        let spec = SandboxSpec {
+            template: wanted.template,
+            shape: wanted.shape,
+            deadline: row.deadline,
+            persistent: row.persistent,
+        };
+        match self.node.create(row.id, row.epoch, spec).await {
+            Ok(_) => self.observed(row.org, row.id).await,
+            Err(error) => {
+                tracing::warn!(sandbox = row.id.short(), error = crate::chain(&error), "not created");
+                self.bury(&row).await?;
+                Err(PublicError::from(&error))
+            }
+        }
+    }
+
+    /// A sandbox as its node sees it now. The node's own report says the same and
+    /// may come later; whoever asked must not see an older state after the answer.
+    async fn observed(&self, org: OrgId, id: SandboxId) -> Result<Sandbox, PublicError> {
+        let row = self.row(org, id).await?;
+        if let Some(observation) = self.node.observe(id) {
+            let report = Report {
+                id,
+                epoch: row.epoch,
+                state: observation.state,
+                generation: observation.generation,
+                boot: observation.boot,
+            };
+            sync::apply(&self.store, self.node_id, &report).await.map_err(|error| failed(&error))?;
+        }
+        self.get(org, id).await
+    }
+
+    /// Makes a row a tombstone whose sandbox is on no node.
+    async fn bury(&self, row: &SandboxRow) -> Result<(), PublicError> {
+        let current = self.store.sandbox_get(row.id).await.map_err(|error| failed(&error))?;
+        let Some(row) = current.filter(|row| row.actual != Actual::Deleted) else { return Ok(()) };
+        let (actual, generation) = (Actual::Deleted, row.actual_gen.next());
+        self.store
+            .sandbox_report(row.id, row.owner_node, row.epoch, actual, generation, None, None)
+            .await
+            .map(drop)
+            .map_err(|error| failed(&error))
+    }
+
+    /// One sandbox of an org.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] when it is unknown, another org's or deleted.
+    pub async fn get(&self, org: OrgId, id: SandboxId) -> Result<Sandbox, PublicError> {
+        Ok(self.view(&self.row(org, id).await?))
+    }
+
+    /// All sandboxes of an org that are not gone, oldest first.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub async fn list(&self, org: OrgId) -> Result<Vec<Sandbox>, PublicError> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.store.sandbox_list(org, after, PAGE_ROWS).await;
+            let page = page.map_err(|error| failed(&error))?;
+            after = page.last().map(|row| (row.created, row.id));
+            all.extend(page.iter().map(|row| self.view(row)));
+            if page.len() < PAGE_ROWS as usize {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Removes a sandbox; returns when it is gone. Deleting twice is deleting once.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] for one that never was, or is another org's.
+    pub async fn delete(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError> {
+        let row = self.tombstone(org, id).await?;
+        if row.actual == Actual::Deleted {
+            return Ok(());
+        }
+        self.want(&row, Desired::Deleted).await?;
+        let this = self.clone();
+        let deleted = tokio::spawn(async move {
+            this.node.delete(row.id, row.epoch).await.map_err(|error| PublicError::from(&error))?;
+            this.bury(&row).await
+        });
+        deleted.await.unwrap_or_else(|_| Err(PublicError::internal()))
+    }
+
+    /// Stops a sandbox's vCPUs.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`], [`Code::Conflict`] when its state stands against it.
+    pub async fn pause(&self, org: OrgId, id: SandboxId) -> Result<Sandbox, PublicError> {
+        let row = self.row(org, id).await?;
+        self.want(&row, Desired::Paused).await?;
+        self.node.pause(id, row.epoch).await.map_err(|error| PublicError::from(&error))?;
+        self.observed(org, id).await
+    }
+
+    /// Lets a paused sandbox run.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`], [`Code::Conflict`] when its state stands against it.
+    pub async fn resume(&self, org: OrgId, id: SandboxId) -> Result<Sandbox, PublicError> {
+        let row = self.row(org, id).await?;
+        self.want(&row, Desired::Running).await?;
+        self.node.resume(id, row.epoch).await.map_err(|error| PublicError::from(&error))?;
+        self.observed(org, id).await
+    }
+
+    /// The client of a running sandbox's agent.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`], [`Code::Conflict`] when it does not run.
+    pub async fn guest(&self, org: OrgId, id: SandboxId) -> Result<Guest, PublicError> {
+        self.row(org, id).await?;
+        self.node.guest(id).map_err(|error| match error {
+            NodeError::NotFound => PublicError::not_found("sandbox", id),
+            other => PublicError::from(&other),
+        })
+    }
+
+    /// Records what is wanted, over whatever was wanted before (but never over a deletion).
+    async fn want(&self, row: &SandboxRow, desired: Desired) -> Result<(), PublicError> {
+        let mut row = row.clone();
+        for _ in 0..SWAP_TRIES {
+            if row.desired == desired {
+                return Ok(());
+            }
+            let swap = self
+                .store
+                .sandbox_set_desired(row.id, row.owner_node, row.epoch, row.desired_gen, desired)
+                .await
+                .map_err(|error| failed(&error))?;
+            if swap == Swap::Done {
+                return Ok(());
+            }
+            row = self.row(row.org, row.id).await?;
+            if row.desired == Desired::Deleted {
+                break;
+            }
+        }
+        if row.desired == desired {
+            return Ok(());
+        }
+        Err(PublicError::new(Code::Conflict, "the sandbox is being changed by somebody else"))
+    }
+
+    pub(super) async fn row(&self, org: OrgId, id: SandboxId) -> Result<SandboxRow, PublicError> {
+        let row = self.tombstone(org, id).await?;
+        if row.actual == Actual::Deleted {
+            return Err(PublicError::not_found("sandbox", id));
+        }
+        Ok(row)
+    }
+
+    async fn tombstone(&self, org: OrgId, id: SandboxId) -> Result<SandboxRow, PublicError> {
+        let row = self.store.sandbox_get(id).await.map_err(|error| failed(&error))?;
+        row.filter(|row| row.org == org).ok_or_else(|| PublicError::not_found("sandbox", id))
+    }
+
+    pub(super) fn view(&self, row: &SandboxRow) -> Sandbox {
+        view::sandbox(row, &self.urls, self.node.guest_address())
+    }
+
+    /// Ends every difference between rows and node, at a start.
+    async fn settle(&self) -> Result<(), PublicError> {
+        let rows = self.store.sandbox_list_owned(self.node_id).await.map_err(|error| failed(&error))?;
+        for row in rows {
+            let on_node = self.node.observe(row.id).is_some();
+            // Unacknowledged, wanted gone, or lost with the node's memory of it.
+            let unwanted = row.desired == Desired::Deleted || row.actual == Actual::Creating;
+            if on_node && unwanted {
+                self.node.delete(row.id, row.epoch).await.map_err(|error| PublicError::from(&error))?;
+            }
+            if unwanted || !on_node {
+                tracing::info!(sandbox = row.id.short(), "its row is a tombstone now");
+                self.bury(&row).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A failure of the rows, logged here.
+pub(super) fn failed(error: &StoreError) -> PublicError {
+    tracing::error!(error = crate::chain(error), "the store failed");
+    PublicError::from(error)
+}
+
+/// Whole seconds, for an answer.
+pub(super) fn seconds(span: Duration) -> u64 {
+    span.as_secs()
+}

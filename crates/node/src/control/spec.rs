@@ -1,0 +1,176 @@
+//! From a request to what a sandbox is to be: pure, with a reason for each refusal.
+
+use std::time::Duration;
+
+use pando_types::limits::{
+    DEFAULT_CPU, DEFAULT_MEMORY_MIB, DEFAULT_TTL, MAX_CPU, MAX_MEMORY_MIB, MAX_METADATA_BYTES,
+    MAX_METADATA_PAIRS, MAX_TTL, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
+};
+use pando_types::sandbox::{CreateSandbox, SetLifecycle};
+use pando_types::{Code, PublicError};
+use pando_vm::driver::Shape;
+
+/// The template of a request that names none.
+const DEFAULT_TEMPLATE: &str = "base";
+/// What the public SDK sends when its user names no template.
+const SDK_DEFAULT_TEMPLATE: &str = "code-interpreter";
+
+/// A request that can be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub template: String,
+    pub shape: Shape,
+    pub ttl: Option<Duration>,
+    pub persistent: bool,
+}
+
+pub(super) fn wanted(request: &CreateSandbox) -> Result<Wanted, PublicError> {
+    if request.from_snapshot.is_some() {
+        return Err(later("from_snapshot", "snapshots"));
+    }
+    if request.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
+        return Err(later("volumes", "volumes"));
+    }
+    let metadata = request.metadata.iter().flatten();
+    if metadata.clone().count() > MAX_METADATA_PAIRS {
+        return Err(PublicError::invalid(
+            "metadata",
+            format!("metadata holds at most {MAX_METADATA_PAIRS} pairs"),
+        ));
+    }
+    if metadata.clone().any(|(key, value)| key.len().max(value.len()) > MAX_METADATA_BYTES) {
+        return Err(PublicError::invalid(
+            "metadata",
+            format!("a metadata key or value holds at most {MAX_METADATA_BYTES} bytes"),
+        ));
+    }
+    let persistent = request.persistent.unwrap_or(false);
+    let ttl = match request.ttl_seconds {
+        Some(seconds) => Some(ttl(seconds)?),
+        None if persistent => None,
+        None => Some(DEFAULT_TTL),
+    };
+    let template = match request.template.as_deref() {
+        None | Some(SDK_DEFAULT_TEMPLATE) => DEFAULT_TEMPLATE,
+        Some(name) => name,
+    };
+    Ok(Wanted {
+        template: template.to_owned(),
+        shape: shape(request.cpu, request.memory_mb)?,
+        ttl,
+        persistent,
+    })
+}
+
+/// What becomes of a lifecycle: `ttl` is `None` for no deadline, and the outer
+/// `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LifecycleChange {
+    pub ttl: Option<Option<Duration>>,
+    pub persistent: Option<bool>,
+}
+
+pub(super) fn lifecycle(request: &SetLifecycle) -> Result<LifecycleChange, PublicError> {
+    let asked = request.ttl_seconds.map(ttl).transpose()?;
+    let ttl = match (asked, request.persistent) {
+        (Some(ttl), _) => Some(Some(ttl)),
+        (None, Some(true)) => Some(None),
+        // What is no longer persistent must end some day.
+        (None, Some(false)) => Some(Some(DEFAULT_TTL)),
+        (None, None) => {
+            return Err(PublicError::invalid(
+                "ttl_seconds",
+                "name `ttl_seconds`, `persistent`, or both",
+            ));
+        }
+    };
+    Ok(LifecycleChange { ttl, persistent: request.persistent })
+}
+
+fn ttl(seconds: i64) -> Result<Duration, PublicError> {
+    let most = MAX_TTL.as_secs();
+    match u64::try_from(seconds) {
+        Ok(seconds) if (1..=most).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+        _ => Err(PublicError::invalid(
+            "ttl_seconds",
+            format!("`ttl_seconds` is {seconds}; it must be from 1 to {most}"),
+        )),
+    }
+}
+
+fn shape(cpu: Option<i64>, memory_mb: Option<i64>) -> Result<Shape, PublicError> {
+    let cpu = match cpu {
+        None => DEFAULT_CPU,
+        Some(cpu) => u32::try_from(cpu).ok().filter(|cpu| (1..=MAX_CPU).contains(cpu)).ok_or_else(
+            || PublicError::invalid("cpu", format!("`cpu` is {cpu}; it must be from 1 to {MAX_CPU}")),
+        )?,
+    };
+    let fits = |mib: &u32| {
+        (MIN_MEMORY_MIB..=MAX_MEMORY_MIB).contains(mib) && mib.is_multiple_of(MEMORY_STEP_MIB)
+    };
+    let memory_mib = match memory_mb {
+        None => DEFAULT_MEMORY_MIB,
+        Some(mib) => u32::try_from(mib).ok().filter(fits).ok_or_else(|| {
+            PublicError::invalid(
+                "memory_mb",
+                format!(
+                    "`memory_mb` is {mib}; it must be from {MIN_MEMORY_MIB} to {MAX_MEMORY_MIB} \
+                     in steps of {MEMORY_STEP_MIB}"
+                ),
+            )
+        })?,
+    };
+    Ok(Shape { cpu, memory_mib })
+}
+
+fn later(field: &str, what: &str) -> PublicError {
+    let message = format!("{what} are not built yet; create without `{field}`");
+    PublicError { field: Some(field.to_owned()), ..PublicError::new(Code::NotImplemented, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(request: CreateSandbox) -> Option<String> {
+        wanted(&request).unwrap_err().field
+    }
+
+    #[test]
+    fn what_is_absent_has_a_default() {
+        let wanted = wanted(&CreateSandbox::default()).unwrap();
+        assert_eq!(wanted.template, "base");
+        assert_eq!(wanted.shape, Shape { cpu: 2, memory_mib: 2048 });
+        assert_eq!(wanted.ttl, Some(DEFAULT_TTL));
+    }
+
+    #[test]
+    fn persistent_without_a_ttl_has_no_deadline() {
+        let request = CreateSandbox { persistent: Some(true), ..CreateSandbox::default() };
+        assert_eq!(wanted(&request).unwrap().ttl, None);
+        let request = CreateSandbox { ttl_seconds: Some(9), ..request };
+        assert_eq!(wanted(&request).unwrap().ttl, Some(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn every_limit_names_its_field() {
+        for ttl in [0, -1, i64::MIN, 30 * 24 * 3600 + 1] {
+            let request = CreateSandbox { ttl_seconds: Some(ttl), ..CreateSandbox::default() };
+            assert_eq!(field(request).as_deref(), Some("ttl_seconds"));
+        }
+        for cpu in [0, -1, 9, i64::MAX] {
+            let request = CreateSandbox { cpu: Some(cpu), ..CreateSandbox::default() };
+            assert_eq!(field(request).as_deref(), Some("cpu"));
+        }
+        for mib in [0, 511, 513, 16385, i64::MAX] {
+            let request = CreateSandbox { memory_mb: Some(mib), ..CreateSandbox::default() };
+            assert_eq!(field(request).as_deref(), Some("memory_mb"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_is_said_so() {
+        let request = CreateSandbox { from_snapshot: Some("x".into()), ..CreateSandbox::default() };
+        assert_eq!(wanted(&request).unwrap_err().code, Code::NotImplemented);
+    }
+}

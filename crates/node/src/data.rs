@@ -1,0 +1,231 @@
+//! The data folder: what is where, and the pool whose files can share blocks.
+//!
+//! ```text
+//! lock                 held while a server uses the folder
+//! node.json            this node's id, for life
+//! pando.db             rows (the store's)
+//! mirrors/             bare git mirrors (deploy's)
+//! pool.xfs             only where the folder's own file system has no reflinks
+//! pool/                everything that is copied by reflink:
+//!   templates/<name>/<version>/rootfs.ext4
+//!   kernels/<version>/{vmlinuz,modules/}
+//!   machines/<key>/{manifest.json,memory,devices,root.raw}
+//!   sandboxes/<id>/{manifest.json,root.raw,…}
+//!   staging/           half-made things; emptied at each start
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pando_types::{NodeId, SandboxId};
+use pando_vm::sys::command::{self, CommandError};
+use pando_vm::sys::{durable, reflink};
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+/// The part of the free space that the pool's image may grow to: it is sparse, so
+/// this is a ceiling and nothing is taken ahead.
+const POOL_SHARE_PERCENT: u64 = 80;
+/// The least pool that is of use, in bytes: one template and a few sandboxes.
+const MIN_POOL_BYTES: u64 = 8 << 30;
+
+/// Where everything is. While one of these lives, no other server uses the folder.
+#[derive(Debug, Clone)]
+pub struct DataDir {
+    root: PathBuf,
+    _lock: Arc<fs::File>,
+}
+
+/// Why the data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file or folder.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another server holds the lock.
+    #[error("another pando uses {}; stop it first, or name another folder with --data", path.display())]
+    InUse {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// `node.json` is not what this server writes.
+    #[error("{} does not hold a node id; restore it, or move the folder away", path.display())]
+    NodeFile {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Making or mounting the pool.
+    #[error("cannot prepare the pool (an XFS image, mounted by loop device)")]
+    Pool(#[source] CommandError),
+    /// Too little room.
+    #[error("{} MiB free below the data folder; at least {} are needed", free_bytes >> 20, MIN_POOL_BYTES >> 20)]
+    NoSpace {
+        /// What is free.
+        free_bytes: u64,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct NodeFile {
+    id: NodeId,
+}
+
+impl DataDir {
+    /// Opens the folder, making what is missing.
+    ///
+    /// # Errors
+    /// Any [`DataError`].
+    pub async fn open(root: &Path) -> Result<Self, DataError> {
+        let make = |path: PathBuf| {
+            fs::create_dir_all(&path).map_err(|source| DataError::Io { path: path.clone(), source })
+        };
+        make(root.to_owned())?;
+        let root =
+            root.canonicalize().map_err(|source| DataError::Io { path: root.into(), source })?;
+        let lock_path = root.join("lock");
+        let lock = fs::File::create(&lock_path)
+            .map_err(|source| DataError::Io { path: lock_path.clone(), source })?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| DataError::InUse { path: root.clone() })?;
+        let data = Self { root, _lock: Arc::new(lock) };
+        make(data.pool())?;
+        data.mount_pool().await?;
+        for part in ["templates", "kernels", "machines", "sandboxes"] {
+            make(data.pool().join(part))?;
+        }
+        let staging = data.staging();
+        durable::remove_dir(&staging)
+            .map_err(|source| DataError::Io { path: staging.clone(), source })?;
+        make(staging)?;
+        Ok(data)
+    }
+
+    async fn mount_pool(&self) -> Result<(), DataError> {
+        let pool = self.pool();
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DataError::Io { path, source }
+        };
+        if reflink::works_in(&pool).map_err(io(&pool))? {
+            return Ok(());
+        }
+        let image = self.pool_image();
+        if !image.exists() {
+            let stat = rustix::fs::statvfs(&self.root).map_err(io::Error::from).map_err(io(&self.root))?;
+            let free_bytes = stat.f_bavail * stat.f_frsize;
+            if free_bytes < MIN_POOL_BYTES {
+                return Err(DataError::NoSpace { free_bytes });
+            }
+            let size_bytes = free_bytes / 100 * POOL_SHARE_PERCENT;
+            let temporary = image.with_extension("tmp");
+            let file = fs::File::create(&temporary).map_err(io(&temporary))?;
+            file.set_len(size_bytes).map_err(io(&temporary))?;
+            let path = temporary.display().to_string();
+            command::run("mkfs.xfs", &["-q", "-f", "-m", "reflink=1", &path], None)
+                .await
+                .map_err(DataError::Pool)?;
+            durable::rename(&temporary, &image).map_err(io(&image))?;
+        }
+        // Autoclear: the loop device goes with the mount. Direct I/O: one page
+        // cache for guests' files, not two.
+        let (image, pool) = (image.display().to_string(), pool.display().to_string());
+        let options = "loop,nodev,nosuid,noatime,discard";
+        command::run("mount", &["-o", options, &image, &pool], None)
+            .await
+            .map_err(DataError::Pool)?;
+        let device = command::run("findmnt", &["-n", "-o", "SOURCE", &pool], None)
+            .await
+            .map_err(DataError::Pool)?;
+        let device = String::from_utf8_lossy(&device.stdout).trim().to_owned();
+        // Only faster: a file system that cannot do it keeps the plain way.
+        if let Err(error) = command::run("losetup", &["--direct-io=on", &device], None).await {
+            tracing::debug!(%error, "no direct I/O under the pool");
+        }
+        Ok(())
+    }
+
+    /// Unmounts the pool's image, where there is one.
+    ///
+    /// # Errors
+    /// [`DataError::Pool`] when something still uses it.
+    pub async fn unmount_pool(&self) -> Result<(), DataError> {
+        let pool = self.pool().display().to_string();
+        if command::run("findmnt", &["-n", "-M", &pool], None).await.is_ok() {
+            command::run("umount", &[&pool], None).await.map_err(DataError::Pool)?;
+        }
+        Ok(())
+    }
+
+    /// This node's id, made at the first call.
+    ///
+    /// # Errors
+    /// [`DataError::NodeFile`] when the file is there and makes no sense.
+    pub fn node_id(&self) -> Result<NodeId, DataError> {
+        let path = self.root.join("node.json");
+        let io = |source| DataError::Io { path: path.clone(), source };
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice::<NodeFile>(&bytes)
+                .map(|file| file.id)
+                .map_err(|_| DataError::NodeFile { path: path.clone() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let id = NodeId::new();
+                let bytes = serde_json::to_vec(&NodeFile { id }).unwrap_or_default();
+                durable::write_file(&path, &bytes).map_err(io)?;
+                Ok(id)
+            }
+            Err(error) => Err(io(error)),
+        }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The rows' file.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.root.join("pando.db")
+    }
+
+    pub(crate) fn pool(&self) -> PathBuf {
+        self.root.join("pool")
+    }
+
+    fn pool_image(&self) -> PathBuf {
+        self.root.join("pool.xfs")
+    }
+
+    pub(crate) fn staging(&self) -> PathBuf {
+        self.pool().join("staging")
+    }
+
+    pub(crate) fn template(&self, name: &str, version: &str) -> PathBuf {
+        self.pool().join("templates").join(name).join(version)
+    }
+
+    pub(crate) fn kernels(&self) -> PathBuf {
+        self.pool().join("kernels")
+    }
+
+    pub(crate) fn machines(&self) -> PathBuf {
+        self.pool().join("machines")
+    }
+
+    pub(crate) fn sandboxes(&self) -> PathBuf {
+        self.pool().join("sandboxes")
+    }
+
+    pub(crate) fn sandbox(&self, id: SandboxId) -> PathBuf {
+        self.sandboxes().join(id.to_string())
+    }
+}

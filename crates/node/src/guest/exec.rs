@@ -1,0 +1,200 @@
+//! Running commands in a guest.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
+use pando_guest_protocol::frame::{self, CHUNK_BYTES, FrameError, Kind};
+use pando_guest_protocol::session::{Exec, ExecDone, Operation, Started};
+use tokio::io::AsyncWrite;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::client::{Guest, GuestError, reply, unexpected, within};
+
+/// How long a detached command may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much longer than its own time limit a command may stay silent before the
+/// host gives up on the agent that should have ended it.
+const GRACE: Duration = Duration::from_secs(30);
+/// How long a guest may take or send nothing in the midst of a transfer.
+pub(super) const STALL: Duration = Duration::from_secs(60);
+/// Frames that wait for a slow reader; then the guest waits.
+const QUEUE_FRAMES: usize = 16;
+
+/// What is written to a command's standard input, which is then closed.
+pub enum ExecInput {
+    /// Nothing.
+    Empty,
+    /// These bytes.
+    Bytes(Bytes),
+    /// All that comes.
+    Stream(BoxStream<'static, io::Result<Bytes>>),
+}
+
+/// What a running command says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecEvent {
+    /// Some of its standard output.
+    Stdout(Bytes),
+    /// Some of its standard error.
+    Stderr(Bytes),
+    /// It ended; nothing follows.
+    Exit(ExecDone),
+}
+
+/// A running command's events. Dropped before the end, it kills the command.
+pub struct ExecStream {
+    events: mpsc::Receiver<Result<ExecEvent, GuestError>>,
+    _reader: AbortOnDropHandle<()>,
+    _writer: AbortOnDropHandle<()>,
+}
+
+/// A command that ended, with what it said.
+#[derive(Debug)]
+pub struct Finished {
+    /// Standard output, up to the limit.
+    pub stdout: Vec<u8>,
+    /// Standard error, up to the limit.
+    pub stderr: Vec<u8>,
+    /// How it ended.
+    pub done: ExecDone,
+    /// Whether either was longer.
+    pub truncated: bool,
+}
+
+impl Stream for ExecStream {
+    type Item = Result<ExecEvent, GuestError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.poll_recv(context)
+    }
+}
+
+impl Guest {
+    /// Runs a command and streams what it says.
+    ///
+    /// # Errors
+    /// [`GuestError::Failed`] when it cannot be started; the stream yields any later error.
+    pub async fn exec_stream(&self, exec: Exec, input: ExecInput) -> Result<ExecStream, GuestError> {
+        let patience = exec.timeout_ms.map(|limit| Duration::from_millis(limit) + GRACE);
+        let (reader, writer) = self.open(Operation::Exec(exec)).await?.into_split();
+        let (events, receiver) = mpsc::channel(QUEUE_FRAMES);
+        let (released, hold) = tokio::sync::oneshot::channel::<()>();
+        Ok(ExecStream {
+            events: receiver,
+            _reader: AbortOnDropHandle::new(tokio::spawn(async move {
+                read_events(reader, events, patience).await;
+                drop(released);
+            })),
+            _writer: AbortOnDropHandle::new(tokio::spawn(async move {
+                let mut writer = writer;
+                // A broken input ends the input; the command's own end tells the rest.
+                let _ = write_input(&mut writer, input).await;
+                // Closing our half would tell the agent that we are gone.
+                let _ = hold.await;
+            })),
+        })
+    }
+
+    /// Runs a command to its end, keeping at most `limit_bytes` of each output.
+    ///
+    /// # Errors
+    /// Any [`GuestError`].
+    pub async fn exec(
+        &self,
+        exec: Exec,
+        input: ExecInput,
+        limit_bytes: usize,
+    ) -> Result<Finished, GuestError> {
+        let mut stream = self.exec_stream(exec, input).await?;
+        let (mut stdout, mut stderr, mut truncated) = (Vec::new(), Vec::new(), false);
+        let mut keep = |kept: &mut Vec<u8>, bytes: &Bytes| {
+            let room = limit_bytes.saturating_sub(kept.len());
+            truncated |= bytes.len() > room;
+            kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        };
+        while let Some(event) = stream.next().await {
+            match event? {
+                ExecEvent::Stdout(bytes) => keep(&mut stdout, &bytes),
+                ExecEvent::Stderr(bytes) => keep(&mut stderr, &bytes),
+                ExecEvent::Exit(done) => return Ok(Finished { stdout, stderr, done, truncated }),
+            }
+        }
+        Err(FrameError::Ended.into())
+    }
+
+    /// Starts a command that lives on by itself; its `detached_log` says where its output goes.
+    ///
+    /// # Errors
+    /// Any [`GuestError`].
+    pub async fn start(&self, exec: Exec) -> Result<Started, GuestError> {
+        self.ask(Operation::Exec(exec), START_TIMEOUT).await
+    }
+}
+
+async fn read_events(
+    mut reader: OwnedReadHalf,
+    events: mpsc::Sender<Result<ExecEvent, GuestError>>,
+    patience: Option<Duration>,
+) {
+    let deadline = patience.map(|patience| (patience, tokio::time::Instant::now() + patience));
+    loop {
+        let next = async { Ok(frame::expect(&mut reader).await?) };
+        let frame = match deadline {
+            Some((patience, at)) => match tokio::time::timeout_at(at, next).await {
+                Ok(frame) => frame,
+                Err(_) => Err(GuestError::Timeout(patience)),
+            },
+            None => next.await,
+        };
+        let event = frame.and_then(|frame| {
+            let kind = frame.kind;
+            Ok(match kind {
+                Kind::Stdout => ExecEvent::Stdout(frame.payload.into()),
+                Kind::Stderr => ExecEvent::Stderr(frame.payload.into()),
+                Kind::Reply => ExecEvent::Exit(reply(&frame)?),
+                _ => return Err(unexpected(&frame)),
+            })
+        });
+        let last = matches!(event, Err(_) | Ok(ExecEvent::Exit(_)));
+        // Nobody listens any more: the dropped connection tells the agent.
+        if events.send(event).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+async fn write_input(writer: &mut OwnedWriteHalf, input: ExecInput) -> Result<(), GuestError> {
+    match input {
+        ExecInput::Empty => {}
+        ExecInput::Bytes(bytes) => write_data(writer, &bytes).await?,
+        ExecInput::Stream(mut stream) => {
+            while let Some(bytes) = stream.next().await {
+                write_data(writer, &bytes.map_err(|error| GuestError::Body(error.into()))?).await?;
+            }
+        }
+    }
+    Ok(frame::write(writer, Kind::End, &[]).await?)
+}
+
+/// Sends bytes as `Data` frames.
+pub(super) async fn write_data<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    bytes: &[u8],
+) -> Result<(), GuestError> {
+    for chunk in bytes.chunks(CHUNK_BYTES) {
+        within(STALL, async { Ok(frame::write(writer, Kind::Data, chunk).await?) }).await?;
+    }
+    Ok(())
+}
+
+/// The next frame of a transfer.
+pub(super) async fn next_frame(reader: &mut OwnedReadHalf) -> Result<frame::Frame, GuestError> {
+    within(STALL, async { Ok(frame::expect(reader).await?) }).await
+}

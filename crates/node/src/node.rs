@@ -1,0 +1,459 @@
+//! The node: every sandbox of this host, and what may be asked of them.
+//!
+//! The methods of [`Node`] are the seam along which nodes will move to machines
+//! of their own: all that they take and return can be sent, each names the
+//! sandbox and the epoch it speaks for, and asking twice is asking once.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pando_guest_protocol::GUEST_ADDRESS;
+use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
+use pando_types::sandbox::Template;
+use pando_types::{Clock, Code, Epoch, Generation, PublicError, SandboxId, Timestamp};
+use pando_vm::driver::{Accelerator, Hypervisor, Shape};
+use pando_vm::network::Network;
+use pando_vm::sys::host;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::bake::{BakeError, Bakery, BakeryConfig, Progress};
+use crate::data::{DataDir, DataError};
+use crate::guest::{Guest, GuestError};
+use crate::reconcile;
+use crate::sandbox::actor::{self, ActorError, Command, Handle, Origin};
+use crate::sandbox::manifest::Manifest;
+use crate::sandbox::policy::State;
+use crate::shared::{Report, Shared};
+use crate::slots::{SlotError, Slots};
+
+/// Reports that wait for whoever keeps the rows.
+const QUEUE_REPORTS: usize = 256;
+/// Memory that must stay free on the host for a create to be taken, in bytes.
+const MEMORY_RESERVE_BYTES: u64 = 1 << 30;
+/// Disk that must stay free in the pool for a create to be taken, in bytes.
+const DISK_RESERVE_BYTES: u64 = 2 << 30;
+/// Seconds after which a refused create is worth another try.
+const RETRY_AFTER_SECS: u32 = 5;
+/// How long a deletion is waited for; it goes on by itself after that.
+const DELETE_WAIT: Duration = Duration::from_secs(60);
+
+/// What a node is made of.
+pub struct NodeConfig {
+    /// Its data folder, opened.
+    pub data: DataDir,
+    /// Makes machines.
+    pub hypervisor: Arc<dyn Hypervisor>,
+    /// Its network, prepared.
+    pub network: Network,
+    /// The operator's guest kernel.
+    pub kernel: Option<PathBuf>,
+    /// The guest agent's program.
+    pub agent: PathBuf,
+    /// Told as a bake goes on.
+    pub progress: Progress,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A host's sandboxes. Clones share them.
+#[derive(Clone)]
+pub struct Node {
+    shared: Arc<Shared>,
+    bakery: Arc<Bakery>,
+}
+
+/// What a new sandbox is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxSpec {
+    /// The template it is restored from.
+    pub template: String,
+    /// Its size.
+    pub shape: Shape,
+    /// When it is to be gone.
+    pub deadline: Option<Timestamp>,
+    /// Whether its files are kept when its machine is lost.
+    pub persistent: bool,
+}
+
+/// What a node knows of a sandbox now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// Where it is.
+    pub state: State,
+    /// Counts the changes of it.
+    pub generation: Generation,
+    /// When somebody last used it.
+    pub last_used: Timestamp,
+    /// From the wish to an answering agent.
+    pub boot: Duration,
+}
+
+/// Why a node did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// There is no such sandbox here.
+    #[error("the sandbox is not on this node")]
+    NotFound,
+    /// The asker's epoch is older than what the node knows.
+    #[error("the sandbox belongs to a later owner")]
+    Fenced,
+    /// It is there and does not run.
+    #[error("the sandbox is {0}")]
+    NotRunning(State),
+    /// What is asked does not go with its state.
+    #[error("{0}")]
+    Denied(String),
+    /// There is no such template.
+    #[error("there is no template `{0}`")]
+    UnknownTemplate(String),
+    /// No memory left.
+    #[error("no memory for another sandbox on this node")]
+    NoMemory,
+    /// No disk left.
+    #[error("no disk space for another sandbox on this node")]
+    NoDisk,
+    /// The data folder.
+    #[error("the data folder")]
+    Data(#[from] DataError),
+    /// The template could not be baked.
+    #[error("the template could not be baked")]
+    Bake(#[from] BakeError),
+    /// It could not be made.
+    #[error("the sandbox could not be made: {0}")]
+    NotMade(String),
+    /// The machine or its files.
+    #[error("the sandbox did not obey: {0}")]
+    Failed(String),
+    /// The server stops.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+impl From<&NodeError> for PublicError {
+    fn from(error: &NodeError) -> Self {
+        let text = error.to_string();
+        match error {
+            NodeError::NotFound => Self::new(Code::NotFound, text),
+            NodeError::NotRunning(_) | NodeError::Denied(_) => Self::new(Code::Conflict, text),
+            NodeError::UnknownTemplate(_) => Self::invalid("template", text)
+                .hint("GET /v1/templates lists the templates there are"),
+            NodeError::NoDisk => Self::new(Code::InsufficientStorage, text).retry_after(RETRY_AFTER_SECS),
+            NodeError::NoMemory | NodeError::Stopping | NodeError::Fenced => {
+                Self::new(Code::Unavailable, text).retry_after(RETRY_AFTER_SECS)
+            }
+            NodeError::Data(_) | NodeError::Bake(_) | NodeError::NotMade(_) | NodeError::Failed(_) => {
+                Self::new(Code::Internal, format!("{text}; the server's log holds the cause"))
+            }
+        }
+    }
+}
+
+/// Why there is no connection to a port of a sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There is no such sandbox here.
+    #[error("no such sandbox")]
+    NotFound,
+    /// It is there and does not run.
+    #[error("the sandbox is {0}")]
+    NotRunning(State),
+    /// Nobody listens on that port.
+    #[error("nothing listens on the port")]
+    Refused,
+    /// The guest did not answer.
+    #[error("the guest did not answer")]
+    Unreachable(#[source] GuestError),
+}
+
+impl Node {
+    /// Starts the node: finds what an earlier server left, adopts what runs and
+    /// removes what does not belong. The receiver gets every change from then on.
+    ///
+    /// # Errors
+    /// When the data folder, the network or the leftovers cannot be used.
+    pub async fn start(config: NodeConfig) -> Result<(Self, mpsc::Receiver<Report>), NodeError> {
+        let owner = config.data.node_id()?.to_string();
+        let (reports, receiver) = mpsc::channel(QUEUE_REPORTS);
+        let slots = Slots::new(config.network);
+        let bakery = Arc::new(Bakery::new(BakeryConfig {
+            data: config.data.clone(),
+            owner: owner.clone(),
+            hypervisor: Arc::clone(&config.hypervisor),
+            slots: Arc::clone(&slots),
+            kernel_path: config.kernel,
+            agent_path: config.agent,
+            progress: config.progress,
+        })?);
+        let shared = Arc::new(Shared {
+            data: config.data,
+            owner,
+            hypervisor: config.hypervisor,
+            slots: Arc::clone(&slots),
+            clock: config.clock,
+            reports,
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            sandboxes: Default::default(),
+        });
+        let found = reconcile::run(&shared).await.map_err(|error| NodeError::Failed(crate::chain(&error)))?;
+        tracing::info!(
+            adopted = found.adopted,
+            lost = found.lost,
+            removed = found.removed,
+            "found what an earlier server left"
+        );
+        shared.tasks.spawn(slots.keep_ready(shared.stopping.clone()));
+        Ok((Self { shared, bakery }, receiver))
+    }
+
+    /// Bakes the machine of a template and size, unless it is there.
+    ///
+    /// # Errors
+    /// [`NodeError::UnknownTemplate`], [`NodeError::Bake`].
+    pub async fn bake(&self, template: &str, shape: Shape) -> Result<(), NodeError> {
+        self.machine(template, shape).await.map(drop)
+    }
+
+    async fn machine(&self, template: &str, shape: Shape) -> Result<crate::bake::Machine, NodeError> {
+        let recipe = self.bakery.recipe(template);
+        let recipe = recipe.ok_or_else(|| NodeError::UnknownTemplate(template.to_owned()))?;
+        Ok(self.bakery.machine(recipe, shape).await?)
+    }
+
+    /// Makes a sandbox and returns when its agent answers. Asked again, it
+    /// returns what was made. What could not be made leaves nothing behind.
+    ///
+    /// # Errors
+    /// Any [`NodeError`].
+    pub async fn create(
+        &self,
+        id: SandboxId,
+        epoch: Epoch,
+        spec: SandboxSpec,
+    ) -> Result<Observation, NodeError> {
+        let handle = match self.shared.find(id) {
+            Some(handle) => {
+                fence(&handle, epoch)?;
+                handle
+            }
+            None => {
+                self.admit()?;
+                let machine = self.machine(&spec.template, spec.shape).await?;
+                let slot = self.shared.slots.take().await.map_err(|error| match error {
+                    SlotError::None => NodeError::NoMemory,
+                    SlotError::Network(_) => NodeError::NotMade(crate::chain(&error)),
+                })?;
+                let manifest = Manifest::new(
+                    id,
+                    epoch,
+                    machine.key.clone(),
+                    spec.shape,
+                    spec.deadline,
+                    spec.persistent,
+                );
+                let handle = actor::spawn(&self.shared, manifest, slot, Origin::Restore { machine });
+                self.shared.remember(id, Arc::clone(&handle));
+                handle
+            }
+        };
+        let mut observed = handle.observed.clone();
+        let up = observed.wait_for(|observed| observed.state != State::Creating).await;
+        let state = up.map(|observed| observed.state.clone()).map_err(|_| NodeError::Stopping)?;
+        if let State::Failed { reason } = state {
+            self.delete(id, epoch).await?;
+            return Err(NodeError::NotMade(reason));
+        }
+        Ok(observation(&handle))
+    }
+
+    /// No create is begun that the host has no room for.
+    fn admit(&self) -> Result<(), NodeError> {
+        if self.shared.stopping.is_cancelled() {
+            return Err(NodeError::Stopping);
+        }
+        if host::available_memory_bytes().is_some_and(|free| free < MEMORY_RESERVE_BYTES) {
+            return Err(NodeError::NoMemory);
+        }
+        if host::free_disk_bytes(&self.shared.data.pool()).is_some_and(|free| free < DISK_RESERVE_BYTES) {
+            return Err(NodeError::NoDisk);
+        }
+        Ok(())
+    }
+
+    fn handle(&self, id: SandboxId, epoch: Epoch) -> Result<Arc<Handle>, NodeError> {
+        let handle = self.shared.find(id).ok_or(NodeError::NotFound)?;
+        fence(&handle, epoch)?;
+        Ok(handle)
+    }
+
+    /// Removes a sandbox and all of it. Fine when it is gone already.
+    ///
+    /// # Errors
+    /// [`NodeError::Fenced`]; [`NodeError::Failed`] when it takes unusually long
+    /// (it goes on all the same).
+    pub async fn delete(&self, id: SandboxId, epoch: Epoch) -> Result<(), NodeError> {
+        let Some(handle) = self.shared.find(id) else { return Ok(()) };
+        fence(&handle, epoch)?;
+        // A closed queue: it is deleted already, or the server stops.
+        let _ = handle.commands.send(Command::Delete).await;
+        let mut observed = handle.observed.clone();
+        let deleted = observed.wait_for(|observed| observed.state == State::Deleted);
+        match tokio::time::timeout(DELETE_WAIT, deleted).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) if self.shared.find(id).is_none() => Ok(()),
+            Ok(Err(_)) => Err(NodeError::Stopping),
+            Err(_) => Err(NodeError::Failed("it is still being removed".into())),
+        }
+    }
+
+    /// Stops a sandbox's vCPUs; memory and sockets stay.
+    ///
+    /// # Errors
+    /// Any [`NodeError`].
+    pub async fn pause(&self, id: SandboxId, epoch: Epoch) -> Result<(), NodeError> {
+        self.ask(id, epoch, Command::Pause).await
+    }
+
+    /// Lets a paused sandbox run.
+    ///
+    /// # Errors
+    /// Any [`NodeError`].
+    pub async fn resume(&self, id: SandboxId, epoch: Epoch) -> Result<(), NodeError> {
+        self.ask(id, epoch, Command::Resume).await
+    }
+
+    /// Sets when a sandbox is to be gone, and whether its files outlive its machine.
+    ///
+    /// # Errors
+    /// Any [`NodeError`].
+    pub async fn set_lifecycle(
+        &self,
+        id: SandboxId,
+        epoch: Epoch,
+        deadline: Option<Timestamp>,
+        persistent: bool,
+    ) -> Result<(), NodeError> {
+        self.ask(id, epoch, |reply| Command::SetLifecycle { deadline, persistent, reply }).await
+    }
+
+    async fn ask(
+        &self,
+        id: SandboxId,
+        epoch: Epoch,
+        command: impl FnOnce(actor::Reply) -> Command,
+    ) -> Result<(), NodeError> {
+        let handle = self.handle(id, epoch)?;
+        handle.touch(self.shared.clock.now());
+        let (reply, outcome) = oneshot::channel();
+        let gone = || NodeError::NotFound;
+        handle.commands.send(command(reply)).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?.map_err(|error| match error {
+            ActorError::Denied(denial) => NodeError::Denied(denial.to_string()),
+            other => NodeError::Failed(crate::chain(&other)),
+        })
+    }
+
+    /// What this node knows of a sandbox; no I/O.
+    #[must_use]
+    pub fn observe(&self, id: SandboxId) -> Option<Observation> {
+        self.shared.find(id).map(|handle| observation(&handle))
+    }
+
+    /// The client of a running sandbox's agent. Asking counts as using it.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`], [`NodeError::NotRunning`].
+    pub fn guest(&self, id: SandboxId) -> Result<Guest, NodeError> {
+        let handle = self.shared.find(id).ok_or(NodeError::NotFound)?;
+        let state = handle.observed.borrow().state.clone();
+        if state != State::Running {
+            return Err(NodeError::NotRunning(state));
+        }
+        handle.touch(self.shared.clock.now());
+        Ok(Guest::new(Arc::clone(&handle.slot), Arc::clone(&handle.token)))
+    }
+
+    /// A connection to a port of a running sandbox. Asking counts as using it.
+    ///
+    /// # Errors
+    /// Any [`ConnectError`].
+    pub async fn connect(&self, id: SandboxId, port: u16) -> Result<TcpStream, ConnectError> {
+        let guest = self.guest(id).map_err(|error| match error {
+            NodeError::NotRunning(state) => ConnectError::NotRunning(state),
+            _ => ConnectError::NotFound,
+        })?;
+        guest.connect(port).await.map_err(|error| match &error {
+            GuestError::Failed(failure)
+                if failure.kind == pando_guest_protocol::session::FailureKind::Refused =>
+            {
+                ConnectError::Refused
+            }
+            _ => ConnectError::Unreachable(error),
+        })
+    }
+
+    /// The templates that sandboxes can be made from.
+    #[must_use]
+    pub fn templates(&self) -> Vec<Template> {
+        let describe = |recipe: &crate::bake::Recipe| Template {
+            name: recipe.name().to_owned(),
+            version: recipe.version().chars().take(12).collect(),
+            size_bytes: recipe.disk_bytes(),
+            cpu: DEFAULT_CPU,
+            memory_mb: DEFAULT_MEMORY_MIB,
+            is_global: true,
+            description: recipe.description().to_owned(),
+        };
+        self.bakery.recipes().iter().map(describe).collect()
+    }
+
+    /// How guest instructions are run.
+    #[must_use]
+    pub fn accelerator(&self) -> Accelerator {
+        self.shared.hypervisor.accelerator()
+    }
+
+    /// The address that every guest has inside its own network namespace.
+    #[must_use]
+    pub fn guest_address(&self) -> &'static str {
+        GUEST_ADDRESS
+    }
+
+    /// Removes every sandbox. For taking a node out of service.
+    ///
+    /// # Errors
+    /// The first [`NodeError`]; the others are removed all the same.
+    pub async fn delete_all(&self) -> Result<(), NodeError> {
+        let mut outcome = Ok(());
+        for (id, handle) in self.shared.all() {
+            let deleted = self.delete(id, handle.epoch).await;
+            outcome = outcome.and(deleted);
+        }
+        outcome
+    }
+
+    /// Stops looking after the sandboxes, which run on, and returns when every task ended.
+    pub async fn stop(&self) {
+        self.shared.stopping.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+}
+
+fn fence(handle: &Handle, epoch: Epoch) -> Result<(), NodeError> {
+    if epoch < handle.epoch { Err(NodeError::Fenced) } else { Ok(()) }
+}
+
+fn observation(handle: &Handle) -> Observation {
+    let observed = handle.observed.borrow();
+    Observation {
+        state: observed.state.clone(),
+        generation: observed.generation,
+        last_used: handle.last_used(),
+        boot: observed.boot,
+    }
+}

@@ -1,0 +1,80 @@
+//! Talking on a guest's control line: bounded lines, timed waits.
+
+use std::time::Duration;
+
+use pando_guest_protocol::control::{MAX_LINE_BYTES, ToGuest, ToHost};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+/// Lines that may come before the awaited one: a hostile guest may chatter.
+const MAX_LINES: usize = 100;
+
+/// The host's end of a control line.
+#[derive(Debug)]
+pub(crate) struct ControlLine {
+    stream: BufReader<UnixStream>,
+}
+
+/// Why the guest was not understood.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    #[error("the guest's control line broke")]
+    Io(#[from] std::io::Error),
+    #[error("the guest said nothing for {} s", .0.as_secs())]
+    Silent(Duration),
+    #[error("the guest could not do it: {0}")]
+    Failed(String),
+    #[error("the guest said something else")]
+    Unexpected,
+}
+
+impl ControlLine {
+    pub(crate) fn new(stream: UnixStream) -> Self {
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// What [`ToGuest`] is on the wire. The empty line first ends whatever half
+    /// line an earlier server left.
+    pub(crate) fn encode(message: &ToGuest) -> Vec<u8> {
+        let mut bytes = vec![b'\n'];
+        bytes.extend(serde_json::to_vec(message).unwrap_or_default());
+        bytes.push(b'\n');
+        bytes
+    }
+
+    pub(crate) async fn send(&mut self, message: &ToGuest) -> Result<(), ControlError> {
+        Ok(self.stream.get_mut().write_all(&Self::encode(message)).await?)
+    }
+
+    /// Waits until the guest says something that `wanted` takes.
+    pub(crate) async fn wait(
+        &mut self,
+        limit: Duration,
+        wanted: impl Fn(&ToHost) -> bool,
+    ) -> Result<(), ControlError> {
+        let listen = async {
+            for _ in 0..MAX_LINES {
+                match self.line().await? {
+                    Some(ToHost::Failed { message }) => {
+                        return Err(ControlError::Failed(message.chars().take(300).collect()));
+                    }
+                    Some(said) if wanted(&said) => return Ok(()),
+                    _ => {}
+                }
+            }
+            Err(ControlError::Unexpected)
+        };
+        timeout(limit, listen).await.unwrap_or(Err(ControlError::Silent(limit)))
+    }
+
+    async fn line(&mut self) -> Result<Option<ToHost>, ControlError> {
+        let mut line = Vec::new();
+        let mut limited = (&mut self.stream).take(MAX_LINE_BYTES as u64 + 1);
+        let count = limited.read_until(b'\n', &mut line).await?;
+        if count == 0 {
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+        }
+        Ok(serde_json::from_slice(&line).ok())
+    }
+}

@@ -1,0 +1,121 @@
+//! What this node knows of a sandbox, on disk: the truth after any crash.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use pando_types::{Epoch, Generation, SandboxId, Timestamp};
+use pando_vm::driver::Shape;
+use pando_vm::network::SlotNumber;
+use pando_vm::sys::durable;
+use serde::{Deserialize, Serialize};
+
+use super::policy::State;
+use crate::bake::MachineKey;
+
+/// The format this server writes. It reads this one and the one before it.
+const FORMAT: u32 = 1;
+/// A manifest is small; a file that is not is no manifest.
+const MAX_BYTES: u64 = 64 * 1024;
+const FILE: &str = "manifest.json";
+
+/// Everything about a sandbox that is not in its machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub format: u32,
+    pub id: SandboxId,
+    pub epoch: Epoch,
+    /// Counts the changes of this sandbox on its node, over restarts of the server.
+    pub generation: Generation,
+    pub machine: MachineKey,
+    pub shape: Shape,
+    /// The network slot; none before it was taken.
+    pub slot: Option<SlotNumber>,
+    /// When it is to be gone.
+    pub deadline: Option<Timestamp>,
+    /// Whether its files are kept when its machine is lost.
+    pub persistent: bool,
+    #[serde(flatten)]
+    pub state: State,
+}
+
+/// What a written manifest must outlast.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lasting {
+    /// The end of this process: the page cache is enough, and costs no wait for
+    /// the disk. For intents: after a power cut there is no machine to look for.
+    Crash,
+    /// A power cut: for what was acknowledged.
+    PowerCut,
+}
+
+impl Manifest {
+    pub(crate) fn new(
+        id: SandboxId,
+        epoch: Epoch,
+        machine: MachineKey,
+        shape: Shape,
+        deadline: Option<Timestamp>,
+        persistent: bool,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            id,
+            epoch,
+            generation: Generation::first(),
+            machine,
+            shape,
+            slot: None,
+            deadline,
+            persistent,
+            state: State::Creating,
+        }
+    }
+
+    /// Writes it into the sandbox's folder, to outlast what `lasting` says.
+    pub(crate) fn write(&self, dir: &Path, lasting: Lasting) -> io::Result<()> {
+        let (path, bytes) = (dir.join(FILE), serde_json::to_vec_pretty(self)?);
+        match lasting {
+            Lasting::Crash => durable::replace_file(&path, &bytes),
+            Lasting::PowerCut => durable::write_file(&path, &bytes),
+        }
+    }
+
+    /// Reads it back; `None` when the folder holds none that makes sense.
+    pub(crate) fn read(dir: &Path) -> io::Result<Option<Self>> {
+        let path = dir.join(FILE);
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+            Ok(metadata) if metadata.len() > MAX_BYTES => return Ok(None),
+            Ok(_) => {}
+        }
+        let manifest: Option<Self> = serde_json::from_slice(&fs::read(&path)?).ok();
+        Ok(manifest.filter(|manifest| manifest.format <= FORMAT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_junk_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap(), None);
+        let shape = Shape { cpu: 2, memory_mib: 2048 };
+        let mut manifest = Manifest::new(
+            SandboxId::new(),
+            Epoch::first(),
+            MachineKey::from_text("abc"),
+            shape,
+            Some(Timestamp::from_millis(5)),
+            true,
+        );
+        manifest.state = State::Failed { reason: "said nothing".into() };
+        manifest.write(dir.path(), Lasting::PowerCut).unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap(), Some(manifest));
+        fs::write(dir.path().join(FILE), "{\"format\": 1").unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap(), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! What a sandbox may do next: pure, no clock, no I/O.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a sandbox is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// Being made; never seen by anyone yet.
+    Creating,
+    /// Its agent answers.
+    Running,
+    /// Its vCPUs are stopped.
+    Paused,
+    /// It could not be made, or its machine died.
+    Failed {
+        /// What happened.
+        reason: String,
+    },
+    /// Being taken apart.
+    Deleting,
+    /// Nothing is left of it.
+    Deleted,
+}
+
+/// What happens to a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Its restored guest said that it is ready.
+    Ready,
+    /// It could not be made.
+    NotMade {
+        /// Why.
+        reason: String,
+    },
+    /// Somebody wants its vCPUs stopped.
+    Pause,
+    /// Somebody wants its vCPUs running.
+    Resume,
+    /// Somebody wants it gone.
+    Delete,
+    /// Its time is over.
+    Deadline,
+    /// Its VMM's process ended.
+    MachineEnded {
+        /// The VMM's last words.
+        reason: String,
+    },
+    /// It was taken apart.
+    Cleaned,
+}
+
+/// What to do about an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing: it is as wished, or the event came too late.
+    Ignore,
+    /// Record this state: nothing to be done.
+    Enter(State),
+    /// Stop the vCPUs, then enter `Paused`.
+    PauseMachine,
+    /// Let the vCPUs run, then enter `Running`.
+    ResumeMachine,
+    /// Record `Deleting`, take everything apart, then enter `Deleted`.
+    TakeApart,
+    /// Refused.
+    Deny(Denial),
+}
+
+/// Why an event was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// It is not up yet.
+    #[error("the sandbox is still being created")]
+    StillCreating,
+    /// It has no machine any more.
+    #[error("the sandbox has failed: it can only be deleted")]
+    HasFailed,
+    /// It is on its way out, or gone.
+    #[error("the sandbox is being deleted")]
+    IsLeaving,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Creating => "creating",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Failed { .. } => "failed",
+            Self::Deleting => "deleting",
+            Self::Deleted => "deleted",
+        })
+    }
+}
+
+impl State {
+    /// What follows `event` here. The only place that knows.
+    #[must_use]
+    pub fn on(&self, event: Event) -> Decision {
+        use Decision::{Deny, Enter, Ignore, PauseMachine, ResumeMachine, TakeApart};
+        match (self, event) {
+            (Self::Deleting, Event::Cleaned) => Enter(Self::Deleted),
+            (Self::Deleting | Self::Deleted, Event::Pause | Event::Resume) => Deny(Denial::IsLeaving),
+            (Self::Deleting | Self::Deleted, _) | (_, Event::Cleaned) => Ignore,
+
+            (_, Event::Delete | Event::Deadline) => TakeApart,
+
+            (Self::Creating, Event::Ready) => Enter(Self::Running),
+            (Self::Creating, Event::NotMade { reason } | Event::MachineEnded { reason }) => {
+                Enter(Self::Failed { reason })
+            }
+            (Self::Creating, Event::Pause | Event::Resume) => Deny(Denial::StillCreating),
+
+            (Self::Running, Event::Pause) => PauseMachine,
+            (Self::Paused, Event::Resume) => ResumeMachine,
+            (Self::Running, Event::Resume) | (Self::Paused, Event::Pause) => Ignore,
+            (Self::Running | Self::Paused, Event::MachineEnded { reason }) => {
+                Enter(Self::Failed { reason })
+            }
+            (Self::Running | Self::Paused, Event::Ready | Event::NotMade { .. }) => Ignore,
+
+            (Self::Failed { .. }, Event::Pause | Event::Resume) => Deny(Denial::HasFailed),
+            (Self::Failed { .. }, _) => Ignore,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn event() -> impl Strategy<Value = Event> {
+        let reason = || "r".to_owned();
+        prop_oneof![
+            Just(Event::Ready),
+            Just(Event::NotMade { reason: reason() }),
+            Just(Event::Pause),
+            Just(Event::Resume),
+            Just(Event::Delete),
+            Just(Event::Deadline),
+            Just(Event::MachineEnded { reason: reason() }),
+            Just(Event::Cleaned),
+        ]
+    }
+
+    /// Acts as the actor would, with a machine that always obeys.
+    fn step(state: State, event: Event) -> State {
+        match state.on(event) {
+            Decision::Ignore | Decision::Deny(_) => state,
+            Decision::Enter(next) => next,
+            Decision::PauseMachine => State::Paused,
+            Decision::ResumeMachine => State::Running,
+            Decision::TakeApart => State::Deleting,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_leaves_never_comes_back(events in proptest::collection::vec(event(), 0..40)) {
+            let mut state = State::Creating;
+            let mut leaving = false;
+            for event in events {
+                state = step(state, event);
+                let leaves = matches!(state, State::Deleting | State::Deleted);
+                prop_assert!(leaves || !leaving);
+                leaving = leaves;
+            }
+        }
+
+        #[test]
+        fn a_delete_and_its_cleaning_always_end_in_deleted(
+            events in proptest::collection::vec(event(), 0..20)
+        ) {
+            let state = events.into_iter().fold(State::Creating, step);
+            let state = step(step(state, Event::Delete), Event::Cleaned);
+            prop_assert_eq!(state, State::Deleted);
+        }
+
+        #[test]
+        fn every_wish_may_come_twice(events in proptest::collection::vec(event(), 0..20), last in event()) {
+            let once = step(events.into_iter().fold(State::Creating, step), last.clone());
+            let twice = step(once.clone(), last.clone());
+            if last != Event::Cleaned {
+                prop_assert_eq!(once, twice);
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Deployments: each one attempt to make one commit live.
+
+use pando_types::app::DeploymentStatus;
+use pando_types::{AppId, DeploymentId, OrgId, SandboxId, Timestamp};
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
+
+use crate::column::{Columns, Word, json, words};
+use crate::{Store, StoreError, Swap, Tx};
+
+macro_rules! columns {
+    () => {
+        "id, org_id, app_id, status, commit_sha, git_ref, reason, sandbox_id, error, plan_json, \
+         history_json, attempt, created_ms, finished_ms"
+    };
+}
+
+words!(DeploymentStatus {
+    Queued => "queued",
+    Fetching => "fetching",
+    Detecting => "detecting",
+    Installing => "installing",
+    Building => "building",
+    Starting => "starting",
+    Checking => "checking",
+    Live => "live",
+    Failed => "failed",
+    Cancelled => "cancelled",
+    Superseded => "superseded",
+});
+
+/// When a deployment entered a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entered {
+    /// The state.
+    pub status: DeploymentStatus,
+    /// When.
+    pub at_ms: Timestamp,
+}
+
+/// One deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeploymentRow {
+    /// Its id; a later deployment has a greater one.
+    pub id: DeploymentId,
+    /// Whose it is.
+    pub org: OrgId,
+    /// The app.
+    pub app: AppId,
+    /// Where it is.
+    pub status: DeploymentStatus,
+    /// The commit; empty until the ref is resolved.
+    pub commit: String,
+    /// What was asked for: a branch, a full ref, or a commit.
+    pub git_ref: String,
+    /// Why it was made.
+    pub reason: String,
+    /// Where it builds and serves.
+    pub sandbox: Option<SandboxId>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// What was resolved for it, as JSON: never mixed with what the user asked for.
+    pub plan: Option<String>,
+    /// The states it has been in, in order.
+    pub history: Vec<Entered>,
+    /// How often it was begun: a restart of the server begins it anew.
+    pub attempt: u32,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+}
+
+fn read(row: &SqliteRow) -> Result<DeploymentRow, StoreError> {
+    let columns = Columns(row);
+    Ok(DeploymentRow {
+        id: columns.id("id")?,
+        org: columns.id("org_id")?,
+        app: columns.id("app_id")?,
+        status: columns.word("status")?,
+        commit: columns.get("commit_sha")?,
+        git_ref: columns.get("git_ref")?,
+        reason: columns.get("reason")?,
+        sandbox: columns.maybe_id("sandbox_id")?,
+        error: columns.get("error")?,
+        plan: columns.get("plan_json")?,
+        history: columns.json("history_json")?,
+        attempt: columns.number("attempt")?,
+        created: columns.time("created_ms")?,
+        finished: columns.maybe_time("finished_ms")?,
+    })
+}
+
+impl Store {
+    /// One deployment.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn deployment_get(&self, id: DeploymentId) -> Result<Option<DeploymentRow>, StoreError> {
+        let query = sqlx::query(concat!("SELECT ", columns!(), " FROM deployment WHERE id = $1"));
+        let row = query.bind(id.to_string()).fetch_optional(&self.reader).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// An app's deployments, newest first: at most `limit` before `before`.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn deployment_list(
+        &self,
+        app: AppId,
+        before: Option<DeploymentId>,
+        limit: u32,
+    ) -> Result<Vec<DeploymentRow>, StoreError> {
+        // `~` sorts after every hex digit.
+        let before = before.map_or_else(|| "~".to_owned(), |id| id.to_string());
+        let query = sqlx::query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM deployment WHERE app_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+        ));
+        let rows = query
+            .bind(app.to_string())
+            .bind(before)
+            .bind(i64::from(limit))
+            .fetch_all(&self.reader)
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// [`Tx::deployment_swap`] by itself.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn deployment_swap(
+        &self,
+        old: &DeploymentRow,
+        new: &DeploymentRow,
+    ) -> Result<Swap, StoreError> {
+        let mut tx = self.begin().await?;
+        let swap = tx.deployment_swap(old, new).await?;
+        tx.commit().await?;
+        Ok(swap)
+    }
+}
+
+impl Tx {
+    /// Adds a deployment.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn deployment_insert(&mut self, row: &DeploymentRow) -> Result<(), StoreError> {
+        let query = sqlx::query(concat!(
+            "INSERT INTO deployment (",
+            columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+        ));
+        query
+            .bind(row.id.to_string())
+            .bind(row.org.to_string())
+            .bind(row.app.to_string())
+            .bind(row.status.word())
+            .bind(&row.commit)
+            .bind(&row.git_ref)
+            .bind(&row.reason)
+            .bind(row.sandbox.map(|id| id.to_string()))
+            .bind(&row.error)
+            .bind(&row.plan)
+            .bind(json(&row.history, "history_json")?)
+            .bind(i64::from(row.attempt))
+            .bind(row.created.as_millis())
+            .bind(row.finished.map(Timestamp::as_millis))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// One deployment.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn deployment_get(
+        &mut self,
+        id: DeploymentId,
+    ) -> Result<Option<DeploymentRow>, StoreError> {
+        let query = sqlx::query(concat!("SELECT ", columns!(), " FROM deployment WHERE id = $1"));
+        let row = query.bind(id.to_string()).fetch_optional(self.connection()).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// An app's deployments that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn deployment_list_open(&mut self, app: AppId) -> Result<Vec<DeploymentRow>, StoreError> {
+        let query = sqlx::query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM deployment WHERE app_id = $1 AND finished_ms IS NULL ORDER BY id"
+        ));
+        let rows = query.bind(app.to_string()).fetch_all(self.connection()).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Replaces what changes in a deployment, if it still has `old`'s status and attempt.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn deployment_swap(
+        &mut self,
+        old: &DeploymentRow,
+        new: &DeploymentRow,
+    ) -> Result<Swap, StoreError> {
+        let query = sqlx::query(
+            "UPDATE deployment SET status = $4, commit_sha = $5, sandbox_id = $6, error = $7, \
+             plan_json = $8, history_json = $9, attempt = $10, finished_ms = $11 \
+             WHERE id = $1 AND status = $2 AND attempt = $3",
+        );
+        let result = query
+            .bind(old.id.to_string())
+            .bind(old.status.word())
+            .bind(i64::from(old.attempt))
+            .bind(new.status.word())
+            .bind(&new.commit)
+            .bind(new.sandbox.map(|id| id.to_string()))
+            .bind(&new.error)
+            .bind(&new.plan)
+            .bind(json(&new.history, "history_json")?)
+            .bind(i64::from(new.attempt))
+            .bind(new.finished.map(Timestamp::as_millis))
+            .execute(self.connection())
+            .await?;
+        if result.rows_affected() > 0 {
+            return Ok(Swap::Done);
+        }
+        Ok(if self.deployment_get(old.id).await?.is_some() { Swap::Stale } else { Swap::Missing })
+    }
+}

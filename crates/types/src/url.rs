@@ -1,0 +1,53 @@
+//! Where sandboxes and apps are reached, decided in one place.
+
+use crate::id::SandboxId;
+
+/// The public side of the edge: scheme and preview suffix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrls {
+    /// `http`, or `https` when TLS ends at or before the edge.
+    pub scheme: Scheme,
+    /// The suffix of every preview host, with its port where that is not the
+    /// scheme's own: `preview.localhost:7070`.
+    pub suffix: String,
+}
+
+/// The scheme that browsers use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As it stands in a URL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+impl PublicUrls {
+    /// The URL of a port in a sandbox.
+    #[must_use]
+    pub fn port(&self, sandbox: SandboxId, port: u16) -> String {
+        self.label(&format!("{port}-{sandbox}"))
+    }
+
+    /// The same with `{port}` where the number goes.
+    #[must_use]
+    pub fn port_template(&self, sandbox: SandboxId) -> String {
+        self.label(&format!("{{port}}-{sandbox}"))
+    }
+
+    /// The URL of the host with this label.
+    #[must_use]
+    pub fn label(&self, label: &str) -> String {
+        format!("{}://{label}.{}", self.scheme.as_str(), self.suffix)
+    }
+}
