@@ -1,2 +1,82 @@
-//! Placeholder.
-fn main() {}
+//! `pando-guest` is PID 1 of every sandbox, from the kernel's first `exec` to power-off.
+//!
+//! The folders, in the order in which a machine meets them:
+//! - `boot`: from the initramfs to a root on disk with a network (once, at bake);
+//! - `control`: the line on which the host says who the machine is and when it ends;
+//! - `identity`: what a restored machine changes before it serves anybody;
+//! - `session`: TCP connections, one operation each;
+//! - `process`: how children start, and the one place where they are reaped;
+//! - `sys`: kernel facilities that have no safe function elsewhere, one file each.
+//!
+//! What never happens here: waiting for a child anywhere but in
+//! `process::reaper`, serving a session before the token of the latest restore
+//! is known, and leaving PID 1 (the kernel panics when it ends).
+//!
+//! It is linked statically against glibc, so names are looked up in
+//! `/etc/passwd` and `/etc/group` by hand and addresses are never resolved.
+
+mod boot;
+mod control;
+mod identity;
+mod process;
+mod session;
+mod sys;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::sys::log;
+
+/// File operations that may be under way at once; the rest wait their turn.
+const BLOCKING_THREADS: usize = 16;
+
+#[derive(Debug, thiserror::Error)]
+enum AgentError {
+    #[error("the machine did not boot: {0}")]
+    Boot(#[from] boot::BootError),
+    #[error("no runtime: {0}")]
+    Runtime(std::io::Error),
+    #[error("no session listener: {0}")]
+    Listen(std::io::Error),
+    #[error("the control line is unusable: {0}")]
+    Control(#[from] control::ControlError),
+}
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|argument| argument == "--version") {
+        println!("pando-guest {}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    if std::process::id() != 1 {
+        eprintln!(
+            "pando-guest: this is the init of a sandbox and runs as process 1 only (try --version)"
+        );
+        return ExitCode::from(2);
+    }
+    // Only an error ends the agent. Powering off tells the host at once, where a
+    // kernel panic would leave it waiting for its time limit.
+    if let Err(error) = run() {
+        log::error(format_args!("{error}"));
+    }
+    control::power_off()
+}
+
+fn run() -> Result<std::convert::Infallible, AgentError> {
+    boot::boot()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .map_err(AgentError::Runtime)?;
+    runtime.block_on(async {
+        let access = Arc::new(session::Access::default());
+        let listener = TcpListener::bind(session::ADDRESS).await.map_err(AgentError::Listen)?;
+        let line = control::find_port().await?;
+        tokio::select! {
+            never = session::listen(listener, Arc::clone(&access)) => match never {},
+            error = control::serve(line, &access) => Err(error.into()),
+        }
+    })
+}

@@ -83,7 +83,8 @@ impl Sandboxes {
             reason: None,
             boot_ms: 0,
         };
-        self.store.sandbox_insert(&row).await.map_err(|error| failed(&error))?;
+        // A fresh random id is never taken.
+        let _ = self.store.sandbox_insert(&row).await.map_err(|error| failed(&error))?;
         // In a task of its own: a client that goes away cannot cut it midway.
         let this = self.clone();
         let made = tokio::spawn(async move { this.make(row, wanted).await }).await;

@@ -1,0 +1,109 @@
+//! Who a restored machine is.
+//!
+//! Clones of one snapshot wake up equal in everything: random pool, clock, names.
+//! [`adopt`] makes them different, in an order that matters: the pool first, so
+//! that nothing drawn later can be the same in two of them.
+
+mod hex;
+mod names;
+
+use std::io;
+use std::path::Path;
+
+use pando_guest_protocol::control::Identity;
+use rustix::time::{ClockId, Timespec, clock_settime};
+
+pub use hex::decode as decode_hex;
+
+use crate::sys::entropy::{self, SEED_BYTES};
+
+/// Why a machine could not become another.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The host sent something malformed; nothing was changed.
+    #[error("{field} is malformed")]
+    Malformed {
+        /// Which part.
+        field: &'static str,
+    },
+    /// The system refused a step.
+    #[error("{step}: {source}")]
+    Step {
+        /// Which one.
+        step: String,
+        /// Its answer.
+        source: io::Error,
+    },
+}
+
+/// Becomes `identity`: random pool, clock, hostname, machine id. `root` is `/` but in tests.
+///
+/// # Errors
+/// [`IdentityError`]; after [`IdentityError::Step`] the machine is partly changed and must not serve.
+pub fn adopt(identity: &Identity, root: &Path) -> Result<(), IdentityError> {
+    let seed: [u8; SEED_BYTES] = validate(identity)?;
+    entropy::reseed(seed).map_err(step("reseed the random pool"))?;
+    set_clock(identity.wall_clock_ns).map_err(step("set the clock"))?;
+    rustix::system::sethostname(identity.hostname.as_bytes())
+        .map_err(|error| step("set the hostname")(error.into()))?;
+    names::write(root, &identity.hostname, &identity.machine_id)
+}
+
+fn step(name: impl Into<String>) -> impl FnOnce(io::Error) -> IdentityError {
+    move |source| IdentityError::Step { step: name.into(), source }
+}
+
+/// Checks every part before any is used. Gives the decoded seed.
+fn validate(identity: &Identity) -> Result<[u8; SEED_BYTES], IdentityError> {
+    let malformed = |field| IdentityError::Malformed { field };
+    if !names::is_hostname(&identity.hostname) {
+        return Err(malformed("hostname"));
+    }
+    decode_hex::<16>(&identity.machine_id).ok_or(malformed("machine_id"))?;
+    decode_hex(&identity.seed).ok_or(malformed("seed"))
+}
+
+fn set_clock(wall_clock_ns: u64) -> io::Result<()> {
+    const NANOSECONDS: u64 = 1_000_000_000;
+    let time = Timespec {
+        tv_sec: i64::try_from(wall_clock_ns / NANOSECONDS).map_err(io::Error::other)?,
+        tv_nsec: (wall_clock_ns % NANOSECONDS) as i64,
+    };
+    Ok(clock_settime(ClockId::Realtime, time)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity {
+            seed: "5a".repeat(32),
+            wall_clock_ns: 0,
+            hostname: "stem-1".into(),
+            machine_id: "0123456789abcdef0123456789abcdef".into(),
+            token: "00".repeat(32),
+        }
+    }
+
+    #[test]
+    fn a_whole_identity_is_valid() {
+        assert_eq!(validate(&identity()).unwrap(), [0x5a; 32]);
+    }
+
+    #[test]
+    fn what_is_malformed_is_named() {
+        let cases: [(&str, fn(&mut Identity)); 4] = [
+            ("hostname", |identity| identity.hostname = "a b".into()),
+            ("machine_id", |identity| identity.machine_id.push('0')),
+            ("machine_id", |identity| identity.machine_id = "g".repeat(32)),
+            ("seed", |identity| identity.seed.clear()),
+        ];
+        for (field, spoil) in cases {
+            let mut spoiled = identity();
+            spoil(&mut spoiled);
+            let error = validate(&spoiled).unwrap_err();
+            assert!(error.to_string().starts_with(field), "{error}");
+        }
+    }
+}

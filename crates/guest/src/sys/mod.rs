@@ -1,0 +1,5 @@
+//! Kernel facilities behind safe functions, one file each.
+
+pub mod entropy;
+pub mod log;
+pub mod network;

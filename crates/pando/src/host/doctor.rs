@@ -1,0 +1,198 @@
+//! Whether this host is ready, each failing line with its fix.
+
+use std::path::Path;
+
+use pando_vm::sys::{command, host, reflink};
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Check {
+    /// What.
+    pub name: &'static str,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+/// How a check stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// Fine.
+    Ok,
+    /// It works, with less than it could.
+    Warning,
+    /// It does not work.
+    Failed,
+}
+
+fn ok(name: &'static str, found: impl Into<String>) -> Check {
+    Check { name, verdict: Verdict::Ok, found: found.into(), fix: None }
+}
+
+fn bad(
+    name: &'static str,
+    verdict: Verdict,
+    found: impl Into<String>,
+    fix: impl Into<String>,
+) -> Check {
+    Check { name, verdict, found: found.into(), fix: Some(fix.into()) }
+}
+
+/// The programs that are run, and the Debian package that brings each.
+const PROGRAMS: [(&str, &str); 11] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("mkfs.xfs", "xfsprogs"),
+    ("nft", "nftables"),
+    ("ip", "iproute2"),
+    ("mmdebstrap", "mmdebstrap"),
+    ("depmod", "kmod"),
+    ("modprobe", "kmod"),
+    ("mke2fs", "e2fsprogs"),
+    ("dpkg-deb", "dpkg"),
+    ("apt-get", "apt"),
+    ("git", "git"),
+];
+/// Free memory below which a host holds few sandboxes, in bytes.
+const COMFORTABLE_MEMORY_BYTES: u64 = 4 << 30;
+/// Free disk that a template and some sandboxes need, in bytes.
+const COMFORTABLE_DISK_BYTES: u64 = 10 << 30;
+
+/// Looks at everything, in the order in which it is needed.
+pub(crate) async fn run(data: &Path) -> Vec<Check> {
+    let mut checks = vec![root(), architecture()];
+    checks.extend(PROGRAMS.iter().map(|(program, package)| installed(program, package)));
+    checks.push(qemu_version().await);
+    checks.push(accelerator());
+    checks.push(device("/dev/net/tun", "modprobe tun"));
+    checks.push(agent());
+    checks.push(memory());
+    checks.push(disk(data));
+    checks.push(reflinks(data));
+    checks.push(resolver());
+    checks
+}
+
+fn root() -> Check {
+    if rustix::process::geteuid().is_root() {
+        ok("root", "yes")
+    } else {
+        bad("root", Verdict::Failed, "no", "run it as root, or with sudo")
+    }
+}
+
+fn architecture() -> Check {
+    match std::env::consts::ARCH {
+        "x86_64" => ok("processor", host::processor_model()),
+        other => bad("processor", Verdict::Failed, other, "x86-64 is needed"),
+    }
+}
+
+fn installed(program: &'static str, package: &str) -> Check {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut dirs: Vec<_> = std::env::split_paths(&path).collect();
+    dirs.extend(["/usr/sbin".into(), "/sbin".into()]);
+    match dirs.iter().map(|dir| dir.join(program)).find(|path| path.is_file()) {
+        Some(path) => ok(program, path.display().to_string()),
+        None => {
+            bad(program, Verdict::Failed, "not installed", format!("apt-get install {package} (or make setup)"))
+        }
+    }
+}
+
+async fn qemu_version() -> Check {
+    const NAME: &str = "QEMU version";
+    let Ok(output) = command::run("qemu-system-x86_64", &["--version"], None).await else {
+        return bad(NAME, Verdict::Failed, "none", "make setup");
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().next().unwrap_or_default();
+    if line.contains("version 7.2") {
+        ok(NAME, line)
+    } else {
+        bad(
+            NAME,
+            Verdict::Warning,
+            line,
+            "Pando is tested with Debian 12's QEMU 7.2: make setup installs it",
+        )
+    }
+}
+
+fn accelerator() -> Check {
+    if host::has_kvm() {
+        ok("accelerator", "kvm")
+    } else {
+        bad(
+            "accelerator",
+            Verdict::Warning,
+            "tcg: guests run 5 to 20 times slower",
+            "use a host with VT-x or AMD-V (nested virtualization on, for a virtual machine)",
+        )
+    }
+}
+
+fn device(path: &'static str, fix: &str) -> Check {
+    if Path::new(path).exists() {
+        ok(path, "there")
+    } else {
+        bad(path, Verdict::Failed, "missing", fix)
+    }
+}
+
+fn agent() -> Check {
+    match super::agent_path() {
+        Ok(path) if path.is_file() => ok("guest agent", path.display().to_string()),
+        Ok(path) => bad("guest agent", Verdict::Failed, format!("{} is missing", path.display()), "make build"),
+        Err(error) => bad("guest agent", Verdict::Failed, error.to_string(), "make build"),
+    }
+}
+
+fn memory() -> Check {
+    let free = host::available_memory_bytes().unwrap_or(0);
+    let found = format!("{} MiB available", free >> 20);
+    if free >= COMFORTABLE_MEMORY_BYTES {
+        ok("memory", found)
+    } else {
+        bad("memory", Verdict::Warning, found, "4 GiB or more are comfortable")
+    }
+}
+
+fn disk(data: &Path) -> Check {
+    let existing = data.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let free = host::free_disk_bytes(existing).unwrap_or(0);
+    let found = format!("{} MiB free below {}", free >> 20, existing.display());
+    if free >= COMFORTABLE_DISK_BYTES {
+        ok("disk", found)
+    } else {
+        bad("disk", Verdict::Failed, found, "free 10 GiB, or name another folder with --data")
+    }
+}
+
+fn reflinks(data: &Path) -> Check {
+    const NAME: &str = "reflinks";
+    match reflink::works_in(data) {
+        Ok(true) => ok(NAME, "the data folder's own file system has them"),
+        Ok(false) => ok(NAME, "by an XFS image in the data folder, mounted by loop device"),
+        Err(_) => ok(NAME, "the data folder is made at the first start"),
+    }
+}
+
+fn resolver() -> Check {
+    match pando_vm::network::resolvers() {
+        Ok(found) => {
+            let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+            ok("DNS for guests", found.join(", "))
+        }
+        Err(error) => bad(
+            "DNS for guests",
+            Verdict::Failed,
+            error.to_string(),
+            "name an IPv4 nameserver that is not loopback in /etc/resolv.conf",
+        ),
+    }
+}

@@ -1,0 +1,88 @@
+//! Starting what runs on this host: hypervisor, network, node. `serve`, `bake`
+//! and `teardown` share it.
+
+pub(crate) mod accel;
+pub(crate) mod doctor;
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use pando_node::{DataDir, Node, NodeConfig, Report};
+use pando_types::{NodeId, SystemClock};
+use pando_vm::driver::Hypervisor;
+use pando_vm::driver::qemu::Qemu;
+use pando_vm::network::{Network, NetworkConfig};
+use tokio::sync::mpsc;
+
+use accel::Accel;
+
+/// What the operator says about this host.
+#[derive(Debug, Clone)]
+pub(crate) struct HostOptions {
+    pub data: PathBuf,
+    pub accel: Accel,
+    pub kernel: Option<PathBuf>,
+    pub network: NetworkOptions,
+}
+
+/// What tells this server's links, namespaces and table from another's.
+#[derive(Debug, Clone)]
+pub(crate) struct NetworkOptions {
+    /// Begins the name of every link, namespace and table.
+    pub prefix: String,
+    /// The /16 whose addresses link namespaces to the host.
+    pub pool: Ipv4Addr,
+    /// Private addresses and networks that guests may reach all the same.
+    pub allow: Vec<String>,
+}
+
+/// A started node.
+pub(crate) struct Host {
+    pub data: DataDir,
+    pub node: Node,
+    pub node_id: NodeId,
+    pub reports: mpsc::Receiver<Report>,
+}
+
+/// Starts the node of this host.
+pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
+    anyhow::ensure!(
+        rustix::process::geteuid().is_root(),
+        "pando must run as root on this host: it makes namespaces, mounts and firewall rules"
+    );
+    let data = DataDir::open(&options.data).await.context("the data folder")?;
+    let node_id = data.node_id()?;
+    let accelerator = options.accel.choose();
+    let hypervisor: Arc<dyn Hypervisor> = Arc::new(
+        Qemu::new(accelerator).await.context("QEMU cannot be used; `pando doctor` says what is missing")?,
+    );
+    let network = Network::prepare(network_config(&options.network)?).await.context("the network")?;
+    let (node, reports) = Node::start(NodeConfig {
+        data: data.clone(),
+        hypervisor,
+        network,
+        kernel: options.kernel.clone(),
+        agent: agent_path()?,
+        progress: Arc::new(|line| eprintln!("bake: {line}")),
+        clock: Arc::new(SystemClock),
+    })
+    .await?;
+    Ok(Host { data, node, node_id, reports })
+}
+
+/// The network as `options` want it.
+pub(crate) fn network_config(options: &NetworkOptions) -> anyhow::Result<NetworkConfig> {
+    NetworkConfig::new(&options.prefix, options.pool, &options.allow)
+        .context("the network options")
+}
+
+/// The guest agent's program: `PANDO_GUEST_AGENT`, or beside this program.
+pub(crate) fn agent_path() -> anyhow::Result<PathBuf> {
+    if let Some(path) = std::env::var_os("PANDO_GUEST_AGENT") {
+        return Ok(path.into());
+    }
+    let program = std::env::current_exe().context("where this program is")?;
+    Ok(program.parent().unwrap_or(Path::new("/")).join("pando-guest-agent"))
+}

@@ -1,0 +1,106 @@
+use pando_store::{AppKind, AppRow, Insert, Presence, PreviewOf, Swap};
+use pando_types::app::DeploymentStatus;
+use pando_types::route::RouteTarget;
+use pando_types::{DeploymentId, SandboxId};
+
+use crate::support::World;
+
+fn preview(world: &World, parent: &AppRow, pr_number: u64) -> AppRow {
+    let mut row = world.app("preview");
+    row.label = format!("pr-{pr_number}-shop");
+    row.kind = AppKind::Preview(PreviewOf {
+        parent: parent.id,
+        pr_number,
+        repo_full_name: "acme/shop".into(),
+    });
+    row
+}
+
+#[tokio::test]
+async fn a_name_is_taken_until_its_app_leaves() {
+    let world = World::new().await;
+    let first = world.app("shop");
+    assert_eq!(world.add_app(&first).await, Insert::Done);
+    assert_eq!(world.store.app_get(first.id).await.unwrap(), Some(first.clone()));
+    assert_eq!(world.add_app(&world.app("shop")).await, Insert::Exists);
+    let mut tx = world.store.begin().await.unwrap();
+    assert_eq!(tx.app_leave(&first).await.unwrap().0, Swap::Done);
+    assert_eq!(tx.app_leave(&first).await.unwrap().0, Swap::Stale);
+    tx.commit().await.unwrap();
+    assert_eq!(world.add_app(&world.app("shop")).await, Insert::Done);
+    // The leaving one is listed until it is gone.
+    assert_eq!(world.store.app_list(world.org, None, 10).await.unwrap().len(), 2);
+    let mut tx = world.store.begin().await.unwrap();
+    assert_eq!(tx.app_bury(first.id).await.unwrap(), Swap::Done);
+    assert_eq!(tx.app_bury(first.id).await.unwrap(), Swap::Stale);
+    tx.commit().await.unwrap();
+    assert_eq!(world.store.app_list(world.org, None, 10).await.unwrap().len(), 1);
+    let tombstone = world.store.app_get(first.id).await.unwrap().unwrap();
+    assert_eq!(tombstone.presence, Presence::Gone);
+    assert!(tombstone.env_sealed.is_empty(), "secrets go with the app");
+}
+
+#[tokio::test]
+async fn a_pull_request_has_one_preview_and_is_found_by_number_alone() {
+    let world = World::new().await;
+    let parent = world.app("shop");
+    let _ = world.add_app(&parent).await;
+    let first = preview(&world, &parent, 7);
+    assert_eq!(world.add_app(&first).await, Insert::Done);
+    assert_eq!(world.add_app(&preview(&world, &parent, 7)).await, Insert::Exists);
+    assert_eq!(world.add_app(&preview(&world, &parent, 8)).await, Insert::Done);
+    let mut tx = world.store.begin().await.unwrap();
+    let found = tx.app_list_pull_request(&first.repo_key, 7).await.unwrap();
+    assert_eq!(found, vec![first]);
+    assert_eq!(tx.app_list_previews(parent.id).await.unwrap().len(), 2);
+    let apps = tx.app_list_repo(&parent.repo_key).await.unwrap();
+    assert_eq!(apps, vec![parent]);
+}
+
+#[tokio::test]
+async fn a_route_grows_over_close_and_reopen() {
+    let world = World::new().await;
+    let parent = world.app("shop");
+    let _ = world.add_app(&parent).await;
+    let first = preview(&world, &parent, 7);
+    let _ = world.add_app(&first).await;
+    let mut tx = world.store.begin().await.unwrap();
+    let target = RouteTarget { sandbox: None, port: 3000 };
+    let made = tx.route_put(first.id, &first.label, Some(target)).await.unwrap();
+    let (old, new) = (SandboxId::new(), SandboxId::new());
+    let flip = tx.app_flip(&first, DeploymentId::new(), old).await.unwrap().unwrap();
+    assert_eq!(flip.previous, None);
+    let flip = tx.app_flip(&first, DeploymentId::new(), new).await.unwrap().unwrap();
+    assert_eq!(flip.previous, Some(old));
+    assert!(flip.route.generation > made.generation);
+    let (_, closed) = tx.app_leave(&first).await.unwrap();
+    let closed = closed.unwrap();
+    assert_eq!(closed.target, None);
+    assert!(tx.app_flip(&first, DeploymentId::new(), old).await.unwrap().is_none());
+    let second = preview(&world, &parent, 7);
+    assert_eq!(tx.app_insert(&second).await.unwrap(), Insert::Done);
+    let target = RouteTarget { sandbox: None, port: 3000 };
+    let reopened = tx.route_put(second.id, &second.label, Some(target)).await.unwrap();
+    assert!(reopened.generation > closed.generation);
+    tx.commit().await.unwrap();
+    let routes = world.store.route_list(None, 10).await.unwrap();
+    assert_eq!(routes, vec![reopened.clone()]);
+    assert!(world.store.route_list(Some(&reopened.label), 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_app_shows_the_status_of_its_newest_deployment() {
+    let world = World::new().await;
+    let app = world.app("shop");
+    let _ = world.add_app(&app).await;
+    let mut failed = world.deployment(app.id, "a");
+    failed.status = DeploymentStatus::Failed;
+    world.add_deployment(&failed).await;
+    let latest = |world: &World| {
+        let store = world.store.clone();
+        async move { store.app_get(app.id).await.unwrap().unwrap().latest }
+    };
+    assert_eq!(latest(&world).await, Some(DeploymentStatus::Failed));
+    world.add_deployment(&world.deployment(app.id, "b")).await;
+    assert_eq!(latest(&world).await, Some(DeploymentStatus::Queued));
+}

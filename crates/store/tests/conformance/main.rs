@@ -1,0 +1,10 @@
+//! What every store must keep, whatever database is below it. Each test has a
+//! database of its own in a folder that goes with the test.
+
+mod app;
+mod delivery;
+mod deployment;
+mod job;
+mod key;
+mod sandbox;
+mod support;

@@ -1,0 +1,144 @@
+//! A database in a folder of its own, under a clock that the test moves.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use pando_store::{
+    Actual, AppKind, AppRow, DeploymentRow, Desired, Entered, Presence, SandboxRow, Store,
+};
+use pando_types::app::DeploymentStatus;
+use pando_types::{
+    AppId, Clock, DeploymentId, Epoch, Generation, NodeId, OrgId, SandboxId, Timestamp,
+};
+
+pub struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+pub struct World {
+    folder: tempfile::TempDir,
+    clock: Arc<TestClock>,
+    pub store: Store,
+    pub org: OrgId,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(TestClock(AtomicI64::new(1_000_000)));
+        let path = folder.path().join("pando.db");
+        let store = Store::open_with_clock(&path, clock.clone()).await.unwrap();
+        let org = store.org_default().await.unwrap().id;
+        Self { folder, clock, store, org }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("pando.db")
+    }
+
+    /// Opens the same file beside the first store, as after a crash: nothing was closed.
+    pub async fn open_again(&self) -> Store {
+        Store::open_with_clock(&self.path(), self.clock.clone()).await.unwrap()
+    }
+
+    pub fn pass(&self, span: Duration) {
+        self.clock.0.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub fn sandbox(&self, node: NodeId) -> SandboxRow {
+        SandboxRow {
+            id: SandboxId::new(),
+            org: self.org,
+            app: None,
+            template: "base".into(),
+            cpu: 2,
+            memory_mib: 2048,
+            metadata: BTreeMap::from([("who".into(), "\u{1f333} \"quoted\"\n".into())]),
+            created: self.store.now(),
+            ttl: Some(Duration::from_secs(60)),
+            deadline: Some(self.store.now().plus(Duration::from_secs(60))),
+            persistent: false,
+            owner_node: node,
+            epoch: Epoch::first(),
+            desired: Desired::Running,
+            desired_gen: Generation::first(),
+            actual: Actual::Creating,
+            actual_gen: Generation::first(),
+            reason: None,
+            boot_ms: 0,
+        }
+    }
+
+    pub fn app(&self, name: &str) -> AppRow {
+        let id = AppId::new();
+        AppRow {
+            id,
+            org: self.org,
+            kind: AppKind::App,
+            name: name.into(),
+            label: format!("{name}-{}", &id.short()[..6]),
+            git_url: "https://forge.example/acme/shop.git".into(),
+            repo_key: "https://forge.example/acme/shop".into(),
+            git_branch: "main".into(),
+            template: "base".into(),
+            auto_deploy: true,
+            previews: true,
+            framework: None,
+            install_command: Some(String::new()),
+            build_command: None,
+            start_command: None,
+            root_directory: String::new(),
+            port: 3000,
+            cpu: 2,
+            memory_mib: 2048,
+            env_sealed: vec![0, 255, 1],
+            preview_env_sealed: vec![],
+            active_deployment: None,
+            active_sandbox: None,
+            presence: Presence::Kept,
+            created: self.store.now(),
+            updated: self.store.now(),
+            latest: None,
+        }
+    }
+
+    pub fn deployment(&self, app: AppId, commit: &str) -> DeploymentRow {
+        let now = self.store.now();
+        DeploymentRow {
+            id: DeploymentId::new(),
+            org: self.org,
+            app,
+            status: DeploymentStatus::Queued,
+            commit: commit.into(),
+            git_ref: "main".into(),
+            reason: "push".into(),
+            sandbox: None,
+            error: None,
+            plan: None,
+            history: vec![Entered { status: DeploymentStatus::Queued, at_ms: now }],
+            attempt: 1,
+            created: now,
+            finished: None,
+        }
+    }
+
+    pub async fn add_app(&self, app: &AppRow) -> pando_store::Insert {
+        let mut tx = self.store.begin().await.unwrap();
+        let insert = tx.app_insert(app).await.unwrap();
+        tx.commit().await.unwrap();
+        insert
+    }
+
+    pub async fn add_deployment(&self, row: &DeploymentRow) {
+        let mut tx = self.store.begin().await.unwrap();
+        tx.deployment_insert(row).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}

@@ -1,0 +1,178 @@
+//! A driver without machines, for tests of policy: its guests answer on the
+//! control line as the agent would, and do nothing else. What it holds outlives
+//! the node that asked for it, as a real VMM does.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use pando_guest_protocol::control::{ToGuest, ToHost};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+
+use super::{Accelerator, BootSpec, Home, Hypervisor, Machine, MachineName, RestoreSpec, Started, VmError};
+
+/// The driver; clones share its machines.
+#[derive(Debug, Clone, Default)]
+pub struct Null {
+    machines: Arc<Mutex<HashMap<MachineName, Arc<NullMachine>>>>,
+    last_pid: Arc<AtomicU32>,
+    refuse_restores: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct NullMachine {
+    pid: u32,
+    paused: AtomicBool,
+    ended: watch::Sender<Option<String>>,
+}
+
+impl Null {
+    /// Makes every restore from now on fail, or no longer.
+    pub fn refuse_restores(&self, refuse: bool) {
+        self.refuse_restores.store(refuse, Ordering::SeqCst);
+    }
+
+    /// Ends a machine as a crash would. False when there is none of that name.
+    pub fn crash(&self, name: &MachineName) -> bool {
+        self.machines().remove(name).is_some_and(|machine| {
+            machine.ended.send_replace(Some("it crashed".into()));
+            true
+        })
+    }
+
+    /// How many machines run.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.machines().len()
+    }
+
+    fn machines(&self) -> MutexGuard<'_, HashMap<MachineName, Arc<NullMachine>>> {
+        let mut machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
+        machines.retain(|_, machine| machine.ended.borrow().is_none());
+        machines
+    }
+
+    fn start(&self, home: Home, first_words: &[u8]) -> Result<Started, VmError> {
+        let machine = Arc::new(NullMachine {
+            pid: self.last_pid.fetch_add(1, Ordering::SeqCst) + 1,
+            paused: AtomicBool::new(false),
+            ended: watch::Sender::new(None),
+        });
+        self.machines().insert(home.name, Arc::clone(&machine));
+        let control = guest(&machine, first_words)?;
+        Ok(Started { machine, control })
+    }
+}
+
+/// A guest that does at once what it is told, until its machine ends.
+fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, VmError> {
+    let (host, guest) = UnixStream::pair().map_err(VmError::io("cannot make a control line"))?;
+    let (reader, mut writer) = guest.into_split();
+    let mut lines = BufReader::new(std::io::Cursor::new(first_words.to_vec()).chain(reader)).lines();
+    let mut ended = machine.ended.subscribe();
+    tokio::spawn(async move {
+        loop {
+            let line = tokio::select! {
+                line = lines.next_line() => line,
+                _ = ended.wait_for(Option::is_some) => return,
+            };
+            let Ok(Some(line)) = line else { return };
+            let answer = match serde_json::from_str(&line) {
+                Ok(ToGuest::Restored(_)) => ToHost::Ready,
+                Ok(ToGuest::Attached { .. }) => ToHost::Attached,
+                Ok(ToGuest::Shutdown) | Err(_) => continue,
+            };
+            let mut answer = serde_json::to_vec(&answer).unwrap_or_default();
+            answer.push(b'\n');
+            if writer.write_all(&answer).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(host)
+}
+
+#[async_trait]
+impl Hypervisor for Null {
+    fn identity(&self) -> String {
+        "null".into()
+    }
+
+    fn accelerator(&self) -> Accelerator {
+        Accelerator::Tcg
+    }
+
+    async fn boot(&self, spec: BootSpec) -> Result<Started, VmError> {
+        std::fs::write(&spec.memory, []).map_err(VmError::io("cannot make the memory file"))?;
+        let mut booted = serde_json::to_vec(&ToHost::Booted { agent: "null".into() }).unwrap_or_default();
+        booted.push(b'\n');
+        let (mut guest, host) =
+            UnixStream::pair().map_err(VmError::io("cannot make a control line"))?;
+        guest.write_all(&booted).await.map_err(VmError::io("cannot write to the control line"))?;
+        let started = self.start(spec.home, &[])?;
+        Ok(Started { control: host, ..started })
+    }
+
+    async fn restore(&self, spec: RestoreSpec) -> Result<Started, VmError> {
+        if self.refuse_restores.load(Ordering::SeqCst) {
+            return Err(VmError::Exited { said: "refused, as asked".into() });
+        }
+        self.start(spec.home, &spec.first_words)
+    }
+
+    async fn find(&self, owner: &str) -> Result<Vec<(MachineName, u32)>, VmError> {
+        let machines = self.machines();
+        let owned = machines.iter().filter(|(name, _)| name.owner == owner);
+        Ok(owned.map(|(name, machine)| (name.clone(), machine.pid)).collect())
+    }
+
+    async fn adopt(&self, home: Home, pid: u32) -> Result<Started, VmError> {
+        let machine = self.machines().get(&home.name).filter(|machine| machine.pid == pid).cloned();
+        let machine = machine.ok_or_else(|| VmError::Exited { said: "it is gone".into() })?;
+        let control = guest(&machine, &[])?;
+        Ok(Started { machine, control })
+    }
+
+    async fn kill(&self, name: &MachineName, _pid: u32) -> Result<(), VmError> {
+        self.crash(name);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Machine for NullMachine {
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    async fn pause(&self) -> Result<(), VmError> {
+        self.paused.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn resume(&self) -> Result<(), VmError> {
+        self.paused.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn save_device_state(&self, path: &Path) -> Result<(), VmError> {
+        std::fs::write(path, []).map_err(VmError::io("cannot save the device state"))
+    }
+
+    async fn kill(&self) -> Result<(), VmError> {
+        self.ended.send_replace(Some("it was killed".into()));
+        Ok(())
+    }
+
+    async fn exited(&self) -> String {
+        let mut ended = self.ended.subscribe();
+        match ended.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "it is gone".into(),
+        }
+    }
+}

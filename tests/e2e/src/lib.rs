@@ -1,0 +1,14 @@
+//! What the tests in real VMs stand on: a [`Server`] that is the real binary over
+//! a data folder that the runs share (so the template is baked once), and that
+//! proves at its end that nothing of it is left.
+//!
+//! A test is five lines about what it tests; processes, ports and cleaning up
+//! are here. One test runs at a time (see `.config/nextest.toml`).
+
+mod host;
+mod sandbox;
+mod server;
+
+pub use host::{leftovers, run};
+pub use sandbox::{Answer, Sandbox};
+pub use server::{Options, Server};

@@ -1,0 +1,248 @@
+//! The real `pando serve`, for one test.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use reqwest::header::HOST;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::host::{PREFIX, leftovers};
+use crate::sandbox::Sandbox;
+
+/// The key of every test's server.
+const API_KEY: &str = "pando_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// How long the first start may take: it bakes the template.
+const READY_LIMIT: Duration = Duration::from_secs(900);
+
+/// What a test wants of its server beside the ordinary.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// More arguments of `pando serve`.
+    pub arguments: Vec<String>,
+    /// More of its environment.
+    pub environment: Vec<(String, String)>,
+    /// The port to listen on; a free one when absent.
+    pub port: Option<u16>,
+}
+
+/// A running server. Dropped, it is stopped, and whatever it ran is torn down.
+pub struct Server {
+    child: Option<Child>,
+    options: Options,
+    port: u16,
+    data: PathBuf,
+    client: Client,
+}
+
+impl Server {
+    /// Starts the server and waits until creates are possible.
+    ///
+    /// # Errors
+    /// When it does not come up; the error holds the end of its log.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let data = std::env::var_os("PANDO_TEST_DATA").map_or("/var/tmp/pando-test".into(), PathBuf::from);
+        std::fs::create_dir_all(&data)?;
+        let port = match options.port {
+            Some(port) => port,
+            None => TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+        };
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(900)).build()?;
+        let mut server = Self { child: None, options, port, data, client };
+        server.launch().await?;
+        Ok(server)
+    }
+
+    /// Starts the process again after [`Server::terminate`] or [`Server::kill`].
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn launch(&mut self) -> anyhow::Result<()> {
+        ensure!(self.child.is_none(), "it runs already");
+        let log = File::options().create(true).append(true).open(self.log_path())?;
+        let child = Command::new(program("pando"))
+            .arg("serve")
+            .args(self.host_arguments())
+            .arg("--listen")
+            .arg(format!("127.0.0.1:{}", self.port))
+            .arg("--suffix")
+            .arg(self.suffix())
+            .args(&self.options.arguments)
+            .env("PANDO_API_KEY", API_KEY)
+            .env("RUST_LOG", "info,pando=debug")
+            .envs(self.options.environment.iter().cloned())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("cannot start pando; `make build` makes it")?;
+        self.child = Some(child);
+        let begun = Instant::now();
+        while begun.elapsed() < READY_LIMIT {
+            if let Ok(answer) = self.client.get(self.url("/healthz")).send().await
+                && answer.status().is_success()
+            {
+                return Ok(());
+            }
+            if let Some(child) = &mut self.child
+                && let Some(status) = child.try_wait()?
+            {
+                self.child = None;
+                bail!("pando ended ({status}): {}", self.log_tail());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("pando is not ready: {}", self.log_tail())
+    }
+
+    fn host_arguments(&self) -> Vec<String> {
+        let data = self.data.display().to_string();
+        ["--data", &data, "--network-prefix", PREFIX, "--network-pool", "10.214.0.0"]
+            .map(str::to_owned)
+            .into()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.data.join("serve.log")
+    }
+
+    /// The end of the server's log.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        let lines: Vec<_> = log.lines().rev().take(30).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The preview suffix, with the port.
+    #[must_use]
+    pub fn suffix(&self) -> String {
+        format!("preview.localhost:{}", self.port)
+    }
+
+    /// The API key.
+    #[must_use]
+    pub fn api_key(&self) -> &'static str {
+        API_KEY
+    }
+
+    /// A URL of the API.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// A request to the API, with the key.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path)).bearer_auth(API_KEY)
+    }
+
+    /// A request to the edge under this host, whatever DNS says of it.
+    pub fn edge(&self, method: Method, host: &str, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path)).header(HOST, host)
+    }
+
+    /// The HTTP client itself, without a key.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Creates a sandbox of the default size with these fields added to the request.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn sandbox(&self, fields: Value) -> anyhow::Result<Sandbox<'_>> {
+        let mut body = json!({ "template": "base", "ttl_seconds": 1800 });
+        if let (Some(body), Some(fields)) = (body.as_object_mut(), fields.as_object()) {
+            body.extend(fields.clone());
+        }
+        let answer = self.request(Method::POST, "/v1/sandboxes").json(&body).send().await?;
+        let status = answer.status();
+        let made: Value = answer.json().await?;
+        ensure!(status.as_u16() == 201, "create answered {status}: {made}\n{}", self.log_tail());
+        let id = made["id"].as_str().context("no id")?.to_owned();
+        Ok(Sandbox { server: self, id, made })
+    }
+
+    /// The server's process id.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Asks the server to stop, and waits until it did.
+    ///
+    /// # Errors
+    /// When it does not end well.
+    pub fn terminate(&mut self) -> anyhow::Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.context("no pid")?, rustix::process::Signal::TERM)?;
+        let status = child.wait()?;
+        ensure!(status.success(), "pando ended with {status}: {}", self.log_tail());
+        Ok(())
+    }
+
+    /// Kills the server where it stands.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// Stops the server, removes what it ran, and proves that nothing is left.
+    ///
+    /// # Errors
+    /// When something is left.
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        self.terminate()?;
+        self.tear_down()?;
+        let left = leftovers(&self.data)?;
+        ensure!(left.is_empty(), "left over: {left:#?}");
+        Ok(())
+    }
+
+    fn tear_down(&self) -> anyhow::Result<()> {
+        let output = Command::new(program("pando"))
+            .arg("teardown")
+            .args(self.host_arguments())
+            .output()
+            .context("cannot run pando teardown")?;
+        ensure!(output.status.success(), "teardown: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            // A test failed: clean up all the same, and say where the log is.
+            eprintln!("the server's log: {}", self.log_path().display());
+            let _ = self.kill();
+            if let Err(error) = self.tear_down() {
+                eprintln!("{error:#}");
+            }
+        }
+    }
+}
+
+/// A program of this repository's release build.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = std::env::var_os("PANDO_BIN_DIR").map_or_else(|| root.join("target/release"), PathBuf::from);
+    target.join(name)
+}

@@ -1,0 +1,93 @@
+//! Machines outlive the server, and nothing leaks however it ends.
+
+use std::time::Duration;
+
+use pando_e2e::{Options, Server, run};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+async fn status(server: &Server, id: &str) -> anyhow::Result<u16> {
+    let answer = server.request(Method::GET, &format!("/v1/sandboxes/{id}")).send().await?;
+    Ok(answer.status().as_u16())
+}
+
+async fn gone(server: &Server, id: &str, limit: Duration) -> anyhow::Result<()> {
+    let begun = std::time::Instant::now();
+    while status(server, id).await? != 404 {
+        anyhow::ensure!(begun.elapsed() < limit, "{id} is still there");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sandboxes_and_deadlines_outlive_a_restart() -> anyhow::Result<()> {
+    let mut server = Server::start(Options::default()).await?;
+    let kept = server.sandbox(json!({ "persistent": true })).await?.id;
+    let short = server.sandbox(json!({ "ttl_seconds": 8 })).await?.id;
+    let paused = server.sandbox(json!({})).await?.id;
+    let exec = |id: &str| format!("/v1/sandboxes/{id}/exec");
+    let start = json!({ "cmd": "cd /srv && echo '<h1>still here</h1>' > index.html && setsid python3 -m http.server 3000 --bind 127.0.0.1 >/dev/null 2>&1 & sleep 3" });
+    server.request(Method::POST, &exec(&kept)).json(&start).send().await?.error_for_status()?;
+    server.request(Method::POST, &format!("/v1/sandboxes/{paused}/pause")).send().await?.error_for_status()?;
+
+    server.terminate()?;
+    server.launch().await?;
+
+    let host = format!("3000-{kept}.{}", server.suffix());
+    let page = server.edge(Method::GET, &host, "/").send().await?;
+    assert_eq!(page.status(), 200, "{}", server.log_tail());
+    assert!(page.text().await?.contains("still here"));
+    let answer = server.request(Method::POST, &exec(&kept)).json(&json!({ "cmd": "echo yes" })).send().await?;
+    assert_eq!(answer.json::<Value>().await?["stdout"], "yes\n");
+    server.request(Method::POST, &format!("/v1/sandboxes/{paused}/resume")).send().await?.error_for_status()?;
+    let answer = server.request(Method::POST, &exec(&paused)).json(&json!({ "cmd": "echo too" })).send().await?;
+    assert_eq!(answer.json::<Value>().await?["stdout"], "too\n");
+    gone(&server, &short, Duration::from_secs(30)).await?;
+    assert_eq!(status(&server, &kept).await?, 200);
+    server.finish()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_finds_its_machines_and_leaks_nothing() -> anyhow::Result<()> {
+    let mut server = Server::start(Options::default()).await?;
+    let kept = server.sandbox(json!({})).await?.id;
+    // Killed amid a create: nobody was told of that sandbox, so nothing of it may stay.
+    let creating = server.request(Method::POST, "/v1/sandboxes").json(&json!({}));
+    let creating = tokio::spawn(creating.send());
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    server.kill()?;
+    let _ = creating.await;
+
+    server.launch().await?;
+    let answer = server
+        .request(Method::POST, &format!("/v1/sandboxes/{kept}/exec"))
+        .json(&json!({ "cmd": "echo yes" }))
+        .send()
+        .await?;
+    assert_eq!(answer.json::<Value>().await?["stdout"], "yes\n", "{}", server.log_tail());
+    let list: Value = server.request(Method::GET, "/v1/sandboxes").send().await?.json().await?;
+    let items = list.get("items").unwrap_or(&list).as_array().map_or(0, Vec::len);
+    assert_eq!(items, 1, "{list}");
+    let processes = run("pgrep", &["-fc", "qemu-system-x86_64 -name pando:"])?;
+    assert_eq!(processes.trim(), "1");
+    server.finish()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_dies_says_why() -> anyhow::Result<()> {
+    let server = Server::start(Options::default()).await?;
+    let sandbox = server.sandbox(json!({})).await?;
+    let pids = run("pgrep", &["-f", &format!("pando:.*:{}", sandbox.id)])?;
+    run("kill", &["-9", pids.trim()])?;
+    for _ in 0..100 {
+        let shown: Value = server.request(Method::GET, &sandbox.path("")).send().await?.json().await?;
+        if shown["status"] == "failed" {
+            assert!(shown["status_reason"].is_string(), "{shown}");
+            assert_eq!(sandbox.delete().await?, 204);
+            return server.finish();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    anyhow::bail!("nobody noticed")
+}
