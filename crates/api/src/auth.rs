@@ -10,11 +10,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use pando_store::Store;
 use pando_types::{ApiKeyId, Code, OrgId, PublicError};
 
-use crate::Api;
 use crate::key;
-use crate::refusal::Refused;
+use crate::refusal::{Refused, store_failed};
 
 /// The key that a request came with, and whose it is.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct Caller {
 
 /// Lets a request with a known key through, with its [`Caller`] attached.
 pub async fn require_key(
-    State(api): State<Api>,
+    State(store): State<Store>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refused> {
@@ -38,7 +38,7 @@ pub async fn require_key(
             "send `Authorization: Bearer <key>` or `X-API-Key: <key>`; `pando key create` makes one",
         )
     })?;
-    let row = api.store.key_by_hash(&key::hash(presented)).await.map_err(|e| PublicError::from(&e))?;
+    let row = store.key_by_hash(&key::hash(presented)).await.map_err(store_failed)?;
     let row = row.ok_or_else(|| {
         unauthorized("unauthorized: this API key is not known")
             .hint("it may have been deleted; `pando key create` makes one")

@@ -7,7 +7,6 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 use pando_types::{Code, PublicError};
 
-use crate::Api;
 use crate::refusal::Refused;
 
 /// Method, path below `/v1`, and what it would do.
@@ -88,15 +87,14 @@ const LATER: &[(Method, &str, &str)] = &[
 ];
 
 /// Adds the routes above to those that work.
-pub fn add_to(router: Router<Api>) -> Router<Api> {
+pub fn add_to<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     LATER.iter().fold(router, |router, (method, path, what)| {
         let filter = filter(method);
         router.route(path, on(filter, move || async move { Refused::from(not_yet(what)) }))
     })
 }
 
-/// The refusal of something that is not there yet.
-pub fn not_yet(what: &str) -> PublicError {
+fn not_yet(what: &str) -> PublicError {
     PublicError::new(Code::NotImplemented, format!("{what}: this server does not have it yet"))
         .hint("`/openapi.json` lists what it has")
 }

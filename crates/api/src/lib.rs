@@ -7,7 +7,6 @@
 //! share: `auth` (keys), `extract` and `query` (input), `refusal` (every error),
 //! `sse` (streams), `later` (what answers 501).
 
-mod apps;
 mod auth;
 mod extract;
 mod health;
@@ -15,7 +14,6 @@ pub mod key;
 mod later;
 mod me;
 mod openapi;
-mod previews;
 mod query;
 mod refusal;
 mod router;
@@ -24,8 +22,8 @@ mod sse;
 mod templates;
 mod trace;
 mod utf8;
-mod webhooks;
 
+pub use health::Readiness;
 pub use openapi::document;
 pub use router::router;
 
@@ -38,10 +36,10 @@ pub struct Api {
     pub store: pando_store::Store,
     /// Sandboxes, by owner.
     pub sandboxes: pando_node::control::Sandboxes,
-    /// This machine: templates, readiness.
+    /// This machine: its templates, how it runs guests.
     pub node: pando_node::Node,
-    /// Apps, deployments, previews, webhooks.
-    pub deploy: pando_deploy::Deploy,
+    /// What `/healthz` answers.
+    pub readiness: Readiness,
     /// Where sandboxes are reached.
     pub urls: PublicUrls,
 }

@@ -38,7 +38,7 @@ pub(crate) fn base() -> OpenApi {
 /// The whole document, as `/openapi.json` serves it.
 #[must_use]
 pub fn document() -> OpenApi {
-    crate::router::open_api_routes().into_openapi()
+    crate::router::document()
 }
 
 /// The refusals that any route may answer with, for `responses(...)`.

@@ -9,6 +9,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use pando_node::guest::GuestError;
+use pando_store::StoreError;
 use pando_types::{Code, PublicError};
 
 /// An error on its way out.
@@ -47,6 +48,12 @@ impl IntoResponse for Refused {
         }
         response
     }
+}
+
+/// The store's error: the chain goes to the log here, the client gets the public side.
+pub fn store_failed(error: StoreError) -> Refused {
+    tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+    PublicError::from(&error).into()
 }
 
 /// A guest's answer that was no success: the chain goes to the log here, the

@@ -2,15 +2,16 @@
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
+use pando_store::Store;
 use pando_types::limits;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
-    Api, apps, auth, health, later, me, openapi, previews, refusal, sandboxes, templates, trace,
-    webhooks,
+    Api, auth, health, later, me, openapi, refusal, sandboxes, templates, trace,
 };
 
 type Routes = Vec<UtoipaMethodRouter<Api>>;
@@ -33,18 +34,12 @@ fn keyed() -> Routes {
         routes!(sandboxes::fs::dir::dir, sandboxes::fs::mkdir::mkdir),
         routes!(sandboxes::fs::stat::stat),
         routes!(sandboxes::fs::rename::rename),
-        routes!(apps::create::create, apps::list::list),
-        routes!(apps::get::get, apps::delete::delete),
-        routes!(apps::deploys::create::create, apps::deploys::list::list),
-        routes!(apps::deploys::get::get),
-        routes!(apps::deploys::logs::logs),
-        routes!(previews::list::list),
     ]
 }
 
 /// Below `/v1`, signed by the sender instead.
 fn signed() -> Routes {
-    vec![routes!(webhooks::github::github)]
+    vec![]
 }
 
 /// Free for all.
@@ -54,27 +49,59 @@ fn free() -> Routes {
 
 /// The API as one service. `/openapi.json` and `/docs` are part of it.
 pub fn router(api: Api) -> Router {
-    let (routes, document) = open_api_routes().split_for_parts();
-    let key = middleware::from_fn_with_state(api.clone(), auth::require_key);
-    let v1 = later::add_to(collect(keyed()).split_for_parts().0)
+    assemble(parts(), api.store.clone()).with_state(api)
+}
+
+/// The OpenAPI document of every route that works.
+pub(crate) fn document() -> OpenApi {
+    parts().document
+}
+
+/// Routes by who may ask, and what they say of themselves.
+struct Parts<S> {
+    keyed: Router<S>,
+    signed: Router<S>,
+    free: Router<S>,
+    document: OpenApi,
+}
+
+fn parts() -> Parts<Api> {
+    let collect = |routes: Routes| {
+        let empty = OpenApiRouter::default();
+        routes.into_iter().fold(empty, OpenApiRouter::routes)
+    };
+    let (keyed, signed, free) = (collect(keyed()), collect(signed()), collect(free()));
+    let below_v1 = OpenApiRouter::with_openapi(openapi::base())
+        .nest("/v1", keyed.clone())
+        .nest("/v1", signed.clone())
+        .merge(free.clone());
+    Parts {
+        keyed: later::add_to(keyed.into()),
+        signed: signed.into(),
+        free: free.into(),
+        document: below_v1.into_openapi(),
+    }
+}
+
+/// Puts what all requests pass through around the routes.
+fn assemble<S: Clone + Send + Sync + 'static>(parts: Parts<S>, store: Store) -> Router<S> {
+    let keyed = parts
+        .keyed
         .method_not_allowed_fallback(refusal::no_method)
         .fallback(refusal::no_route)
-        .layer(key);
-    let signed = collect(signed())
-        .split_for_parts()
-        .0
+        .layer(middleware::from_fn_with_state(store, auth::require_key));
+    let signed = parts
+        .signed
         .method_not_allowed_fallback(refusal::no_method)
         .layer(DefaultBodyLimit::max(limits::MAX_WEBHOOK_BODY_BYTES));
-    drop(routes);
     Router::new()
-        .nest("/v1", v1)
-        .nest("/v1/webhooks", signed)
-        .merge(collect(free()).split_for_parts().0)
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .merge(Router::new().nest("/v1", signed))
+        .nest("/v1", keyed)
+        .merge(parts.free)
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", parts.document))
         .method_not_allowed_fallback(refusal::no_method)
         .fallback(refusal::no_route)
         .layer(DefaultBodyLimit::max(limits::MAX_JSON_BODY_BYTES))
         .layer(CatchPanicLayer::custom(refusal::panicked))
         .layer(middleware::from_fn(trace::request))
-        .with_state(api)
 }

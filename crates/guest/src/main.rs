@@ -45,7 +45,10 @@ enum AgentError {
 }
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).is_some_and(|argument| argument == "--version") {
+    if std::env::args()
+        .nth(1)
+        .is_some_and(|argument| argument == "--version")
+    {
         println!("pando-guest {}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
@@ -57,9 +60,8 @@ fn main() -> ExitCode {
     }
     // Only an error ends the agent. Powering off tells the host at once, where a
     // kernel panic would leave it waiting for its time limit.
-    if let Err(error) = run() {
-        log::error(format_args!("{error}"));
-    }
+    let Err(error) = run();
+    log::error(format_args!("{error}"));
     control::power_off()
 }
 
@@ -72,8 +74,10 @@ fn run() -> Result<std::convert::Infallible, AgentError> {
         .map_err(AgentError::Runtime)?;
     runtime.block_on(async {
         let access = Arc::new(session::Access::default());
-        let listener = TcpListener::bind(session::ADDRESS).await.map_err(AgentError::Listen)?;
-        let line = control::find_port().await?;
+        let listener = TcpListener::bind(session::ADDRESS)
+            .await
+            .map_err(AgentError::Listen)?;
+        let line = control::find_port()?;
         tokio::select! {
             never = session::listen(listener, Arc::clone(&access)) => match never {},
             error = control::serve(line, &access) => Err(error.into()),

@@ -22,7 +22,9 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// The schema cannot be brought up to date.
-    #[error("the database's schema cannot be brought up to date (was it written by a newer version?)")]
+    #[error(
+        "the database's schema cannot be brought up to date (was it written by a newer version?)"
+    )]
     Migrate(#[source] sqlx::migrate::MigrateError),
     /// Others kept it for longer than a caller waits.
     #[error("the database is busy")]
@@ -62,10 +64,11 @@ impl From<sqlx::Error> for StoreError {
 impl From<&StoreError> for PublicError {
     fn from(error: &StoreError) -> Self {
         match error {
-            StoreError::Busy(_) => {
-                Self::new(Code::Unavailable, "the server's database is busy: nothing was changed")
-                    .retry_after(1)
-            }
+            StoreError::Busy(_) => Self::new(
+                Code::Unavailable,
+                "the server's database is busy: nothing was changed",
+            )
+            .retry_after(1),
             StoreError::Full(_) => Self::new(
                 Code::InsufficientStorage,
                 "the disk of the server's database is full: nothing was changed",

@@ -44,7 +44,13 @@ impl Store {
     /// Any [`StoreError`].
     pub async fn org_get(&self, id: OrgId) -> Result<Option<OrgRow>, StoreError> {
         let query = sqlx::query("SELECT id, name, created_ms FROM org WHERE id = $1");
-        query.bind(id.to_string()).fetch_optional(&self.reader).await?.as_ref().map(read).transpose()
+        query
+            .bind(id.to_string())
+            .fetch_optional(&self.reader)
+            .await?
+            .as_ref()
+            .map(read)
+            .transpose()
     }
 }
 

@@ -170,8 +170,15 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn sandbox_get(&self, id: SandboxId) -> Result<Option<SandboxRow>, StoreError> {
-        let query = sqlx::query(concat!("SELECT ", columns!(), " FROM sandbox WHERE id = $1"));
-        let row = query.bind(id.to_string()).fetch_optional(&self.reader).await?;
+        let query = sqlx::query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM sandbox WHERE id = $1"
+        ));
+        let row = query
+            .bind(id.to_string())
+            .fetch_optional(&self.reader)
+            .await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -297,7 +304,10 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`].
-    #[expect(clippy::too_many_arguments, reason = "a report is all of these, and its writer one")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a report is all of these, and its writer one"
+    )]
     pub async fn sandbox_report(
         &self,
         id: SandboxId,
@@ -335,7 +345,14 @@ impl Store {
             return Ok(Swap::Done);
         }
         let query = sqlx::query("SELECT 1 FROM sandbox WHERE id = $1");
-        let row = query.bind(id.to_string()).fetch_optional(&self.reader).await?;
-        Ok(if row.is_some() { Swap::Stale } else { Swap::Missing })
+        let row = query
+            .bind(id.to_string())
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(if row.is_some() {
+            Swap::Stale
+        } else {
+            Swap::Missing
+        })
     }
 }

@@ -10,7 +10,7 @@ use crate::auth::Caller;
 use crate::openapi::Refusals;
 use crate::refusal::Refused;
 
-/// The org's sandboxes, newest first. Deleted ones are not among them.
+/// The org's sandboxes, oldest first. Deleted ones are not among them.
 #[utoipa::path(
     get, path = "/sandboxes", tag = "sandboxes",
     responses((status = 200, body = List<Sandbox>), Refusals)

@@ -17,7 +17,7 @@ mod wait;
 
 use std::io;
 
-pub use wait::wait_for;
+pub use wait::{wait_for, wait_for_some};
 
 use crate::sys::log;
 
@@ -36,7 +36,10 @@ trait Step<T> {
 
 impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
     fn step(self, step: impl Into<String>) -> Result<T, BootError> {
-        self.map_err(|source| BootError { step: step.into(), source: source.into() })
+        self.map_err(|source| BootError {
+            step: step.into(),
+            source: source.into(),
+        })
     }
 }
 

@@ -9,20 +9,29 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks. Devices appear within milliseconds, and only at bake.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Returns when `path` exists.
+/// Blocks until `path` exists.
 ///
 /// # Errors
 /// `TimedOut` after ten seconds.
 pub fn wait_for(path: &Path) -> io::Result<()> {
+    wait_for_some(|| path.exists().then_some(())).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("{} did not appear", path.display()),
+        )
+    })
+}
+
+/// Blocks until `look` finds something; `None` after ten seconds.
+pub fn wait_for_some<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + LIMIT;
-    while !path.exists() {
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
         if Instant::now() >= deadline {
-            return Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("{} did not appear", path.display()),
-            ));
+            return None;
         }
         std::thread::sleep(INTERVAL);
     }
-    Ok(())
 }

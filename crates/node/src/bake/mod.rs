@@ -68,6 +68,8 @@ pub enum BakeError {
 /// Told as a bake goes on; each line stands alone.
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 
+type BakeOnce = Arc<OnceCell<Machine>>;
+
 /// Makes and finds machines.
 pub(crate) struct Bakery {
     data: DataDir,
@@ -80,7 +82,7 @@ pub(crate) struct Bakery {
     progress: Progress,
     kernel: OnceCell<Kernel>,
     /// One bake at a time for each size; whoever asks meanwhile waits and shares it.
-    machines: Mutex<HashMap<(String, Shape), Arc<OnceCell<Machine>>>>,
+    machines: Mutex<HashMap<(String, Shape), BakeOnce>>,
 }
 
 /// What a bakery is made of.

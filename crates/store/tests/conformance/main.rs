@@ -1,6 +1,8 @@
 //! What every store must keep, whatever database is below it. Each test has a
 //! database of its own in a folder that goes with the test.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod app;
 mod delivery;
 mod deployment;

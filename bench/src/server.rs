@@ -1,0 +1,89 @@
+//! The server under measurement: the real binary, in its own process.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use reqwest::{Client, Method, RequestBuilder};
+
+/// Begins the name of everything that the benchmark makes on the host.
+pub(crate) const PREFIX: &str = "pb";
+const API_KEY: &str = "pando_benchbenchbenchbenchbenchbenchbenchbenchbenchbenchbenchbench";
+/// Half a second each: the first start bakes.
+const READY_TRIES: usize = 1800;
+
+pub(crate) struct Server {
+    child: Child,
+    port: u16,
+    data: PathBuf,
+    network: [String; 4],
+    client: Client,
+}
+
+impl Server {
+    pub(crate) async fn start(data: &Path, pool: Ipv4Addr) -> anyhow::Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let log = File::create(log_path(data)?)?;
+        let network =
+            ["--network-prefix", PREFIX, "--network-pool", &pool.to_string()].map(str::to_owned);
+        let child = Command::new(pando()?)
+            .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data"])
+            .arg(data)
+            .args(&network)
+            .env("PANDO_API_KEY", API_KEY)
+            .env("RUST_LOG", "info")
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("cannot start pando")?;
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(120)).build()?;
+        let mut server = Self { child, port, data: data.to_owned(), network, client };
+        for _ in 0..READY_TRIES {
+            let health = server.client.get(server.url("/healthz")).send().await;
+            if health.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(server);
+            }
+            ensure!(server.child.try_wait()?.is_none(), "pando ended; see {}", log_path(data)?.display());
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        anyhow::bail!("pando is not ready")
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path)).bearer_auth(API_KEY)
+    }
+
+    /// Stops it, takes down what it made, and returns its log.
+    pub(crate) fn finish(mut self) -> anyhow::Result<String> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.context("no pid")?, rustix::process::Signal::TERM)?;
+        self.child.wait()?;
+        let down = Command::new(pando()?).args(["teardown", "--keep-mount", "--data"]).arg(&self.data).args(&self.network).status()?;
+        ensure!(down.success(), "pando teardown failed");
+        Ok(std::fs::read_to_string(log_path(&self.data)?)?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn log_path(data: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(data)?;
+    Ok(data.join("bench.log"))
+}
+
+/// The server's program, beside this one.
+fn pando() -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("pando"))
+}

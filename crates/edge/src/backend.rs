@@ -1,0 +1,69 @@
+//! What the edge asks of the rest of the system, and nothing more.
+
+use std::io;
+
+use pando_types::SandboxId;
+use tokio::net::TcpStream;
+
+use crate::host::HostLabel;
+
+/// Knows where hosts lead and reaches into sandboxes.
+pub trait Backend: Send + Sync + 'static {
+    /// Where `label` leads. Called on every request: from memory, without I/O.
+    fn resolve(&self, label: &HostLabel) -> Resolution;
+
+    /// A connection to `port` inside `sandbox`, whether its app listens on the
+    /// guest's own address or on loopback alone.
+    ///
+    /// # Errors
+    /// Each [`ConnectError`] becomes a different answer; [`ConnectError::Refused`]
+    /// is asked again for a short while.
+    fn connect(
+        &self,
+        sandbox: SandboxId,
+        port: u16,
+    ) -> impl Future<Output = Result<TcpStream, ConnectError>> + Send;
+}
+
+/// Where a host leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// To this port of this sandbox.
+    Found {
+        /// The sandbox that answers.
+        sandbox: SandboxId,
+        /// The port its app listens on.
+        port: u16,
+    },
+    /// There is no such sandbox.
+    UnknownSandbox,
+    /// There was such a sandbox; it is gone for good.
+    Gone,
+    /// No app has this host.
+    UnknownApp,
+    /// An app has this host, and none of its deployments was live yet.
+    NotLive,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The sandbox runs, and nobody listens on the port.
+    #[error("nothing listens on the port")]
+    Refused,
+    /// There is no such sandbox (any more than when it was resolved).
+    #[error("no such sandbox")]
+    NotFound,
+    /// The sandbox is gone for good.
+    #[error("the sandbox is gone")]
+    Gone,
+    /// The sandbox exists and is not running: paused, or about to stop.
+    #[error("the sandbox is not running")]
+    NotRunning,
+    /// Nobody answered in time.
+    #[error("the connection timed out")]
+    Timeout,
+    /// Anything else.
+    #[error("the connection failed")]
+    Failed(#[source] io::Error),
+}

@@ -1,0 +1,350 @@
+//! Which headers cross the edge. Pure.
+//!
+//! What the app hears about the client, it hears from the edge alone: whatever
+//! the client claims about itself in forwarding headers is dropped, under every
+//! spelling that an app could take for one of them.
+
+use std::net::IpAddr;
+
+use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use pando_types::url::Scheme;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
+
+/// Headers of one connection (RFC 9110 section 7.6.1), beside those that
+/// `Connection` names, and the proxy's own. `Expect` is among them because the
+/// edge itself says when to continue: once the app's connection stands.
+const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-authentication-info",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Names by which frameworks learn a client's address or a request's original
+/// form, beside `x-forwarded-*`; and `Proxy`, which CGI programs take for the
+/// variable `HTTP_PROXY`.
+const CLAIMS: [&str; 11] = [
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "proxy",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-real-ip",
+];
+
+/// Who asks, and for what: what the app is told about the client.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    /// The client's address.
+    pub client: IpAddr,
+    /// The host as the client wrote it.
+    pub host: HeaderValue,
+    /// The scheme that the client used.
+    pub scheme: Scheme,
+}
+
+/// A request's headers as the app gets them; `upgrade` is the protocol to switch
+/// to, from [`upgrade`].
+pub(crate) fn for_app(headers: &mut HeaderMap, origin: &Origin, upgrade: Option<HeaderValue>) {
+    let trailers = lists(headers, &header::TE, "trailers");
+    drop_hop_by_hop(headers);
+    drop_claims(headers);
+
+    if let Some(protocol) = upgrade {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, protocol);
+    } else if trailers {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    let client = origin.client.to_canonical().to_string();
+    if let Ok(client) = HeaderValue::try_from(client) {
+        headers.insert(X_FORWARDED_FOR, client.clone());
+        headers.insert(X_REAL_IP, client);
+    }
+    headers.insert(header::HOST, origin.host.clone());
+    headers.insert(X_FORWARDED_HOST, origin.host.clone());
+    headers.insert(
+        X_FORWARDED_PROTO,
+        HeaderValue::from_static(origin.scheme.as_str()),
+    );
+}
+
+/// An app's answer's headers as the client gets them; `upgrade` is the protocol
+/// that it switches to.
+pub(crate) fn for_client(headers: &mut HeaderMap, upgrade: Option<HeaderValue>) {
+    // Beside a transfer coding, a length is not the body's (RFC 9112 section 6.3).
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    drop_hop_by_hop(headers);
+    drop_where(headers, |name| is_reserved(&spelling(name)));
+    if let Some(protocol) = upgrade {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, protocol);
+    }
+}
+
+/// A request's trailers as the app gets them.
+pub(crate) fn trailers_for_app(trailers: &mut HeaderMap) {
+    drop_hop_by_hop(trailers);
+    drop_claims(trailers);
+}
+
+/// An answer's trailers as the client gets them.
+pub(crate) fn trailers_for_client(trailers: &mut HeaderMap) {
+    drop_hop_by_hop(trailers);
+    drop_where(trailers, |name| is_reserved(&spelling(name)));
+}
+
+/// Previews are not for search engines, whatever the app says.
+pub(crate) fn forbid_indexing(headers: &mut HeaderMap) {
+    headers.insert(X_ROBOTS_TAG, HeaderValue::from_static("noindex"));
+}
+
+/// The protocols that a request asks to switch to. HTTP/2 is not among them: its
+/// requests would pass the edge unseen and uncleaned.
+pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    if !lists(headers, &header::CONNECTION, "upgrade") {
+        return None;
+    }
+    let is_http = |protocol: &str| {
+        let name = protocol.split('/').next().unwrap_or_default();
+        ["h2", "h2c", "http"]
+            .iter()
+            .any(|http| name.eq_ignore_ascii_case(http))
+    };
+    let wanted: Vec<&str> = tokens(headers, &header::UPGRADE)
+        .filter(|protocol| !is_http(protocol))
+        .collect();
+    if wanted.is_empty() {
+        None
+    } else {
+        HeaderValue::try_from(wanted.join(", ")).ok()
+    }
+}
+
+/// Whether the body is coded in a way that the edge does not undo.
+pub(crate) fn has_foreign_coding(headers: &HeaderMap) -> bool {
+    tokens(headers, &header::TRANSFER_ENCODING)
+        .any(|coding| !coding.eq_ignore_ascii_case("chunked"))
+}
+
+fn drop_claims(headers: &mut HeaderMap) {
+    drop_where(headers, |name| {
+        let name = spelling(name);
+        is_reserved(&name) || name.starts_with("x-forwarded-") || CLAIMS.contains(&name.as_str())
+    });
+}
+
+fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<String> = tokens(headers, &header::CONNECTION)
+        .map(str::to_ascii_lowercase)
+        .collect();
+    drop_where(headers, |name| {
+        HOP_BY_HOP.contains(&name.as_str()) || named.iter().any(|other| other == name.as_str())
+    });
+}
+
+/// Pando's own headers mean something between its parts and never come from outside.
+fn is_reserved(spelling: &str) -> bool {
+    spelling.starts_with("pando-") || spelling.starts_with("x-pando-")
+}
+
+/// The name as CGI-like interfaces see it: there `-` and `_` are one, so
+/// `X_Forwarded_For` would pass for `X-Forwarded-For`.
+fn spelling(name: &HeaderName) -> String {
+    name.as_str().replace('_', "-")
+}
+
+fn drop_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    let names: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| unwanted(name))
+        .cloned()
+        .collect();
+    for name in names {
+        if let Entry::Occupied(entry) = headers.entry(name) {
+            entry.remove_entry_mult();
+        }
+    }
+}
+
+fn lists(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
+    tokens(headers, name).any(|token| token.eq_ignore_ascii_case(wanted))
+}
+
+/// The members of a comma-separated header, over all its lines.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let lines = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn origin() -> Origin {
+        Origin {
+            client: "::ffff:192.0.2.7".parse().unwrap(),
+            host: HeaderValue::from_static("shop.preview.localhost:7070"),
+            scheme: Scheme::Https,
+        }
+    }
+
+    fn map(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+        headers
+            .get_all(name)
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn an_app_hears_about_the_client_from_the_edge_alone() {
+        let mut headers = map(&[
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-for", "7.7.7.7"),
+            ("x_forwarded_for", "6.6.6.6"),
+            ("x-forwarded-port", "1"),
+            ("forwarded", "for=6.6.6.6"),
+            ("x-real-ip", "6.6.6.6"),
+            ("true-client-ip", "6.6.6.6"),
+            ("proxy", "http://evil"),
+            ("pando-caller", "node"),
+            ("x-pando-org", "admin"),
+            ("x_pando_org", "admin"),
+            ("cookie", "a=b"),
+        ]);
+        for_app(&mut headers, &origin(), None);
+        assert_eq!(all(&headers, "x-forwarded-for"), ["192.0.2.7"]);
+        assert_eq!(all(&headers, "x-real-ip"), ["192.0.2.7"]);
+        assert_eq!(all(&headers, "x-forwarded-proto"), ["https"]);
+        assert_eq!(
+            all(&headers, "x-forwarded-host"),
+            ["shop.preview.localhost:7070"]
+        );
+        assert_eq!(all(&headers, "host"), ["shop.preview.localhost:7070"]);
+        assert_eq!(all(&headers, "cookie"), ["a=b"]);
+        assert_eq!(headers.keys_len(), 6);
+    }
+
+    #[test]
+    fn what_belongs_to_a_connection_stays_on_it() {
+        let lines = [
+            ("connection", "keep-alive, X-Mine"),
+            ("connection", "host"),
+            ("keep-alive", "timeout=5"),
+            ("x-mine", "1"),
+            ("te", "gzip"),
+            ("upgrade", "websocket"),
+            ("proxy-authorization", "Basic x"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5"),
+            ("trailer", "x-sum"),
+        ];
+        let mut headers = map(&lines);
+        for_client(&mut headers, None);
+        assert_eq!(headers.keys_len(), 1);
+        assert_eq!(all(&headers, "trailer"), ["x-sum"]);
+
+        let mut headers = map(&lines);
+        for_app(&mut headers, &origin(), None);
+        assert_eq!(all(&headers, "host"), ["shop.preview.localhost:7070"]);
+        assert!(all(&headers, "x-mine").is_empty() && all(&headers, "connection").is_empty());
+    }
+
+    #[test]
+    fn an_upgrade_needs_both_headers_and_is_never_to_http() {
+        let upgrade = |connection, protocol| {
+            upgrade(&map(&[("connection", connection), ("upgrade", protocol)]))
+        };
+        assert_eq!(
+            upgrade("keep-alive, Upgrade", "websocket").unwrap(),
+            "websocket"
+        );
+        assert_eq!(upgrade("upgrade", "h2c, websocket").unwrap(), "websocket");
+        assert_eq!(upgrade("keep-alive", "websocket"), None);
+        assert_eq!(upgrade("upgrade, http2-settings", "h2c"), None);
+        assert_eq!(upgrade("upgrade", "HTTP/2.0"), None);
+        assert_eq!(upgrade("upgrade", ""), None);
+
+        let mut headers = map(&[("connection", "upgrade"), ("upgrade", "websocket")]);
+        for_app(
+            &mut headers,
+            &origin(),
+            Some(HeaderValue::from_static("websocket")),
+        );
+        assert_eq!(all(&headers, "connection"), ["upgrade"]);
+        assert_eq!(all(&headers, "upgrade"), ["websocket"]);
+    }
+
+    #[test]
+    fn trailers_are_asked_for_when_the_client_takes_them() {
+        let mut headers = map(&[("te", "trailers, deflate")]);
+        for_app(&mut headers, &origin(), None);
+        assert_eq!(all(&headers, "te"), ["trailers"]);
+        assert_eq!(all(&headers, "connection"), ["te"]);
+    }
+
+    #[test]
+    fn chunked_is_the_only_coding() {
+        assert!(!has_foreign_coding(&map(&[(
+            "transfer-encoding",
+            "Chunked"
+        )])));
+        assert!(!has_foreign_coding(&map(&[])));
+        assert!(has_foreign_coding(&map(&[(
+            "transfer-encoding",
+            "gzip, chunked"
+        )])));
+    }
+
+    proptest! {
+        #[test]
+        fn no_spelling_of_a_reserved_name_passes(
+            name in "(x[-_])?(pando|forwarded)[-_][a-z_-]{1,9}", upper in any::<bool>(),
+        ) {
+            let name = if upper { name.to_ascii_uppercase() } else { name };
+            let reserved = name.to_ascii_lowercase().replace('_', "-");
+            prop_assume!(!reserved.starts_with("forwarded-"));
+            let name: HeaderName = name.parse().unwrap();
+            let mut headers = HeaderMap::new();
+            headers.insert(name.clone(), HeaderValue::from_static("spoofed"));
+            for_app(&mut headers, &origin(), None);
+            prop_assert!(headers.get(&name).is_none_or(|value| value != "spoofed"));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The edge's own answers: HTML for browsers, JSON for everything else. Pure.
+
+mod accept;
+mod html;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+
+use crate::body::Body;
+use crate::headers;
+use crate::trouble::Trouble;
+
+/// What of a request decides the form of the edge's own answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The client would rather read HTML than JSON.
+    html: bool,
+    /// Asking again does no harm: a page may do so by itself.
+    repeatable: bool,
+}
+
+impl Asked {
+    /// Looks at the request's method and `Accept`.
+    pub(crate) fn by(method: &Method, headers: &HeaderMap) -> Self {
+        Self {
+            html: accept::prefers_html(headers),
+            repeatable: matches!(*method, Method::GET | Method::HEAD),
+        }
+    }
+}
+
+/// The answer that tells of `trouble`.
+pub(crate) fn answer(trouble: Trouble, asked: Asked) -> Response<Body> {
+    let error = trouble.public();
+    let retry = error.retry_after_secs.map(HeaderValue::from);
+    let (kind, text) = if asked.html {
+        let again = trouble.passes_by_itself() && asked.repeatable;
+        (
+            "text/html; charset=utf-8",
+            html::page(&trouble.title(), &error, again),
+        )
+    } else {
+        let body = serde_json::to_string(&error.body()).unwrap_or_default();
+        ("application/json", body)
+    };
+
+    let mut response = Response::new(
+        Full::new(Bytes::from(text))
+            .map_err(Into::into)
+            .boxed_unsync(),
+    );
+    *response.status_mut() =
+        StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(html::POLICY),
+    );
+    // The host may hold a sandbox's id, which is a credential.
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    if trouble.is_distrust() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(retry) = retry {
+        if asked.html && asked.repeatable && trouble.passes_by_itself() {
+            headers.insert(header::REFRESH, retry.clone());
+        }
+        headers.insert(header::RETRY_AFTER, retry);
+    }
+    headers::forbid_indexing(headers);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(method: Method, accept: &'static str) -> Asked {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        Asked::by(&method, &headers)
+    }
+
+    #[test]
+    fn only_a_page_that_may_be_asked_again_refreshes_itself() {
+        let waiting = Trouble::NotListening { port: 3000 };
+        let refreshes = |trouble, asked| answer(trouble, asked).headers().contains_key("refresh");
+        assert!(refreshes(waiting, asked(Method::GET, "text/html")));
+        assert!(refreshes(
+            Trouble::NotLive,
+            asked(Method::HEAD, "text/html")
+        ));
+        assert!(!refreshes(waiting, asked(Method::POST, "text/html")));
+        assert!(!refreshes(waiting, asked(Method::GET, "*/*")));
+        assert!(!refreshes(
+            Trouble::NotRunning,
+            asked(Method::GET, "text/html")
+        ));
+        assert!(
+            answer(waiting, asked(Method::POST, "*/*"))
+                .headers()
+                .contains_key("retry-after")
+        );
+    }
+}

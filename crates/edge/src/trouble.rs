@@ -1,0 +1,152 @@
+//! Why a request was not forwarded, or its answer not got: one case each, with
+//! what a person reads and what a client should do next. Pure.
+
+use std::time::Duration;
+
+use pando_types::{Code, PublicError};
+
+use crate::backend::ConnectError;
+use crate::host::HostError;
+
+/// Seconds after which an app that is being built or started is worth another try.
+const RETRY_SECS: u32 = 2;
+/// Seconds after which a sandbox that stands still is worth another try.
+const NOT_RUNNING_RETRY_SECS: u32 = 10;
+
+/// What stands in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The request names no host that all would agree on.
+    Host(HostError),
+    /// `CONNECT` asks for a tunnel to anywhere.
+    Connect,
+    /// The body is in a transfer coding other than `chunked`.
+    Coding,
+    /// Under the suffix, but not a label that anything could have.
+    UnknownHost,
+    UnknownSandbox,
+    UnknownApp,
+    Gone,
+    /// No deployment of the app was live yet.
+    NotLive,
+    NotRunning,
+    /// Nobody listened on the port for as long as a request waits.
+    NotListening {
+        port: u16,
+    },
+    Unreachable {
+        port: u16,
+    },
+    ConnectTimeout {
+        port: u16,
+    },
+    /// The app closed the connection or sent something else than HTTP.
+    BadAnswer {
+        port: u16,
+    },
+    /// The app was given this long to begin its answer.
+    SlowAnswer {
+        port: u16,
+        limit: Duration,
+    },
+}
+
+impl Trouble {
+    /// What a failed connection to `port` means for the request.
+    pub(crate) fn of_connect(error: &ConnectError, port: u16) -> Self {
+        match error {
+            ConnectError::Refused => Self::NotListening { port },
+            ConnectError::NotFound => Self::UnknownSandbox,
+            ConnectError::Gone => Self::Gone,
+            ConnectError::NotRunning => Self::NotRunning,
+            ConnectError::Timeout => Self::ConnectTimeout { port },
+            ConnectError::Failed(_) => Self::Unreachable { port },
+        }
+    }
+
+    /// The heading of the page.
+    pub(crate) fn title(self) -> String {
+        match self {
+            Self::Host(_) | Self::Connect | Self::Coding => "Bad request".to_owned(),
+            Self::UnknownHost | Self::UnknownSandbox | Self::UnknownApp => "Not found".to_owned(),
+            Self::Gone => "This sandbox is gone".to_owned(),
+            Self::NotLive => "This app is being built".to_owned(),
+            Self::NotRunning => "This sandbox is not running".to_owned(),
+            Self::NotListening { port } => format!("Nothing listens on port {port} yet"),
+            Self::Unreachable { port } | Self::ConnectTimeout { port } => {
+                format!("Port {port} cannot be reached")
+            }
+            Self::BadAnswer { .. } => "The app broke off".to_owned(),
+            Self::SlowAnswer { .. } => "The app did not answer".to_owned(),
+        }
+    }
+
+    /// Whether waiting is likely to be enough: the page then tries again by itself.
+    pub(crate) fn passes_by_itself(self) -> bool {
+        matches!(self, Self::NotLive | Self::NotListening { .. })
+    }
+
+    /// Whether the next request on the connection may not be where it seems to
+    /// be: what cannot be read for certain must not be read on.
+    pub(crate) fn is_distrust(self) -> bool {
+        matches!(self, Self::Host(_) | Self::Connect | Self::Coding)
+    }
+
+    /// What the client is told.
+    pub(crate) fn public(self) -> PublicError {
+        match self {
+            Self::Host(error) => PublicError::invalid("Host", error.to_string()),
+            Self::Connect => {
+                PublicError::new(Code::InvalidRequest, "CONNECT is not served here")
+                    .hint("ask for the preview's URL itself")
+            }
+            Self::Coding => PublicError::invalid(
+                "Transfer-Encoding",
+                "the request's transfer coding is not known here: send the body `chunked` or with a length",
+            ),
+            Self::UnknownHost => PublicError::new(Code::NotFound, "no preview has this host").hint(
+                "a preview's host is one label before the suffix: `<port>-<sandbox id>` or an app's",
+            ),
+            Self::UnknownSandbox => PublicError::new(Code::NotFound, "no sandbox has this host")
+                .hint("check the id; a deleted sandbox takes its hosts along"),
+            Self::UnknownApp => PublicError::new(Code::NotFound, "no app has this host")
+                .hint("check the name; a preview is removed when its pull request closes"),
+            Self::Gone => PublicError::new(Code::Gone, "this sandbox was deleted or has expired"),
+            Self::NotLive => {
+                PublicError::new(Code::Unavailable, "no deployment of this app is live yet")
+                    .hint("it answers here once its first deployment is healthy")
+                    .retry_after(RETRY_SECS)
+            }
+            Self::NotRunning => {
+                PublicError::new(Code::Unavailable, "this sandbox exists but is not running")
+                    .hint("resume it, then try again")
+                    .retry_after(NOT_RUNNING_RETRY_SECS)
+            }
+            Self::NotListening { port } => {
+                PublicError::new(Code::Unavailable, format!("nothing listens on port {port} yet"))
+                    .hint("the sandbox is up; it answers here once its app listens")
+                    .retry_after(RETRY_SECS)
+            }
+            Self::Unreachable { port } => PublicError::new(
+                Code::GuestFailed,
+                format!("port {port} of the sandbox could not be reached"),
+            ),
+            Self::ConnectTimeout { port } => PublicError::new(
+                Code::Timeout,
+                format!("timeout: port {port} of the sandbox did not take the connection"),
+            ),
+            Self::BadAnswer { port } => PublicError::new(
+                Code::GuestFailed,
+                format!("the app on port {port} ended the connection without a valid HTTP answer"),
+            )
+            .hint("the app's own log should say why"),
+            Self::SlowAnswer { port, limit } => PublicError::new(
+                Code::Timeout,
+                format!(
+                    "timeout: the app on port {port} did not begin to answer within {} s",
+                    limit.as_secs()
+                ),
+            ),
+        }
+    }
+}

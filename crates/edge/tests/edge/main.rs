@@ -1,0 +1,17 @@
+//! The edge over real sockets: apps are TCP servers on loopback, reached through
+//! a backend that knows them by sandbox.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod answers;
+mod hygiene;
+mod pooling;
+mod routing;
+mod shutdown;
+mod streams;
+mod support;
+mod tunnels;

@@ -1,0 +1,171 @@
+//! Running a command for as long as its host watches.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use pando_guest_protocol::frame::{self, Kind};
+use pando_guest_protocol::session::{Exec, ExecDone, Started};
+use rustix::process::Signal;
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
+use tokio::net::tcp::ReadHalf;
+use tokio::net::unix::pipe;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::failure::Stop;
+use super::{output, reply};
+use crate::process::{self, Child, Exit, Piped};
+
+/// What a group has between the signal to end and the one that ends it.
+const GRACE: Duration = Duration::from_millis(500);
+/// Beyond this a time limit is none.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How often a host is looked for while its bytes wait for the command to read them.
+const GONE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Runs it, attached or detached.
+pub async fn run(stream: &mut TcpStream, exec: &Exec) -> Result<(), Stop> {
+    match &exec.detached_log {
+        Some(log) => {
+            super::files::check_path(log)?;
+            let pid = process::detached(exec, log)?;
+            reply(stream, &Started { pid }).await
+        }
+        None => {
+            let timeout = exec
+                .timeout_ms
+                .map(|ms| Duration::from_millis(ms).min(MAX_TIMEOUT));
+            attend(stream, process::piped(exec)?, timeout).await
+        }
+    }
+}
+
+/// How far a command has come towards its end by time.
+enum Clock {
+    Unlimited,
+    Until(Instant),
+    /// Asked to end; killed at this time.
+    Ending(Instant),
+    Killed,
+}
+
+impl Clock {
+    async fn strike(&self) {
+        match self {
+            Self::Until(time) | Self::Ending(time) => sleep_until(*time).await,
+            Self::Unlimited | Self::Killed => std::future::pending().await,
+        }
+    }
+
+    /// What striking does to the command, and what comes next.
+    fn advance(self, child: &Child) -> Self {
+        match self {
+            Self::Until(_) => {
+                child.terminate();
+                Self::Ending(Instant::now() + GRACE)
+            }
+            Self::Ending(_) => {
+                child.kill();
+                Self::Killed
+            }
+            still => still,
+        }
+    }
+
+    fn has_struck(&self) -> bool {
+        matches!(self, Self::Ending(_) | Self::Killed)
+    }
+}
+
+/// Passes input and output until the command has ended and its output is out.
+/// Leaving early for whatever reason drops the child, which kills its group.
+async fn attend(
+    stream: &mut TcpStream,
+    command: Piped,
+    timeout: Option<Duration>,
+) -> Result<(), Stop> {
+    let Piped {
+        mut child,
+        stdin,
+        stdout,
+        stderr,
+    } = command;
+    let started = Instant::now();
+    let mut clock = timeout.map_or(Clock::Unlimited, |timeout| Clock::Until(started + timeout));
+    let mut end: Option<(Exit, Duration)> = None;
+
+    let (mut reader, writer) = stream.split();
+    let writer = Mutex::new(writer);
+    let (ended, watcher) = watch::channel(output::Writer::Running);
+    {
+        let mut input = pin!(feed(&mut reader, stdin));
+        let mut output = pin!(async {
+            tokio::try_join!(
+                output::relay(stdout, Kind::Stdout, &writer, watcher.clone()),
+                output::relay(stderr, Kind::Stderr, &writer, watcher.clone()),
+            )
+        });
+        let mut output_is_out = false;
+        while end.is_none() || !output_is_out {
+            tokio::select! {
+                () = &mut input => return Err(Stop::Broken),
+                result = &mut output, if !output_is_out => {
+                    result?;
+                    output_is_out = true;
+                }
+                exit = child.exit(), if end.is_none() => {
+                    end = Some((exit, started.elapsed()));
+                    ended.send_replace(output::Writer::Ended(Instant::now()));
+                }
+                () = clock.strike(), if end.is_none() => clock = clock.advance(&child),
+            }
+        }
+    }
+    let (exit, duration) = end.unwrap_or((Exit::Code(0), started.elapsed()));
+    let timed_out = clock.has_struck();
+    let exit = if timed_out {
+        Exit::Signal(Signal::KILL.as_raw())
+    } else {
+        exit
+    };
+    let done = ExecDone {
+        exit_code: exit.code(),
+        timed_out,
+        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+    };
+    reply(&mut *writer.lock().await, &done).await
+}
+
+/// Passes standard input on. Returns when the host is gone, or says something that has no place here.
+async fn feed(reader: &mut ReadHalf<'_>, stdin: pipe::Sender) {
+    let mut stdin = Some(stdin);
+    while let Ok(Some(frame)) = frame::read(reader).await {
+        match frame.kind {
+            Kind::Data => {
+                let Some(pipe) = &mut stdin else { continue };
+                let written = tokio::select! {
+                    written = pipe.write_all(&frame.payload) => written,
+                    () = gone(reader) => return,
+                };
+                if written.is_err() {
+                    // The command does not read any more; what else comes is dropped.
+                    stdin = None;
+                }
+            }
+            Kind::End => stdin = None,
+            _ => return,
+        }
+    }
+}
+
+/// Returns when the host has closed, even while bytes of it are unread.
+async fn gone(reader: &ReadHalf<'_>) {
+    while let Ok(ready) = reader.ready(Interest::READABLE).await {
+        if ready.is_read_closed() {
+            return;
+        }
+        // Unread bytes keep the socket ready, so there is no event to wait for.
+        sleep(GONE_INTERVAL).await;
+    }
+}

@@ -1,0 +1,127 @@
+//! Sessions: TCP connections from the host, one operation each.
+//!
+//! A session shows the token of the latest restore with its request, or is
+//! refused. When the machine becomes another one (`access`), every session ends
+//! as if its host had gone: the host of the former machine is not there any more.
+
+mod access;
+mod exec;
+mod failure;
+mod files;
+mod listener;
+mod output;
+mod ports;
+mod relay;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use pando_guest_protocol::frame::{self, Frame, FrameError, Kind};
+use pando_guest_protocol::session::{Done, FailureKind, Operation, PROTOCOL, Request};
+use serde::Serialize;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub use access::{Access, Token};
+pub use listener::{ADDRESS, listen};
+
+use self::access::Life;
+use self::failure::{Stop, failure};
+
+/// How long a connection may take to say what it wants.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// How long a failed session waits for its host to read why.
+const LINGER_LIMIT: Duration = Duration::from_secs(2);
+/// The oldest protocol that is understood: the one before this, if there was one.
+const OLDEST_PROTOCOL: u32 = if PROTOCOL > 1 { PROTOCOL - 1 } else { PROTOCOL };
+
+/// Serves one connection to its end.
+async fn serve(mut stream: TcpStream, access: &Access) {
+    let result = match open(&mut stream, access).await {
+        Ok((operation, mut life)) => tokio::select! {
+            // First, so that nothing more is served once the machine is another.
+            biased;
+            () = life.ended() => return,
+            result = carry_out(&mut stream, operation) => result,
+        },
+        Err(stop) => Err(stop),
+    };
+    if let Err(Stop::Failed(failure)) = result {
+        // There is nobody else to tell.
+        let _unused = timeout(LINGER_LIMIT, tell(&mut stream, &failure)).await;
+    }
+}
+
+/// Reads the request and decides whether it is served.
+async fn open(stream: &mut TcpStream, access: &Access) -> Result<(Operation, Life), Stop> {
+    let frame = timeout(REQUEST_LIMIT, frame::expect(stream))
+        .await
+        .map_err(|_| failure(FailureKind::Invalid, "no request came in time"))??;
+    let request: Request = match frame {
+        Frame {
+            kind: Kind::Request,
+            payload,
+        } => serde_json::from_slice(&payload)
+            .map_err(|error| failure(FailureKind::Invalid, format!("request: {error}")))?,
+        Frame { kind, .. } => {
+            let message = format!("the first frame is a request, not {kind:?}");
+            return Err(failure(FailureKind::Invalid, message).into());
+        }
+    };
+    let life = access
+        .admit(&request.token)
+        .ok_or_else(|| failure(FailureKind::Token, "the token is not the current one"))?;
+    if !(OLDEST_PROTOCOL..=PROTOCOL).contains(&request.protocol) {
+        let message = format!(
+            "protocol {} is not spoken here: {PROTOCOL} is",
+            request.protocol
+        );
+        return Err(failure(FailureKind::Invalid, message).into());
+    }
+    Ok((request.operation, life))
+}
+
+async fn carry_out(stream: &mut TcpStream, operation: Operation) -> Result<(), Stop> {
+    match operation {
+        Operation::Exec(exec) => exec::run(stream, &exec).await,
+        Operation::ReadFile { path } => files::read(stream, path).await,
+        Operation::WriteFile { path, mode } => files::write(stream, path, mode).await,
+        Operation::List { path } => files::list(stream, path).await,
+        Operation::Stat { path } => reply(stream, &files::stat(path).await?).await,
+        Operation::MakeDir { path } => {
+            files::make_dir(path).await?;
+            reply(stream, &Done {}).await
+        }
+        Operation::Rename { from, to } => {
+            files::rename(from, to).await?;
+            reply(stream, &Done {}).await
+        }
+        Operation::Remove { path, recursive } => {
+            files::remove(path, recursive).await?;
+            reply(stream, &Done {}).await
+        }
+        Operation::Ports => reply(stream, &ports::listeners()?).await,
+        Operation::Relay { port } => relay::run(stream, port).await,
+        Operation::Ping => reply(stream, &Done {}).await,
+    }
+}
+
+async fn reply<W: AsyncWrite + Unpin, T: Serialize>(writer: &mut W, value: &T) -> Result<(), Stop> {
+    Ok(frame::write_json(writer, Kind::Reply, value).await?)
+}
+
+/// Says why, then reads on until the host closes: closing with bytes unread would
+/// reset the connection, and the answer might be lost with it.
+async fn tell(
+    stream: &mut TcpStream,
+    failure: &pando_guest_protocol::session::Failure,
+) -> Result<(), FrameError> {
+    frame::write_json(stream, Kind::Failed, failure).await?;
+    stream.shutdown().await?;
+    let mut unread = vec![0; 16 * 1024];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
+}

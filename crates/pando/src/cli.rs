@@ -1,0 +1,84 @@
+//! What may be typed.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{app, bake, doctor, key, preview, sandbox, serve, teardown};
+
+/// A live, isolated copy of your app for every pull request, each in its own microVM.
+#[derive(Debug, Parser)]
+#[command(name = "pando", version, arg_required_else_help = true, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The nouns, and what is done on this host.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server: API, previews and sandboxes in one process
+    Serve(serve::ServeArgs),
+    /// Prepare a template ahead of time
+    Bake(bake::BakeArgs),
+    /// Check whether this host is ready, each failing line with its fix
+    Doctor(doctor::DoctorArgs),
+    /// Remove every sandbox, namespace, table and mount of a data folder
+    Teardown(teardown::TeardownArgs),
+    /// MicroVMs
+    Sandbox(sandbox::SandboxArgs),
+    /// Repositories with a stable URL
+    App(app::AppArgs),
+    /// Apps that live as long as a pull request
+    Preview(preview::PreviewArgs),
+    /// API keys
+    Key(key::KeyArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parsed(line: &str) -> Result<Command, clap::error::ErrorKind> {
+        let cli = Cli::try_parse_from(line.split_whitespace()).map_err(|error| error.kind())?;
+        Ok(cli.command)
+    }
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_dashes_belongs_to_the_remote_command() {
+        let Ok(Command::Sandbox(args)) = parsed("pando sandbox exec ID -- ls --json -l") else {
+            panic!("not parsed")
+        };
+        let sandbox::Verb::Exec(exec) = args.verb else { panic!("not exec") };
+        assert_eq!(exec.command, ["ls", "--json", "-l"]);
+        assert!(!args.client.json);
+    }
+
+    #[test]
+    fn json_may_follow_the_verb() {
+        let Ok(Command::App(args)) = parsed("pando app ls --json") else { panic!("not parsed") };
+        assert!(args.client.json);
+    }
+
+    #[test]
+    fn an_app_needs_a_name_and_a_repository() {
+        assert!(parsed("pando app create shop --repo http://h/o/r --env A=b --env C=d").is_ok());
+        assert!(parsed("pando app create --repo http://h/o/r").is_err());
+        assert!(parsed("pando app create shop").is_err());
+        assert!(parsed("pando app create shop --repo http://h/o/r --env novalue").is_err());
+    }
+
+    #[test]
+    fn serve_has_defaults() {
+        let Ok(Command::Serve(args)) = parsed("pando serve --data /tmp/x") else {
+            panic!("not parsed")
+        };
+        assert_eq!(args.listen.to_string(), "127.0.0.1:7070");
+        assert_eq!(args.suffix, "preview.localhost:7070");
+        assert_eq!(args.host.data, std::path::Path::new("/tmp/x"));
+    }
+}

@@ -1,0 +1,145 @@
+//! The API's client: one key, one base URL, JSON in and out, errors as the
+//! server worded them.
+
+mod config;
+mod events;
+
+use std::time::Duration;
+
+use pando_types::Refusal;
+use reqwest::{Method, RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use config::ClientArgs;
+pub use events::{Event, Events};
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may take: a create may bake a new size first.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(900);
+/// How long a stream may be silent: the server sends a comment every 15 s.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The most of a refusal's body that is read.
+const MAX_REFUSAL_BYTES: usize = 64 * 1024;
+
+/// Why there is no answer, or not the one that was hoped for.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The base URL is none.
+    #[error("`{0}` is not the URL of a server")]
+    Url(String),
+    /// No connection.
+    #[error("cannot reach {url}")]
+    Connect {
+        /// The base URL.
+        url: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The server said no.
+    #[error("{} ({status})", refusal.error)]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        refusal: Refusal,
+    },
+    /// The connection broke.
+    #[error("the connection to the server broke")]
+    Broken(#[source] reqwest::Error),
+    /// The server said what this program does not understand.
+    #[error("the server's answer ({status}) is not what Pando answers: {text}")]
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// The start of it, or what is wrong with it.
+        text: String,
+    },
+}
+
+/// The client.
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    key: String,
+}
+
+impl Client {
+    /// A request for `path`, which starts below `/v1`.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}/v1{path}", self.url)).bearer_auth(&self.key)
+    }
+
+    /// Sends; the answer is a success.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let sent = request.send().await.map_err(|source| {
+            if source.is_connect() || source.is_builder() {
+                ClientError::Connect { url: self.url.clone(), source }
+            } else {
+                ClientError::Broken(source)
+            }
+        })?;
+        if sent.status().is_success() { Ok(sent) } else { Err(refusal(sent).await?) }
+    }
+
+    async fn json(&self, request: RequestBuilder) -> Result<Value, ClientError> {
+        let response = self.send(request.timeout(ANSWER_TIMEOUT)).await?;
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await.map_err(ClientError::Broken)?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes)
+            .map_err(|error| ClientError::Answer { status, text: error.to_string() })
+    }
+
+    /// `GET`s JSON.
+    pub async fn get(&self, path: &str) -> Result<Value, ClientError> {
+        self.json(self.request(Method::GET, path)).await
+    }
+
+    /// `POST`s JSON.
+    pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, ClientError> {
+        self.json(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// `DELETE`s.
+    pub async fn delete(&self, path: &str) -> Result<(), ClientError> {
+        self.json(self.request(Method::DELETE, path)).await.map(drop)
+    }
+
+    /// Sends; the answer is a stream of events.
+    pub async fn events(&self, request: RequestBuilder) -> Result<Events, ClientError> {
+        let request = request.header("accept", "text/event-stream");
+        Ok(Events::new(self.send(request).await?))
+    }
+}
+
+/// What an answer's JSON holds.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, ClientError> {
+    T::deserialize(value)
+        .map_err(|error| ClientError::Answer { status: 200, text: error.to_string() })
+}
+
+/// The refusal in an answer that is no success.
+async fn refusal(mut response: Response) -> Result<ClientError, ClientError> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(ClientError::Broken)? {
+        body.extend_from_slice(&piece);
+        if body.len() > MAX_REFUSAL_BYTES {
+            break;
+        }
+    }
+    Ok(match serde_json::from_slice(&body) {
+        Ok(refusal) => ClientError::Refused { status, refusal },
+        Err(_) => {
+            let text = String::from_utf8_lossy(&body);
+            let text = text.chars().filter(|c| !c.is_control()).take(200).collect();
+            ClientError::Answer { status, text }
+        }
+    })
+}

@@ -1,0 +1,109 @@
+//! `pando app`.
+
+pub mod create;
+pub mod logs;
+pub mod ls;
+pub mod rm;
+
+use pando_types::api::List;
+use pando_types::app::App;
+
+use crate::client::{Client, ClientArgs, read};
+use crate::error::Failure;
+
+/// The noun's arguments.
+#[derive(Debug, clap::Args)]
+pub struct AppArgs {
+    #[command(flatten)]
+    pub client: ClientArgs,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Its verbs.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Make an app of a repository, deploy it, and print its URL
+    Create(create::CreateArgs),
+    /// List apps and their previews
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Show what the latest deployment says
+    Logs(logs::LogsArgs),
+    /// Remove an app with its previews
+    #[command(visible_alias = "delete")]
+    Rm(rm::RmArgs),
+}
+
+/// Runs one.
+pub async fn run(args: AppArgs) -> Result<(), Failure> {
+    match args.verb {
+        Verb::Create(verb) => create::run(&args.client, verb).await,
+        Verb::Ls => ls::run(&args.client).await,
+        Verb::Logs(verb) => logs::run(&args.client, verb).await,
+        Verb::Rm(verb) => rm::run(&args.client, verb).await,
+    }
+}
+
+/// The app with this id, or else this name.
+async fn find(api: &Client, wanted: &str) -> Result<App, Failure> {
+    let list: List<App> = read(&api.get("/apps").await?)?;
+    pick(list.items, wanted).ok_or_else(|| {
+        let error = anyhow::anyhow!("no app has the name or id `{wanted}`");
+        Failure::new(error, "`pando app ls` shows what there is")
+    })
+}
+
+fn pick(apps: Vec<App>, wanted: &str) -> Option<App> {
+    let by_id = apps.iter().position(|app| app.id.to_string() == wanted);
+    let at = by_id.or_else(|| apps.iter().position(|app| app.name == wanted))?;
+    apps.into_iter().nth(at)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use pando_types::AppId;
+    use pando_types::app::AppStatus;
+
+    pub(crate) fn app(name: &str) -> App {
+        App {
+            id: AppId::new(),
+            name: name.into(),
+            git_url: "https://git.example/o/r".into(),
+            git_branch: "main".into(),
+            template: "base".into(),
+            auto_deploy: true,
+            framework: None,
+            install_command: None,
+            build_command: None,
+            start_command: None,
+            root_directory: String::new(),
+            port: 3000,
+            cpu: 2,
+            memory_mb: 2048,
+            status: AppStatus::Running,
+            url: format!("http://{name}.preview.localhost"),
+            sandbox_id: None,
+            active_deployment_id: None,
+            is_preview: false,
+            pr_number: None,
+            pr_state: None,
+            repo_full_name: None,
+            preview_url: None,
+            parent_app_id: None,
+            created_at: "2026-01-31T09:05:00.250Z".into(),
+            updated_at: "2026-01-31T09:05:00.250Z".into(),
+        }
+    }
+
+    #[test]
+    fn an_id_comes_before_a_name() {
+        let (shop, blog) = (app("shop"), app("blog"));
+        let impostor = app(&shop.id.to_string());
+        let apps = vec![impostor, blog.clone(), shop.clone()];
+        assert_eq!(pick(apps.clone(), &shop.id.to_string()), Some(shop));
+        assert_eq!(pick(apps.clone(), "blog"), Some(blog));
+        assert_eq!(pick(apps, "nope"), None);
+    }
+}

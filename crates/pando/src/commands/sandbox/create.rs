@@ -1,0 +1,53 @@
+//! `pando sandbox create`.
+
+use pando_types::sandbox::{CreateSandbox, Sandbox};
+
+use crate::client::{ClientArgs, read};
+use crate::commands::pair;
+use crate::error::Failure;
+use crate::output::{self, Progress};
+
+/// What it is to be.
+#[derive(Debug, clap::Args)]
+pub struct CreateArgs {
+    /// The template
+    #[arg(long)]
+    template: Option<String>,
+    /// vCPUs
+    #[arg(long)]
+    cpu: Option<i64>,
+    /// Memory in MiB, in steps of 256
+    #[arg(long)]
+    memory_mb: Option<i64>,
+    /// Seconds until it is removed
+    #[arg(long, value_name = "SECONDS")]
+    ttl: Option<i64>,
+    /// Keep it until it is removed by hand, unless --ttl says otherwise
+    #[arg(long)]
+    persistent: bool,
+    /// A pair to find it by (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair::parse)]
+    metadata: Vec<(String, String)>,
+}
+
+/// Prints the id, or the sandbox as JSON.
+pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
+    let request = CreateSandbox {
+        template: args.template,
+        cpu: args.cpu,
+        memory_mb: args.memory_mb,
+        ttl_seconds: args.ttl,
+        persistent: args.persistent.then_some(true),
+        metadata: pair::map(args.metadata),
+        ..CreateSandbox::default()
+    };
+    let progress = Progress::start("creating a sandbox");
+    let answer = client.client()?.post("/sandboxes", &request).await?;
+    drop(progress);
+    if client.json {
+        return output::json(&answer);
+    }
+    let sandbox: Sandbox = read(&answer)?;
+    output::say(&format!("its ports: {}", sandbox.url_template));
+    output::line(&sandbox.id.to_string())
+}

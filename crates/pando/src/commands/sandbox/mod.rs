@@ -1,0 +1,52 @@
+//! `pando sandbox`.
+
+pub mod cp;
+pub mod create;
+pub mod exec;
+pub mod ls;
+pub mod rm;
+
+use std::process::ExitCode;
+
+use crate::client::ClientArgs;
+use crate::error::Failure;
+
+/// The noun's arguments.
+#[derive(Debug, clap::Args)]
+pub struct SandboxArgs {
+    #[command(flatten)]
+    pub client: ClientArgs,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Its verbs.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Restore a new sandbox from a template and print its id
+    Create(create::CreateArgs),
+    /// List sandboxes
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Run a command in a sandbox; its exit code becomes this program's
+    Exec(exec::ExecArgs),
+    /// Copy a file into or out of a sandbox
+    Cp(cp::CpArgs),
+    /// Remove sandboxes with all in them
+    #[command(visible_alias = "delete")]
+    Rm(rm::RmArgs),
+}
+
+/// Runs one.
+pub async fn run(args: SandboxArgs) -> Result<ExitCode, Failure> {
+    match args.verb {
+        Verb::Create(verb) => create::run(&args.client, verb).await?,
+        Verb::Ls => ls::run(&args.client).await?,
+        Verb::Exec(verb) => {
+            return exec::run(&args.client, verb).await.map_err(Failure::of_exec);
+        }
+        Verb::Cp(verb) => cp::run(&args.client, verb).await?,
+        Verb::Rm(verb) => rm::run(&args.client, verb).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,40 @@
+//! `pando serve`.
+
+use std::net::SocketAddr;
+
+use super::host_args::HostArgs;
+
+/// Secrets come by environment alone: PANDO_API_KEY presets a key,
+/// PANDO_GITHUB_TOKEN and PANDO_GITHUB_WEBHOOK_SECRET are the forge's.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub host: HostArgs,
+    /// Where to listen: the API, and every host under the suffix
+    #[arg(long, default_value = "127.0.0.1:7070")]
+    pub listen: SocketAddr,
+    /// The suffix of preview hosts, with the port where it is not the scheme's own
+    #[arg(long, default_value = "preview.localhost:7070")]
+    pub suffix: String,
+    /// The scheme that browsers use: https when TLS ends in front of Pando
+    #[arg(long, value_enum, default_value_t = UrlScheme::Http)]
+    pub scheme: UrlScheme,
+    /// The forge's REST API
+    #[arg(long, env = "PANDO_GITHUB_API_URL", value_name = "URL", default_value = "https://api.github.com")]
+    pub github_api: String,
+    /// A host that repositories may be fetched from beside the forge's own (repeatable)
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub allow_git_host: Vec<String>,
+    /// How many deployments are worked on at once
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: u16,
+}
+
+/// The schemes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum UrlScheme {
+    /// Plain HTTP
+    Http,
+    /// HTTP over TLS
+    Https,
+}

@@ -1,0 +1,105 @@
+//! Data goes to stdout, talk goes to stderr. Without a terminal nothing is drawn
+//! or coloured, and progress is lines.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use crate::error::Failure;
+
+/// Writes `text` and a newline to stdout.
+pub fn line(text: &str) -> Result<(), Failure> {
+    raw(&format!("{text}\n"))
+}
+
+/// Writes `text` as it is to stdout.
+pub fn raw(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(not_written)
+}
+
+/// Writes what the API said, as JSON: a contract for scripts.
+pub fn json(value: &Value) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?;
+    line(&text)
+}
+
+/// Says something to whoever watches.
+pub fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// The failure of writing to stdout.
+pub fn not_written(error: io::Error) -> Failure {
+    Failure::new(anyhow::Error::new(error).context("cannot write to stdout"), "is its disk full?")
+}
+
+/// Rows under a header, in columns.
+pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    // Cells come from repositories and guests; none may steer the terminal.
+    let clean = |cell: String| cell.replace(char::is_control, " ");
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.iter().copied());
+    table.add_rows(rows.into_iter().map(|row| row.into_iter().map(clean).collect::<Vec<_>>()));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Something that takes a while: a spinner on a terminal, a line elsewhere.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Says that `what` has begun.
+    pub fn start(what: &str) -> Self {
+        if !io::stderr().is_terminal() {
+            say(what);
+            return Self { bar: None };
+        }
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar: Some(bar) }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_plain_text() {
+        let rows = vec![
+            vec!["shop".to_owned(), "running".to_owned(), "http://shop.localhost".to_owned()],
+            vec!["a-long-name".to_owned(), "error".to_owned(), "\u{1b}[31mred".to_owned()],
+        ];
+        insta::assert_snapshot!(table(&["NAME", "STATUS", "URL"], rows), @r"
+        NAME         STATUS   URL
+        shop         running  http://shop.localhost
+        a-long-name  error     [31mred
+        ");
+    }
+
+    #[test]
+    fn an_empty_table_is_its_header() {
+        assert_eq!(table(&["NAME", "URL"], Vec::new()), "NAME  URL");
+    }
+}
