@@ -29,13 +29,15 @@ impl Readiness {
 
 /// 200 once sandboxes can be created; 503 before.
 #[utoipa::path(
-    get, path = "/healthz", tag = "server", security(()),
+    get, path = "/healthz", tag = "server", operation_id = "server_health", security(()),
     responses((status = 200, body = Health), Refusals)
 )]
 pub async fn health(State(api): State<Api>) -> Result<Json<Health>, Refused> {
     if !api.readiness.is_ready() {
         let message = "not ready: the template is being prepared or sandboxes are being recovered";
-        return Err(PublicError::new(Code::Unavailable, message).retry_after(5).into());
+        return Err(PublicError::new(Code::Unavailable, message)
+            .retry_after(5)
+            .into());
     }
     Ok(Json(Health {
         status: "ok".to_owned(),

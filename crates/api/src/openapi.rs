@@ -53,8 +53,14 @@ impl IntoResponses for Refusals {
             RefOr::T(response.content("application/json", content).build())
         };
         BTreeMap::from([
-            ("4XX".to_owned(), refusal("The request must change first; `code` and `field` say how")),
-            ("5XX".to_owned(), refusal("The server or the guest could not; see `Retry-After`")),
+            (
+                "4XX".to_owned(),
+                refusal("The request must change first; `code` and `field` say how"),
+            ),
+            (
+                "5XX".to_owned(),
+                refusal("The server or the guest could not; see `Retry-After`"),
+            ),
         ])
     }
 }
@@ -73,23 +79,89 @@ impl Modify for SecuritySchemes {
 
 fn description() -> String {
     let limits: &[(&str, String)] = &[
-        ("JSON body", format!("{} bytes", limits::MAX_JSON_BODY_BYTES)),
-        ("webhook body", format!("{} bytes", limits::MAX_WEBHOOK_BODY_BYTES)),
-        ("command (a shell string, or an argv together)", format!("{} bytes", limits::MAX_COMMAND_BYTES)),
-        ("`timeout_seconds` of a command", format!("default {}, at most {}", limits::DEFAULT_EXEC_TIMEOUT.as_secs(), limits::MAX_EXEC_TIMEOUT.as_secs())),
-        ("stdout, and stderr, of a command that is not streamed", format!("{} bytes kept", limits::MAX_EXEC_OUTPUT_BYTES)),
-        ("file read or written in one request", format!("{} bytes", limits::MAX_FILE_BYTES)),
-        ("path", format!("{} bytes, absolute, no `..`, no NUL", limits::MAX_PATH_BYTES)),
-        ("directory listing", format!("{} entries", limits::MAX_DIR_ENTRIES)),
-        ("`ttl_seconds`", format!("default {}, at most {}", limits::DEFAULT_TTL.as_secs(), limits::MAX_TTL.as_secs())),
-        ("`cpu`", format!("default {}, at most {}", limits::DEFAULT_CPU, limits::MAX_CPU)),
-        ("`memory_mb`", format!("default {}, {} to {} in steps of {}", limits::DEFAULT_MEMORY_MIB, limits::MIN_MEMORY_MIB, limits::MAX_MEMORY_MIB, limits::MEMORY_STEP_MIB)),
-        ("`metadata`", format!("{} pairs, {} bytes each key or value", limits::MAX_METADATA_PAIRS, limits::MAX_METADATA_BYTES)),
+        (
+            "JSON body",
+            format!("{} bytes", limits::MAX_JSON_BODY_BYTES),
+        ),
+        (
+            "webhook body",
+            format!("{} bytes", limits::MAX_WEBHOOK_BODY_BYTES),
+        ),
+        (
+            "command (a shell string, or an argv together)",
+            format!("{} bytes", limits::MAX_COMMAND_BYTES),
+        ),
+        (
+            "`timeout_seconds` of a command",
+            format!(
+                "default {}, at most {}",
+                limits::DEFAULT_EXEC_TIMEOUT.as_secs(),
+                limits::MAX_EXEC_TIMEOUT.as_secs()
+            ),
+        ),
+        (
+            "stdout, and stderr, of a command that is not streamed",
+            format!("{} bytes kept", limits::MAX_EXEC_OUTPUT_BYTES),
+        ),
+        (
+            "file read or written in one request",
+            format!("{} bytes", limits::MAX_FILE_BYTES),
+        ),
+        (
+            "path",
+            format!(
+                "{} bytes, absolute, no `..`, no NUL",
+                limits::MAX_PATH_BYTES
+            ),
+        ),
+        (
+            "directory listing",
+            format!("{} entries", limits::MAX_DIR_ENTRIES),
+        ),
+        (
+            "`ttl_seconds`",
+            format!(
+                "default {}, at most {}",
+                limits::DEFAULT_TTL.as_secs(),
+                limits::MAX_TTL.as_secs()
+            ),
+        ),
+        (
+            "`cpu`",
+            format!(
+                "default {}, at most {}",
+                limits::DEFAULT_CPU,
+                limits::MAX_CPU
+            ),
+        ),
+        (
+            "`memory_mb`",
+            format!(
+                "default {}, {} to {} in steps of {}",
+                limits::DEFAULT_MEMORY_MIB,
+                limits::MIN_MEMORY_MIB,
+                limits::MAX_MEMORY_MIB,
+                limits::MEMORY_STEP_MIB
+            ),
+        ),
+        (
+            "`metadata`",
+            format!(
+                "{} pairs, {} bytes each key or value",
+                limits::MAX_METADATA_PAIRS,
+                limits::MAX_METADATA_BYTES
+            ),
+        ),
         ("app name", format!("{} bytes", limits::MAX_APP_NAME_BYTES)),
-        ("log of a deployment", format!("{} bytes kept", limits::MAX_DEPLOYMENT_LOG_BYTES)),
+        (
+            "log of a deployment",
+            format!("{} bytes kept", limits::MAX_DEPLOYMENT_LOG_BYTES),
+        ),
     ];
-    let rows: String =
-        limits.iter().map(|(what, limit)| format!("| {what} | {limit} |\n")).collect();
+    let rows: String = limits
+        .iter()
+        .map(|(what, limit)| format!("| {what} | {limit} |\n"))
+        .collect();
     format!(
         "Pando gives every pull request a live, isolated copy of the whole app in its own microVM.\n\n\
          Every refusal is `{{\"error\", \"code\", \"field\"?, \"hint\"?}}`; `code` is stable. \

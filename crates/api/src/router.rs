@@ -10,9 +10,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::{
-    Api, auth, health, later, me, openapi, refusal, sandboxes, templates, trace,
-};
+use crate::{Api, auth, health, later, me, openapi, refusal, sandboxes, templates, trace};
 
 type Routes = Vec<UtoipaMethodRouter<Api>>;
 
@@ -27,10 +25,17 @@ fn keyed() -> Routes {
         routes!(sandboxes::exec::exec),
         routes!(sandboxes::exec_stream::exec_stream),
         routes!(sandboxes::ports::ports),
-        routes!(sandboxes::lifecycle::lifecycle, sandboxes::lifecycle::set_lifecycle),
+        routes!(
+            sandboxes::lifecycle::lifecycle,
+            sandboxes::lifecycle::set_lifecycle
+        ),
         routes!(sandboxes::pause::pause),
         routes!(sandboxes::resume::resume),
-        routes!(sandboxes::fs::read::read, sandboxes::fs::write::write, sandboxes::fs::remove::remove),
+        routes!(
+            sandboxes::fs::read::read,
+            sandboxes::fs::write::write,
+            sandboxes::fs::remove::remove
+        ),
         routes!(sandboxes::fs::dir::dir, sandboxes::fs::mkdir::mkdir),
         routes!(sandboxes::fs::stat::stat),
         routes!(sandboxes::fs::rename::rename),
@@ -105,3 +110,6 @@ fn assemble<S: Clone + Send + Sync + 'static>(parts: Parts<S>, store: Store) -> 
         .layer(CatchPanicLayer::custom(refusal::panicked))
         .layer(middleware::from_fn(trace::request))
 }
+
+#[cfg(test)]
+mod tests;

@@ -423,17 +423,19 @@ impl Node {
         GUEST_ADDRESS
     }
 
-    /// Removes every sandbox. For taking a node out of service.
+    /// Takes the node out of service: removes every sandbox, then its network.
     ///
     /// # Errors
-    /// The first [`NodeError`]; the others are removed all the same.
-    pub async fn delete_all(&self) -> Result<(), NodeError> {
+    /// The first [`NodeError`]; what can be removed is removed all the same.
+    pub async fn tear_down(&self) -> Result<(), NodeError> {
         let mut outcome = Ok(());
         for (id, handle) in self.shared.all() {
             let deleted = self.delete(id, handle.epoch).await;
             outcome = outcome.and(deleted);
         }
-        outcome
+        self.stop().await;
+        let removed = self.shared.slots.remove_network().await;
+        outcome.and(removed.map_err(|error| NodeError::Failed(crate::chain(&error))))
     }
 
     /// Stops looking after the sandboxes, which run on, and returns when every task ended.

@@ -102,6 +102,11 @@ impl Slots {
         Ok(removed)
     }
 
+    /// Removes every slot and the host's own part of the network.
+    pub(crate) async fn remove_network(&self) -> Result<(), SlotError> {
+        Ok(self.network.remove_all().await?)
+    }
+
     /// Keeps slots ready until the server stops, then removes the unused ones.
     pub(crate) async fn keep_ready(self: Arc<Self>, stopping: CancellationToken) {
         loop {

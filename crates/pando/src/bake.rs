@@ -1,8 +1,25 @@
-//! Wiring of `pando bake`.
+//! `pando bake`: the template's machine, ahead of the first create.
+
+use anyhow::Context;
+use pando_vm::driver::Shape;
 
 use crate::commands::bake::BakeArgs;
+use crate::host::{self, HostOptions};
 
 /// Runs the command.
-pub async fn run(_args: BakeArgs) -> anyhow::Result<()> {
-    anyhow::bail!("not wired yet")
+pub async fn run(args: BakeArgs) -> anyhow::Result<()> {
+    crate::log::init();
+    let host = host::start(&HostOptions::from(&args.host)).await?;
+    let shape = Shape {
+        cpu: args.cpu,
+        memory_mib: args.memory_mb,
+    };
+    let baked = host.node.bake(&args.template, shape).await;
+    host.node.stop().await;
+    baked.with_context(|| format!("template `{}`", args.template))?;
+    eprintln!(
+        "template {} is ready for {} vCPUs and {} MiB",
+        args.template, args.cpu, args.memory_mb
+    );
+    Ok(())
 }

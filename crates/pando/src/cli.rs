@@ -6,7 +6,12 @@ use crate::commands::{app, bake, doctor, key, preview, sandbox, serve, teardown}
 
 /// A live, isolated copy of your app for every pull request, each in its own microVM.
 #[derive(Debug, Parser)]
-#[command(name = "pando", version, arg_required_else_help = true, propagate_version = true)]
+#[command(
+    name = "pando",
+    version,
+    arg_required_else_help = true,
+    propagate_version = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -50,17 +55,23 @@ mod tests {
 
     #[test]
     fn what_follows_the_dashes_belongs_to_the_remote_command() {
-        let Ok(Command::Sandbox(args)) = parsed("pando sandbox exec ID -- ls --json -l") else {
+        let Ok(Command::Sandbox(args)) =
+            parsed("pando sandbox exec 6f1c1f3e-8f57-4b5e-9a51-6d1f0d5a7c11 -- ls --json -l")
+        else {
             panic!("not parsed")
         };
-        let sandbox::Verb::Exec(exec) = args.verb else { panic!("not exec") };
+        let sandbox::Verb::Exec(exec) = args.verb else {
+            panic!("not exec")
+        };
         assert_eq!(exec.command, ["ls", "--json", "-l"]);
         assert!(!args.client.json);
     }
 
     #[test]
     fn json_may_follow_the_verb() {
-        let Ok(Command::App(args)) = parsed("pando app ls --json") else { panic!("not parsed") };
+        let Ok(Command::App(args)) = parsed("pando app ls --json") else {
+            panic!("not parsed")
+        };
         assert!(args.client.json);
     }
 

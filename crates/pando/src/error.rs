@@ -30,25 +30,38 @@ pub struct Failure {
 impl Failure {
     /// A failure with the step that mends it.
     pub fn new(error: impl Into<anyhow::Error>, hint: impl Into<String>) -> Self {
-        Self { kind: Kind::Failed, error: error.into(), hint: hint.into() }
+        Self {
+            kind: Kind::Failed,
+            error: error.into(),
+            hint: hint.into(),
+        }
     }
 
     /// Something that was typed and cannot be meant.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         let error = anyhow::Error::msg(message.into());
-        Self { kind: Kind::Usage, error, hint: hint.into() }
+        Self {
+            kind: Kind::Usage,
+            error,
+            hint: hint.into(),
+        }
     }
 
     /// The same failure as one of `exec`, whose exit code must not be taken for the command's.
     pub fn of_exec(self) -> Self {
-        Self { kind: Kind::Exec, ..self }
+        Self {
+            kind: Kind::Exec,
+            ..self
+        }
     }
 
     /// Prints it, and returns the exit code.
     pub fn report(self) -> ExitCode {
         // Whoever read our output has gone, and needs no message.
         let pipe = |cause: &(dyn std::error::Error + 'static)| {
-            cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+            cause
+                .downcast_ref::<io::Error>()
+                .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
         };
         if !self.error.chain().any(pipe) {
             eprint!("{}", self.text());
@@ -85,13 +98,19 @@ impl From<anyhow::Error> for Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let hint = match &error {
-            ClientError::Url(_) => "set --api-url or PANDO_API_URL to something like http://127.0.0.1:7070".into(),
+            ClientError::Url(_) => {
+                "set --api-url or PANDO_API_URL to something like http://127.0.0.1:7070".into()
+            }
             ClientError::Connect { url, .. } => {
-                format!("is `pando serve` running at {url}? Another address: --api-url or PANDO_API_URL")
+                format!(
+                    "is `pando serve` running at {url}? Another address: --api-url or PANDO_API_URL"
+                )
             }
             ClientError::Refused { refusal, .. } => refusal_hint(refusal),
             ClientError::Broken(_) => "try again; the server's log says what it saw".into(),
-            ClientError::Answer { .. } => "is this a Pando server, and of this version? `curl <url>/healthz` shows it".into(),
+            ClientError::Answer { .. } => {
+                "is this a Pando server, and of this version? `curl <url>/healthz` shows it".into()
+            }
         };
         Self::new(error, hint)
     }
@@ -99,13 +118,18 @@ impl From<ClientError> for Failure {
 
 fn refusal_hint(refusal: &Refusal) -> String {
     if refusal.code == Code::Unauthorized {
-        return "set PANDO_API_KEY; on the server's machine, `pando key create LABEL` makes a key".into();
+        return "set PANDO_API_KEY; on the server's machine, `pando key create LABEL` makes a key"
+            .into();
     }
     refusal.hint.clone().unwrap_or_else(|| {
         match refusal.code {
             Code::NotFound => "the `ls` commands show what there is",
-            Code::Unavailable | Code::OverQuota | Code::InsufficientStorage => "try again later; nothing was made",
-            Code::InvalidRequest | Code::Conflict => "change the request and try again; --help shows what is taken",
+            Code::Unavailable | Code::OverQuota | Code::InsufficientStorage => {
+                "try again later; nothing was made"
+            }
+            Code::InvalidRequest | Code::Conflict => {
+                "change the request and try again; --help shows what is taken"
+            }
             Code::NotImplemented => "a newer server may have it",
             _ => "the server's log holds the cause",
         }
@@ -121,7 +145,9 @@ mod tests {
     #[test]
     fn each_cause_is_printed_once_and_a_next_step_follows() {
         let io = io::Error::other("disk on fire");
-        let error = Err::<(), _>(io).context("cannot write x: disk on fire").context("cannot copy");
+        let error = Err::<(), _>(io)
+            .context("cannot write x: disk on fire")
+            .context("cannot copy");
         let failure = Failure::new(error.unwrap_err(), "call the fire brigade");
         insta::assert_snapshot!(failure.text(), @r"
         error: cannot copy
@@ -133,9 +159,17 @@ mod tests {
     #[test]
     fn a_refusal_is_shown_with_the_servers_hint_or_ours() {
         let refused = |code, hint: Option<&str>| {
-            let refusal =
-                Refusal { error: "no".into(), code, field: None, hint: hint.map(str::to_owned) };
-            Failure::from(ClientError::Refused { status: code.status(), refusal }).text()
+            let refusal = Refusal {
+                error: "no".into(),
+                code,
+                field: None,
+                hint: hint.map(str::to_owned),
+            };
+            Failure::from(ClientError::Refused {
+                status: code.status(),
+                refusal,
+            })
+            .text()
         };
         insta::assert_snapshot!(refused(Code::NotFound, None), @r"
         error: no (404)

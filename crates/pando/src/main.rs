@@ -13,6 +13,7 @@ mod commands;
 mod doctor;
 mod error;
 mod host;
+mod log;
 mod output;
 mod serve;
 mod teardown;

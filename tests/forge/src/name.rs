@@ -30,14 +30,19 @@ impl RepoName {
             !half.is_empty()
                 && half.len() <= MAX_HALF_BYTES
                 && !half.starts_with(['.', '-'])
-                && half.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+                && half
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
         };
         let good = plain(owner)
             && plain(name)
             && !name.ends_with(".git")
             && !RESERVED_OWNERS.contains(&owner);
         if good {
-            Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
+            Ok(Self {
+                owner: owner.to_owned(),
+                name: name.to_owned(),
+            })
         } else {
             Err(ForgeError::BadName(format!("{owner}/{name}")))
         }
@@ -66,8 +71,9 @@ impl FromStr for RepoName {
     type Err = ForgeError;
 
     fn from_str(text: &str) -> Result<Self, ForgeError> {
-        let (owner, name) =
-            text.split_once('/').ok_or_else(|| ForgeError::BadName(text.to_owned()))?;
+        let (owner, name) = text
+            .split_once('/')
+            .ok_or_else(|| ForgeError::BadName(text.to_owned()))?;
         Self::new(owner, name)
     }
 }
@@ -92,10 +98,22 @@ mod tests {
 
     #[test]
     fn a_name_is_two_plain_halves() {
-        assert_eq!("pando/hello".parse::<RepoName>().unwrap().to_string(), "pando/hello");
-        for bad in
-            ["pando", "/x", "x/", "a/b/c", "../x", "x/..", "x/a.git", "repos/x", "_standin/x", "a/b c"]
-        {
+        assert_eq!(
+            "pando/hello".parse::<RepoName>().unwrap().to_string(),
+            "pando/hello"
+        );
+        for bad in [
+            "pando",
+            "/x",
+            "x/",
+            "a/b/c",
+            "../x",
+            "x/..",
+            "x/a.git",
+            "repos/x",
+            "_standin/x",
+            "a/b c",
+        ] {
             assert!(bad.parse::<RepoName>().is_err(), "{bad}");
         }
     }

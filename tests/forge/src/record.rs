@@ -73,8 +73,18 @@ impl WebhookExchange {
             Answer::Answered { status, .. } => Some(status),
             Answer::Failed { .. } => None,
         };
-        let Delivery { event, action, body, .. } = delivery.clone();
-        Self { event, action, body, status }
+        let Delivery {
+            event,
+            action,
+            body,
+            ..
+        } = delivery.clone();
+        Self {
+            event,
+            action,
+            body,
+            status,
+        }
     }
 }
 
@@ -98,7 +108,9 @@ pub(crate) async fn record(
         response: Bytes::new(),
     });
     let response = next.run(Request::from_parts(parts, Body::from(sent))).await;
-    let Some(mut kept) = kept else { return response };
+    let Some(mut kept) = kept else {
+        return response;
+    };
     let (head, body) = response.into_parts();
     let Ok(answer) = axum::body::to_bytes(body, MAX_ANSWER_BYTES).await else {
         return Problem::Failed.into_response();

@@ -43,7 +43,10 @@ pub struct Pushed {
 impl Repo {
     pub(crate) fn open(forge: &Arc<Inner>, name: RepoName) -> Result<Self, ForgeError> {
         forge.state().repo(&name)?;
-        Ok(Self { forge: Arc::clone(forge), name })
+        Ok(Self {
+            forge: Arc::clone(forge),
+            name,
+        })
     }
 
     pub(crate) async fn create(
@@ -95,7 +98,10 @@ impl Repo {
         };
         state.repos.insert(name.clone(), row);
         drop(state);
-        Ok(Self { forge: Arc::clone(forge), name })
+        Ok(Self {
+            forge: Arc::clone(forge),
+            name,
+        })
     }
 
     /// Its name.
@@ -124,7 +130,10 @@ impl Repo {
     /// [`ForgeError::NoRepository`].
     pub fn set_permission(&self, login: &str, permission: Permission) -> Result<(), ForgeError> {
         let mut state = self.forge.state();
-        state.repo_mut(&self.name)?.permissions.insert(login.to_owned(), permission);
+        state
+            .repo_mut(&self.name)?
+            .permissions
+            .insert(login.to_owned(), permission);
         Ok(())
     }
 
@@ -154,7 +163,8 @@ impl Repo {
         let from = self.forge.state().repo(&self.name)?.default_branch.clone();
         let branches = git.branches().await?;
         let parent = branches.get(branch).or_else(|| branches.get(&from));
-        git.commit(branch, parent.map(String::as_str), files, message).await
+        git.commit(branch, parent.map(String::as_str), files, message)
+            .await
     }
 
     /// The same as [`Repo::commit`], and sends the webhooks of a push.
@@ -186,7 +196,8 @@ impl Repo {
         base_branch: &str,
         title: &str,
     ) -> Result<PullRequest, ForgeError> {
-        self.open_from(self.name.clone(), head_branch, base_branch, title).await
+        self.open_from(self.name.clone(), head_branch, base_branch, title)
+            .await
     }
 
     /// Opens a pull request from a branch of a fork (`owner/name`); its author is the fork's owner.
@@ -200,7 +211,8 @@ impl Repo {
         base_branch: &str,
         title: &str,
     ) -> Result<PullRequest, ForgeError> {
-        self.open_from(fork.parse()?, head_branch, base_branch, title).await
+        self.open_from(fork.parse()?, head_branch, base_branch, title)
+            .await
     }
 
     async fn open_from(
@@ -212,14 +224,20 @@ impl Repo {
     ) -> Result<PullRequest, ForgeError> {
         let turn = self.forge.turn(&self.name);
         let _turn = turn.lock().await;
-        let (git, source) = (self.forge.repository(&self.name)?, self.forge.repository(&from)?);
+        let (git, source) = (
+            self.forge.repository(&self.name)?,
+            self.forge.repository(&from)?,
+        );
         let base = head(&git, &self.name, base_branch).await?;
         let head = head(&source, &from, head_branch).await?;
         let number = self.free_number(&from, head_branch, base_branch)?;
         change::take_head(&git, &source, &head, number).await?;
         let size = git.size(&base, &head).await?;
         if size.commits == 0 {
-            return Err(ForgeError::NothingToMerge { repo: from, branch: head_branch.to_owned() });
+            return Err(ForgeError::NothingToMerge {
+                repo: from,
+                branch: head_branch.to_owned(),
+            });
         }
         let now = SystemClock.now();
         let pull = Pull {
@@ -228,18 +246,36 @@ impl Repo {
             title: title.to_owned(),
             author: from.owner().to_owned(),
             size,
-            head: Tip { repo: from, branch: head_branch.to_owned(), sha: head.clone() },
-            base: Tip { repo: self.name.clone(), branch: base_branch.to_owned(), sha: base },
+            head: Tip {
+                repo: from,
+                branch: head_branch.to_owned(),
+                sha: head.clone(),
+            },
+            base: Tip {
+                repo: self.name.clone(),
+                branch: base_branch.to_owned(),
+                sha: base,
+            },
             state: PullState::Open,
             created_at: now,
             updated_at: now,
         };
         let sender = pull.author.clone();
-        self.forge.state().repo_mut(&self.name)?.pulls.insert(number, pull);
+        self.forge
+            .state()
+            .repo_mut(&self.name)?
+            .pulls
+            .insert(number, pull);
         let deliveries =
-            hook::pull_request(&self.forge, &self.name, number, PullAction::Opened, &sender).await?;
+            hook::pull_request(&self.forge, &self.name, number, PullAction::Opened, &sender)
+                .await?;
         let html_url = format!("{}/{}/pull/{number}", self.forge.url, self.name);
-        Ok(PullRequest { number, head_sha: head, html_url, deliveries })
+        Ok(PullRequest {
+            number,
+            head_sha: head,
+            html_url,
+            deliveries,
+        })
     }
 
     fn free_number(&self, from: &RepoName, head: &str, base: &str) -> Result<u64, ForgeError> {
@@ -269,8 +305,14 @@ impl Repo {
             let at = SystemClock.now();
             pull.is_open().then_some(PullState::Closed { at })
         })?;
-        hook::pull_request(&self.forge, &self.name, number, PullAction::Closed, self.name.owner())
-            .await
+        hook::pull_request(
+            &self.forge,
+            &self.name,
+            number,
+            PullAction::Closed,
+            self.name.owner(),
+        )
+        .await
     }
 
     /// Opens a pull request again that was closed without a merge, at its branch's head of now.
@@ -280,15 +322,27 @@ impl Repo {
     pub async fn reopen_pull_request(&self, number: u64) -> Result<Vec<Delivery>, ForgeError> {
         let turn = self.forge.turn(&self.name);
         let _turn = turn.lock().await;
-        let tip = self.forge.state().repo(&self.name)?.pull(number)?.head.clone();
+        let tip = self
+            .forge
+            .state()
+            .repo(&self.name)?
+            .pull(number)?
+            .head
+            .clone();
         let source = self.forge.repository(&tip.repo)?;
         let now = head(&source, &tip.repo, &tip.branch).await?;
         self.edit(number, |pull| {
             matches!(pull.state, PullState::Closed { .. }).then_some(PullState::Open)
         })?;
         change::move_head(&self.forge, &self.name, number, &source, &now).await?;
-        hook::pull_request(&self.forge, &self.name, number, PullAction::Reopened, self.name.owner())
-            .await
+        hook::pull_request(
+            &self.forge,
+            &self.name,
+            number,
+            PullAction::Reopened,
+            self.name.owner(),
+        )
+        .await
     }
 
     /// Merges a pull request into its base; sends the base's push, then the close.
@@ -305,12 +359,18 @@ impl Repo {
         let git = self.forge.repository(&self.name)?;
         let before = git.branches().await?;
         let base = head(&git, &self.name, &pull.base.branch).await?;
-        let message =
-            format!("Merge pull request #{number} from {}/{}", pull.head.repo.owner(), pull.head.branch);
+        let message = format!(
+            "Merge pull request #{number} from {}/{}",
+            pull.head.repo.owner(),
+            pull.head.branch
+        );
         let sha = git
             .merge(&base, &pull.head.sha, &message)
             .await?
-            .ok_or_else(|| ForgeError::Conflict { repo: self.name.clone(), number })?;
+            .ok_or_else(|| ForgeError::Conflict {
+                repo: self.name.clone(),
+                number,
+            })?;
         git.set_ref(&branch_ref(&pull.base.branch), &sha).await?;
         // The push holds the head now, and that is what closes the pull request as merged.
         let deliveries =
@@ -342,7 +402,10 @@ impl Repo {
         let git = self.forge.repository(&self.name)?;
         git.resolve(&pull_ref(number))
             .await?
-            .ok_or_else(|| ForgeError::NoPullRequest { repo: self.name.clone(), number })
+            .ok_or_else(|| ForgeError::NoPullRequest {
+                repo: self.name.clone(),
+                number,
+            })
     }
 
     /// The comments under a pull request, oldest first.
@@ -352,7 +415,10 @@ impl Repo {
     pub fn comments(&self, number: u64) -> Result<Vec<Comment>, ForgeError> {
         let state = self.forge.state();
         let comments = state.repo(&self.name)?.comments.values();
-        Ok(comments.filter(|comment| comment.number == number).cloned().collect())
+        Ok(comments
+            .filter(|comment| comment.number == number)
+            .cloned()
+            .collect())
     }
 
     /// The statuses set on a commit, oldest first.
@@ -362,14 +428,20 @@ impl Repo {
     pub fn statuses(&self, sha: &str) -> Result<Vec<Status>, ForgeError> {
         let state = self.forge.state();
         let statuses = state.repo(&self.name)?.statuses.iter();
-        Ok(statuses.filter(|status| status.sha == sha).cloned().collect())
+        Ok(statuses
+            .filter(|status| status.sha == sha)
+            .cloned()
+            .collect())
     }
 }
 
 async fn head(git: &GitRepository, repo: &RepoName, branch: &str) -> Result<String, ForgeError> {
     git.resolve(&branch_ref(branch))
         .await?
-        .ok_or_else(|| ForgeError::NoBranch { repo: repo.clone(), branch: branch.to_owned() })
+        .ok_or_else(|| ForgeError::NoBranch {
+            repo: repo.clone(),
+            branch: branch.to_owned(),
+        })
 }
 
 fn free_path(forge: &Inner, name: &RepoName) -> Result<std::path::PathBuf, ForgeError> {

@@ -15,7 +15,7 @@ use crate::refusal::Refused;
 ///
 /// 503 with `Retry-After` and 507 mean that nothing was made.
 #[utoipa::path(
-    post, path = "/sandboxes", tag = "sandboxes", request_body = CreateSandbox,
+    post, path = "/sandboxes", tag = "sandboxes", operation_id = "sandbox_create", request_body = CreateSandbox,
     responses((status = 201, body = Sandbox), Refusals)
 )]
 pub async fn create(

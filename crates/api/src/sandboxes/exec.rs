@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use pando_node::guest::ExecInput;
 use pando_types::limits;
 use pando_types::sandbox::{ExecCommand, ExecResult};
 
@@ -16,7 +17,7 @@ use crate::refusal::Refused;
 ///
 /// A command past its `timeout_seconds` is 504, and its process group is killed.
 #[utoipa::path(
-    post, path = "/sandboxes/{id}/exec", tag = "sandboxes", params(("id" = String, Path)),
+    post, path = "/sandboxes/{id}/exec", tag = "sandboxes", operation_id = "sandbox_exec", params(("id" = String, Path)),
     request_body = ExecCommand, responses((status = 200, body = ExecResult), Refusals)
 )]
 pub async fn exec(
@@ -27,8 +28,9 @@ pub async fn exec(
 ) -> Result<Json<ExecResult>, Refused> {
     let command = exec_request::check(command)?;
     let guest = guest(&api, &caller, &id).await?;
+    let stdin = command.stdin.map_or(ExecInput::Empty, ExecInput::Bytes);
     let finished = guest
-        .exec(command.exec, command.stdin, limits::MAX_EXEC_OUTPUT_BYTES)
+        .exec(command.exec, stdin, limits::MAX_EXEC_OUTPUT_BYTES)
         .await
         .map_err(exec_request::failed)?;
     if finished.done.timed_out {

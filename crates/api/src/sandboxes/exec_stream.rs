@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use futures_util::{Stream, StreamExt, stream};
 use pando_guest_protocol::session::ExecDone;
-use pando_node::guest::{ExecEvent, ExecInput, GuestError};
+use pando_node::guest::{ExecEvent, GuestError};
 use pando_types::sandbox::ExecCommand;
 use pando_types::{Code, PublicError};
 use serde_json::json;
@@ -27,7 +27,7 @@ use crate::utf8::Utf8Pieces;
 /// `{"exit_code", "duration_ms"}`, or `error` with `{"error", "code"}`. Closing the connection
 /// kills the command.
 #[utoipa::path(
-    post, path = "/sandboxes/{id}/exec/stream", tag = "sandboxes", params(("id" = String, Path)),
+    post, path = "/sandboxes/{id}/exec/stream", tag = "sandboxes", operation_id = "sandbox_exec_stream", params(("id" = String, Path)),
     request_body = ExecCommand,
     responses((status = 200, body = String, content_type = "text/event-stream"), Refusals)
 )]
@@ -39,8 +39,11 @@ pub async fn exec_stream(
 ) -> Result<Response, Refused> {
     let command = exec_request::check(command)?;
     let guest = guest(&api, &caller, &id).await?;
-    let stdin = command.stdin.map_or(ExecInput::Empty, ExecInput::Bytes);
-    let events = guest.exec_stream(command.exec, stdin).await.map_err(exec_request::failed)?;
+    let stdin = exec_request::input(command.stdin);
+    let events = guest
+        .exec_stream(command.exec, stdin)
+        .await
+        .map_err(exec_request::failed)?;
     Ok(sse::response(messages(events, command.timeout)))
 }
 
@@ -58,7 +61,10 @@ where
             if encoder.ended {
                 return None;
             }
-            let event = events.next().await.map(|event| event.map_err(|error| exec_request::failed(error).into_error()));
+            let event = events
+                .next()
+                .await
+                .map(|event| event.map_err(|error| exec_request::failed(error).into_error()));
             queue.extend(encoder.take(event));
         }
     })
@@ -75,7 +81,12 @@ struct Encoder {
 impl Encoder {
     fn new(timeout: Duration) -> Self {
         let (stdout, stderr) = Default::default();
-        Self { timeout, stdout, stderr, ended: false }
+        Self {
+            timeout,
+            stdout,
+            stderr,
+            ended: false,
+        }
     }
 
     /// The messages of one event; `None` is the end of the stream.
@@ -102,7 +113,11 @@ impl Encoder {
 }
 
 fn chunk(stream: &'static str, text: &str) -> Vec<Message> {
-    if text.is_empty() { Vec::new() } else { vec![Message::json(stream, &json!({"chunk": text}))] }
+    if text.is_empty() {
+        Vec::new()
+    } else {
+        vec![Message::json(stream, &json!({"chunk": text}))]
+    }
 }
 
 fn exit(done: &ExecDone, timeout: Duration) -> Message {
@@ -123,7 +138,11 @@ mod tests {
     use axum::body::Bytes;
 
     fn done(exit_code: i32, timed_out: bool) -> ExecEvent {
-        ExecEvent::Exit(ExecDone { exit_code, timed_out, duration_ms: 7 })
+        ExecEvent::Exit(ExecDone {
+            exit_code,
+            timed_out,
+            duration_ms: 7,
+        })
     }
 
     async fn sent(events: Vec<ExecEvent>) -> Vec<Message> {
@@ -152,7 +171,10 @@ mod tests {
     #[tokio::test]
     async fn a_timeout_ends_in_an_error_that_says_so() {
         let got = sent(vec![done(137, true)]).await;
-        assert_eq!(got, [failed(&exec_request::timed_out(Duration::from_secs(2)))]);
+        assert_eq!(
+            got,
+            [failed(&exec_request::timed_out(Duration::from_secs(2)))]
+        );
     }
 
     #[tokio::test]

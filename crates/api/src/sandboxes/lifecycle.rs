@@ -13,7 +13,7 @@ use crate::refusal::Refused;
 
 /// When a sandbox will be removed.
 #[utoipa::path(
-    get, path = "/sandboxes/{id}/lifecycle", tag = "sandboxes", params(("id" = String, Path)),
+    get, path = "/sandboxes/{id}/lifecycle", tag = "sandboxes", operation_id = "sandbox_lifecycle", params(("id" = String, Path)),
     responses((status = 200, body = Lifecycle), Refusals)
 )]
 pub async fn lifecycle(
@@ -21,12 +21,16 @@ pub async fn lifecycle(
     caller: Caller,
     UrlPath(id): UrlPath<String>,
 ) -> Result<Json<Lifecycle>, Refused> {
-    Ok(Json(api.sandboxes.lifecycle(caller.org, sandbox_id(&id)?).await?))
+    Ok(Json(
+        api.sandboxes
+            .lifecycle(caller.org, sandbox_id(&id)?)
+            .await?,
+    ))
 }
 
 /// Changes when a sandbox will be removed. What is absent stays as it is.
 #[utoipa::path(
-    patch, path = "/sandboxes/{id}/lifecycle", tag = "sandboxes", params(("id" = String, Path)),
+    patch, path = "/sandboxes/{id}/lifecycle", tag = "sandboxes", operation_id = "sandbox_lifecycle_set", params(("id" = String, Path)),
     request_body = SetLifecycle, responses((status = 200, body = Lifecycle), Refusals)
 )]
 pub async fn set_lifecycle(
@@ -35,5 +39,9 @@ pub async fn set_lifecycle(
     UrlPath(id): UrlPath<String>,
     JsonBody(request): JsonBody<SetLifecycle>,
 ) -> Result<Json<Lifecycle>, Refused> {
-    Ok(Json(api.sandboxes.set_lifecycle(caller.org, sandbox_id(&id)?, request).await?))
+    Ok(Json(
+        api.sandboxes
+            .set_lifecycle(caller.org, sandbox_id(&id)?, request)
+            .await?,
+    ))
 }

@@ -12,9 +12,11 @@ use crate::refusal::Refused;
 
 /// The org's sandboxes, oldest first. Deleted ones are not among them.
 #[utoipa::path(
-    get, path = "/sandboxes", tag = "sandboxes",
+    get, path = "/sandboxes", tag = "sandboxes", operation_id = "sandbox_list",
     responses((status = 200, body = List<Sandbox>), Refusals)
 )]
 pub async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<List<Sandbox>>, Refused> {
-    Ok(Json(List { items: api.sandboxes.list(caller.org).await? }))
+    Ok(Json(List {
+        items: api.sandboxes.list(caller.org).await?,
+    }))
 }

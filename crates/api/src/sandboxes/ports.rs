@@ -16,7 +16,7 @@ use crate::refusal::{Refused, guest_failed};
 
 /// The TCP ports that something in the sandbox listens on, with their URLs.
 #[utoipa::path(
-    get, path = "/sandboxes/{id}/ports", tag = "sandboxes", params(("id" = String, Path)),
+    get, path = "/sandboxes/{id}/ports", tag = "sandboxes", operation_id = "sandbox_ports", params(("id" = String, Path)),
     responses((status = 200, body = Ports), Refusals)
 )]
 pub async fn ports(
@@ -27,7 +27,9 @@ pub async fn ports(
     let id = sandbox_id(&id)?;
     let guest = api.sandboxes.guest(caller.org, id).await?;
     let listeners = guest.ports().await.map_err(guest_failed)?;
-    Ok(Json(Ports { ports: with_urls(listeners, id, &api.urls) }))
+    Ok(Json(Ports {
+        ports: with_urls(listeners, id, &api.urls),
+    }))
 }
 
 fn with_urls(mut listeners: Vec<Listener>, id: SandboxId, urls: &PublicUrls) -> Vec<ListeningPort> {
@@ -48,11 +50,24 @@ mod tests {
     #[test]
     fn ports_come_by_number() {
         let id = SandboxId::new();
-        let urls = PublicUrls { scheme: Scheme::Http, suffix: "preview.localhost:7070".into() };
-        let listener = |address: &str, port| Listener { address: address.parse().unwrap(), port };
-        let ports = with_urls(vec![listener("::1", 8080), listener("127.0.0.1", 3000)], id, &urls);
+        let urls = PublicUrls {
+            scheme: Scheme::Http,
+            suffix: "preview.localhost:7070".into(),
+        };
+        let listener = |address: &str, port| Listener {
+            address: address.parse().unwrap(),
+            port,
+        };
+        let ports = with_urls(
+            vec![listener("::1", 8080), listener("127.0.0.1", 3000)],
+            id,
+            &urls,
+        );
         assert_eq!(ports[0].port, 3000);
-        assert_eq!(ports[0].url, format!("http://3000-{id}.preview.localhost:7070"));
+        assert_eq!(
+            ports[0].url,
+            format!("http://3000-{id}.preview.localhost:7070")
+        );
         assert_eq!((ports[1].port, ports[1].address.as_str()), (8080, "::1"));
     }
 }

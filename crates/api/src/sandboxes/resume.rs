@@ -13,7 +13,7 @@ use crate::refusal::Refused;
 
 /// Lets the vCPUs run on. A running sandbox is left as it is.
 #[utoipa::path(
-    post, path = "/sandboxes/{id}/resume", tag = "sandboxes", params(("id" = String, Path)),
+    post, path = "/sandboxes/{id}/resume", tag = "sandboxes", operation_id = "sandbox_resume", params(("id" = String, Path)),
     responses((status = 200, body = Sandbox), Refusals)
 )]
 pub async fn resume(
@@ -21,5 +21,7 @@ pub async fn resume(
     caller: Caller,
     UrlPath(id): UrlPath<String>,
 ) -> Result<Json<Sandbox>, Refused> {
-    Ok(Json(api.sandboxes.resume(caller.org, sandbox_id(&id)?).await?))
+    Ok(Json(
+        api.sandboxes.resume(caller.org, sandbox_id(&id)?).await?,
+    ))
 }

@@ -12,14 +12,18 @@ use crate::refusal::Refused;
 
 /// One template.
 #[utoipa::path(
-    get, path = "/templates/{name}", tag = "templates", params(("name" = String, Path)),
+    get, path = "/templates/{name}", tag = "templates", operation_id = "template_get", params(("name" = String, Path)),
     responses((status = 200, body = Template), Refusals)
 )]
 pub async fn get(
     State(api): State<Api>,
     UrlPath(name): UrlPath<String>,
 ) -> Result<Json<Template>, Refused> {
-    let found = api.node.templates().into_iter().find(|template| template.name == name);
+    let found = api
+        .node
+        .templates()
+        .into_iter()
+        .find(|template| template.name == name);
     let shown = || PublicError::not_found("template", name.chars().take(64).collect::<String>());
     Ok(Json(found.ok_or_else(shown)?))
 }

@@ -10,9 +10,11 @@ use crate::openapi::Refusals;
 
 /// The templates that a sandbox can be made from.
 #[utoipa::path(
-    get, path = "/templates", tag = "templates",
+    get, path = "/templates", tag = "templates", operation_id = "template_list",
     responses((status = 200, body = List<Template>), Refusals)
 )]
 pub async fn list(State(api): State<Api>) -> Json<List<Template>> {
-    Json(List { items: api.node.templates() })
+    Json(List {
+        items: api.node.templates(),
+    })
 }

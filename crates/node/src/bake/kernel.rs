@@ -81,11 +81,7 @@ impl Kernel {
         if let Ok(version) = fs::read_to_string(&current) {
             return Self::load(&data.kernels().join(version.trim()));
         }
-        let shown = command::run("apt-cache", &["depends", "--important", META_PACKAGE], None)
-            .await
-            .map_err(KernelError::Package)?;
-        let package = concrete_package(&String::from_utf8_lossy(&shown.stdout))
-            .ok_or(KernelError::Incomplete("dependency on a kernel image"))?;
+        let package = current_package().await?;
         let staging = data.staging().join("kernel-download");
         let io = |path: &Path| {
             let path = path.to_owned();
@@ -162,6 +158,22 @@ impl Kernel {
         let modules = names.lines().map(|name| home.join("modules").join(name)).collect();
         Ok(Self { image: home.join("vmlinuz"), modules })
     }
+}
+
+/// The package that the meta package names now. A fresh machine has no package
+/// lists yet: then they are fetched first.
+async fn current_package() -> Result<String, KernelError> {
+    let ask = || command::run("apt-cache", &["depends", "--important", META_PACKAGE], None);
+    let shown = match ask().await {
+        Ok(shown) => shown,
+        Err(_) => {
+            let update = Tool::new("apt-get", ["update", "-qq"]).limit(DOWNLOAD_LIMIT);
+            update.run().await.map_err(KernelError::Package)?;
+            ask().await.map_err(KernelError::Package)?
+        }
+    };
+    concrete_package(&String::from_utf8_lossy(&shown.stdout))
+        .ok_or(KernelError::Incomplete("dependency on a kernel image"))
 }
 
 /// The load order of all that [`MODULES`] need.

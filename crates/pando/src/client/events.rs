@@ -27,7 +27,11 @@ pub struct Events {
 
 impl Events {
     pub(super) fn new(response: Response) -> Self {
-        Self { response, reader: Reader::default(), ready: VecDeque::new() }
+        Self {
+            response,
+            reader: Reader::default(),
+            ready: VecDeque::new(),
+        }
     }
 
     /// The next event; `None` at the end of the stream.
@@ -44,7 +48,8 @@ impl Events {
                 return Ok(None);
             };
             let events = self.reader.push(&piece);
-            self.ready.extend(events.ok_or_else(|| wrong("a line without end".to_owned()))?);
+            self.ready
+                .extend(events.ok_or_else(|| wrong("a line without end".to_owned()))?);
         }
     }
 }
@@ -84,7 +89,12 @@ impl Reader {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "event" => value.clone_into(&mut self.name),
-            "data" => return Some(Event { name: self.name.clone(), data: value.to_owned() }),
+            "data" => {
+                return Some(Event {
+                    name: self.name.clone(),
+                    data: value.to_owned(),
+                });
+            }
             _ => {}
         }
         None
@@ -98,12 +108,17 @@ mod tests {
     #[test]
     fn events_come_out_whole_however_they_are_cut() {
         let stream = "event: stdout\ndata: {\"chunk\":\"é\"}\n\n: still here\n\ndata:   raw: x\n\n";
-        let event = |name: &str, data: &str| Event { name: name.into(), data: data.into() };
+        let event = |name: &str, data: &str| Event {
+            name: name.into(),
+            data: data.into(),
+        };
         let want = [event("stdout", "{\"chunk\":\"é\"}"), event("", "  raw: x")];
         for size in 1..stream.len() {
             let mut reader = Reader::default();
             let pieces = stream.as_bytes().chunks(size);
-            let got: Vec<_> = pieces.flat_map(|piece| reader.push(piece).unwrap()).collect();
+            let got: Vec<_> = pieces
+                .flat_map(|piece| reader.push(piece).unwrap())
+                .collect();
             assert_eq!(got, want, "cut every {size} bytes");
         }
     }

@@ -4,9 +4,16 @@ use std::net::SocketAddr;
 
 use super::host_args::HostArgs;
 
-/// Secrets come by environment alone: PANDO_API_KEY presets a key,
-/// PANDO_GITHUB_TOKEN and PANDO_GITHUB_WEBHOOK_SECRET are the forge's.
+/// Secrets have no flag: arguments are seen by every user of a machine.
+const SECRETS: &str = "\
+Secrets come by environment alone:
+  PANDO_API_KEY                 an API key that is known beforehand
+  PANDO_GITHUB_TOKEN            reads repositories, writes comments
+  PANDO_GITHUB_WEBHOOK_SECRET   signs webhooks";
+
+/// How to serve.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = SECRETS)]
 pub struct ServeArgs {
     #[command(flatten)]
     pub host: HostArgs,
@@ -20,7 +27,12 @@ pub struct ServeArgs {
     #[arg(long, value_enum, default_value_t = UrlScheme::Http)]
     pub scheme: UrlScheme,
     /// The forge's REST API
-    #[arg(long, env = "PANDO_GITHUB_API_URL", value_name = "URL", default_value = "https://api.github.com")]
+    #[arg(
+        long,
+        env = "PANDO_GITHUB_API_URL",
+        value_name = "URL",
+        default_value = "https://api.github.com"
+    )]
     pub github_api: String,
     /// A host that repositories may be fetched from beside the forge's own (repeatable)
     #[arg(long, value_name = "HOST[:PORT]")]

@@ -18,6 +18,8 @@ use tokio::sync::mpsc;
 
 use accel::Accel;
 
+use crate::commands::host_args::HostArgs;
+
 /// What the operator says about this host.
 #[derive(Debug, Clone)]
 pub(crate) struct HostOptions {
@@ -38,6 +40,21 @@ pub(crate) struct NetworkOptions {
     pub allow: Vec<String>,
 }
 
+impl From<&HostArgs> for HostOptions {
+    fn from(args: &HostArgs) -> Self {
+        Self {
+            data: args.data.clone(),
+            accel: args.accel,
+            kernel: args.kernel.clone(),
+            network: NetworkOptions {
+                prefix: args.network_prefix.clone(),
+                pool: args.network_pool,
+                allow: args.network_allow.clone(),
+            },
+        }
+    }
+}
+
 /// A started node.
 pub(crate) struct Host {
     pub data: DataDir,
@@ -52,13 +69,19 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
         rustix::process::geteuid().is_root(),
         "pando must run as root on this host: it makes namespaces, mounts and firewall rules"
     );
-    let data = DataDir::open(&options.data).await.context("the data folder")?;
+    let data = DataDir::open(&options.data)
+        .await
+        .context("the data folder")?;
     let node_id = data.node_id()?;
     let accelerator = options.accel.choose();
     let hypervisor: Arc<dyn Hypervisor> = Arc::new(
-        Qemu::new(accelerator).await.context("QEMU cannot be used; `pando doctor` says what is missing")?,
+        Qemu::new(accelerator)
+            .await
+            .context("QEMU cannot be used; `pando doctor` says what is missing")?,
     );
-    let network = Network::prepare(network_config(&options.network)?).await.context("the network")?;
+    let network = Network::prepare(network_config(&options.network)?)
+        .await
+        .context("the network")?;
     let (node, reports) = Node::start(NodeConfig {
         data: data.clone(),
         hypervisor,
@@ -69,13 +92,17 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
         clock: Arc::new(SystemClock),
     })
     .await?;
-    Ok(Host { data, node, node_id, reports })
+    Ok(Host {
+        data,
+        node,
+        node_id,
+        reports,
+    })
 }
 
 /// The network as `options` want it.
 pub(crate) fn network_config(options: &NetworkOptions) -> anyhow::Result<NetworkConfig> {
-    NetworkConfig::new(&options.prefix, options.pool, &options.allow)
-        .context("the network options")
+    NetworkConfig::new(&options.prefix, options.pool, &options.allow).context("the network options")
 }
 
 /// The guest agent's program: `PANDO_GUEST_AGENT`, or beside this program.
@@ -84,5 +111,8 @@ pub(crate) fn agent_path() -> anyhow::Result<PathBuf> {
         return Ok(path.into());
     }
     let program = std::env::current_exe().context("where this program is")?;
-    Ok(program.parent().unwrap_or(Path::new("/")).join("pando-guest-agent"))
+    Ok(program
+        .parent()
+        .unwrap_or(Path::new("/"))
+        .join("pando-guest-agent"))
 }

@@ -17,7 +17,9 @@ const MAX_FAULTS: usize = 10;
 /// Follows a reference to a parameter, response or schema.
 pub(super) fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value.get("$ref").and_then(Value::as_str) {
-        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap_or(value),
+        Some(reference) => document
+            .pointer(reference.trim_start_matches('#'))
+            .unwrap_or(value),
         None => value,
     }
 }
@@ -35,9 +37,19 @@ pub(super) fn judge(document: &Value, schema: &Value, value: &Value) -> Result<(
     let faults: Vec<String> = validator
         .iter_errors(value)
         .take(MAX_FAULTS)
-        .map(|error| format!("at `{}`: {}", error.instance_path(), short(&error.to_string())))
+        .map(|error| {
+            format!(
+                "at `{}`: {}",
+                error.instance_path(),
+                short(&error.to_string())
+            )
+        })
         .collect();
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults.join("; "))
+    }
 }
 
 fn short(text: &str) -> String {
@@ -62,7 +74,9 @@ fn collect(document: &Value, schema: &Value, into: &mut BTreeMap<String, Value>)
                 into.insert(name.to_owned(), translate(component));
                 collect(document, component, into);
             }
-            fields.values().for_each(|field| collect(document, field, into));
+            fields
+                .values()
+                .for_each(|field| collect(document, field, into));
         }
         Value::Array(items) => items.iter().for_each(|item| collect(document, item, into)),
         _ => {}

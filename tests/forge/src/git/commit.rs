@@ -1,13 +1,12 @@
 //! What a commit says about itself, and which commits a push brought.
 
-use super::repository::{GitRepository, NO_COMMIT};
 use super::GitError;
+use super::repository::{GitRepository, NO_COMMIT};
 
 /// The most commits that one push event lists. GitHub stops at 2048; no test needs as many.
 const MAX_LISTED: &str = "--max-count=20";
 /// Fields end in NUL, which no commit can hold.
-const FORMAT: &str =
-    "--format=%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B%x00";
+const FORMAT: &str = "--format=%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B%x00";
 
 /// Somebody a commit names.
 #[derive(Debug, Clone)]
@@ -46,8 +45,16 @@ impl GitRepository {
     /// The paths that a commit touches, against its first parent.
     pub(crate) async fn touched(&self, sha: &str) -> Result<Change, GitError> {
         let arguments = [
-            "diff-tree", "--root", "-r", "--no-commit-id", "--name-status", "--no-renames", "-m",
-            "--first-parent", "-z", sha,
+            "diff-tree",
+            "--root",
+            "-r",
+            "--no-commit-id",
+            "--name-status",
+            "--no-renames",
+            "-m",
+            "--first-parent",
+            "-z",
+            sha,
         ];
         let text = self.text(&arguments).await?;
         let mut change = Change::default();
@@ -88,8 +95,19 @@ impl GitRepository {
 
 fn parse(text: &str) -> Result<Commit, GitError> {
     let fields: Vec<&str> = text.split('\0').collect();
-    let [sha, tree, parents, name, email, date, committer, committer_email, committed, message, ..] =
-        fields[..]
+    let [
+        sha,
+        tree,
+        parents,
+        name,
+        email,
+        date,
+        committer,
+        committer_email,
+        committed,
+        message,
+        ..,
+    ] = fields[..]
     else {
         return Err(GitError::Unreadable("show"));
     };

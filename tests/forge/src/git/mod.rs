@@ -14,8 +14,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-pub(crate) use commit::{Change, Commit, Person};
-pub(crate) use repository::{GitRepository, NO_COMMIT, Size, branch_ref, check_branch, pull_ref};
+pub(crate) use commit::{Commit, Person};
+pub(crate) use repository::{GitRepository, NO_COMMIT, Size, branch_ref, pull_ref};
 
 /// How long one call may take.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
@@ -77,7 +77,10 @@ fn program(git_dir: &Path) -> Command {
 /// Runs one git command to its end and returns what it wrote.
 async fn call(git_dir: &Path, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, GitError> {
     let verb = arguments.first().copied().unwrap_or_default().to_owned();
-    let io = |source| GitError::Io { verb: verb.clone(), source };
+    let io = |source| GitError::Io {
+        verb: verb.clone(),
+        source,
+    };
     let mut child = program(git_dir)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -85,7 +88,8 @@ async fn call(git_dir: &Path, arguments: &[&str], input: &[u8]) -> Result<Vec<u8
         .stderr(Stdio::piped())
         .spawn()
         .map_err(io)?;
-    let (mut stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (mut stdin, stdout, stderr) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let whole = async {
         let feed = async {
             if let Some(mut stdin) = stdin.take() {

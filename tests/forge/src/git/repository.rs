@@ -57,9 +57,17 @@ pub(crate) fn check_branch(branch: &str) -> Result<(), ForgeError> {
         && !branch.starts_with(['-', '/', '.'])
         && !branch.ends_with(['/', '.'])
         && !branch.ends_with(".lock")
-        && !["..", "//", "/.", "@{", ".lock/"].iter().any(|bad| branch.contains(bad))
-        && !branch.bytes().any(|byte| byte <= b' ' || b"~^:?*[\\\x7f".contains(&byte));
-    if good { Ok(()) } else { Err(ForgeError::BadBranch(branch.to_owned())) }
+        && !["..", "//", "/.", "@{", ".lock/"]
+            .iter()
+            .any(|bad| branch.contains(bad))
+        && !branch
+            .bytes()
+            .any(|byte| byte <= b' ' || b"~^:?*[\\\x7f".contains(&byte));
+    if good {
+        Ok(())
+    } else {
+        Err(ForgeError::BadBranch(branch.to_owned()))
+    }
 }
 
 impl GitRepository {
@@ -71,7 +79,9 @@ impl GitRepository {
             .map_err(ForgeError::io(format!("create {}", path.display())))?;
         let repository = Self { path };
         let initial = format!("--initial-branch={branch}");
-        repository.git(&["init", "--quiet", "--bare", "--template=", &initial]).await?;
+        repository
+            .git(&["init", "--quiet", "--bare", "--template=", &initial])
+            .await?;
         for (key, value) in CONFIG {
             repository.git(&["config", key, value]).await?;
         }
@@ -79,7 +89,11 @@ impl GitRepository {
     }
 
     /// Makes a repository with the branches of `parent`.
-    pub(crate) async fn fork(path: PathBuf, parent: &Self, branch: &str) -> Result<Self, ForgeError> {
+    pub(crate) async fn fork(
+        path: PathBuf,
+        parent: &Self,
+        branch: &str,
+    ) -> Result<Self, ForgeError> {
         let fork = Self::create(path, branch).await?;
         fork.fetch(parent, "+refs/heads/*:refs/heads/*").await?;
         Ok(fork)
@@ -95,13 +109,17 @@ impl GitRepository {
     }
 
     pub(super) async fn text(&self, arguments: &[&str]) -> Result<String, GitError> {
-        Ok(String::from_utf8_lossy(&self.git(arguments).await?).trim_end().to_owned())
+        Ok(String::from_utf8_lossy(&self.git(arguments).await?)
+            .trim_end()
+            .to_owned())
     }
 
     /// Brings refs of another repository of this stand-in in, by a refspec.
     pub(crate) async fn fetch(&self, from: &Self, refspec: &str) -> Result<(), GitError> {
         let from = from.path.to_string_lossy();
-        self.git(&["fetch", "--quiet", "--no-tags", "--", &from, refspec]).await.map(drop)
+        self.git(&["fetch", "--quiet", "--no-tags", "--", &from, refspec])
+            .await
+            .map(drop)
     }
 
     /// Every branch and the commit it is at, by short name.
@@ -118,7 +136,13 @@ impl GitRepository {
     /// The commit that a branch, a tag, another ref or an id stands for.
     pub(crate) async fn resolve(&self, revision: &str) -> Result<Option<String>, GitError> {
         let commit = format!("{revision}^{{commit}}");
-        let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", &commit];
+        let arguments = [
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &commit,
+        ];
         match self.text(&arguments).await {
             Ok(sha) => Ok(Some(sha)),
             Err(GitError::Failed { .. }) => Ok(None),
@@ -172,7 +196,10 @@ impl GitRepository {
         ancestor: &str,
         descendant: &str,
     ) -> Result<bool, GitError> {
-        match self.git(&["merge-base", "--is-ancestor", ancestor, descendant]).await {
+        match self
+            .git(&["merge-base", "--is-ancestor", ancestor, descendant])
+            .await
+        {
             Ok(_) => Ok(true),
             Err(GitError::Failed { code: Some(1), .. }) => Ok(false),
             Err(error) => Err(error),
@@ -191,10 +218,23 @@ impl GitRepository {
             Err(GitError::Failed { code: Some(1), .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let (name, email) =
-            (format!("user.name={AUTHOR_NAME}"), format!("user.email={AUTHOR_EMAIL}"));
+        let (name, email) = (
+            format!("user.name={AUTHOR_NAME}"),
+            format!("user.email={AUTHOR_EMAIL}"),
+        );
         let arguments = [
-            "-c", &name, "-c", &email, "commit-tree", "-p", base, "-p", head, "-m", message, &tree,
+            "-c",
+            &name,
+            "-c",
+            &email,
+            "commit-tree",
+            "-p",
+            base,
+            "-p",
+            head,
+            "-m",
+            message,
+            &tree,
         ];
         self.text(&arguments).await.map(Some)
     }
@@ -203,10 +243,19 @@ impl GitRepository {
     pub(crate) async fn size(&self, base: &str, head: &str) -> Result<Size, GitError> {
         let range = format!("{base}..{head}");
         let commits = self.text(&["rev-list", "--count", &range]).await?;
-        let mut size = Size { commits: commits.parse().unwrap_or(0), ..Size::default() };
+        let mut size = Size {
+            commits: commits.parse().unwrap_or(0),
+            ..Size::default()
+        };
         let range = format!("{base}...{head}");
-        for line in self.text(&["diff", "--numstat", "--no-renames", &range]).await?.lines() {
-            let mut columns = line.split('\t').map(|count| count.parse::<u64>().unwrap_or(0));
+        for line in self
+            .text(&["diff", "--numstat", "--no-renames", &range])
+            .await?
+            .lines()
+        {
+            let mut columns = line
+                .split('\t')
+                .map(|count| count.parse::<u64>().unwrap_or(0));
             size.additions += columns.next().unwrap_or(0);
             size.deletions += columns.next().unwrap_or(0);
             size.changed_files += 1;
@@ -221,8 +270,14 @@ fn check_path(path: &str) -> Result<(), ForgeError> {
     let good = !path.is_empty()
         && !path.starts_with('"')
         && !path.contains(['\n', '\0'])
-        && path.split('/').all(|part| !["", ".", "..", ".git"].contains(&part));
-    if good { Ok(()) } else { Err(ForgeError::BadPath(path.to_owned())) }
+        && path
+            .split('/')
+            .all(|part| !["", ".", "..", ".git"].contains(&part));
+    if good {
+        Ok(())
+    } else {
+        Err(ForgeError::BadPath(path.to_owned()))
+    }
 }
 
 #[cfg(test)]
@@ -234,7 +289,9 @@ mod tests {
         for good in ["main", "feature/one", "a.b", "pull-1"] {
             assert!(check_branch(good).is_ok(), "{good}");
         }
-        for bad in ["", "-x", "a..b", "a b", "a~1", "x.lock", "/a", "a//b", "a/.b", "a@{1", "a\n"] {
+        for bad in [
+            "", "-x", "a..b", "a b", "a~1", "x.lock", "/a", "a//b", "a/.b", "a@{1", "a\n",
+        ] {
             assert!(check_branch(bad).is_err(), "{bad}");
         }
         for bad in ["", "../x", "/x", "a//b", ".git/config", "\"x", "a\nb", "a/"] {

@@ -33,7 +33,10 @@ const URLS: [(&str, &str); 37] = [
     ("languages_url", "/languages"),
     ("merges_url", "/merges"),
     ("milestones_url", "/milestones{/number}"),
-    ("notifications_url", "/notifications{?since,all,participating}"),
+    (
+        "notifications_url",
+        "/notifications{?since,all,participating}",
+    ),
     ("pulls_url", "/pulls{/number}"),
     ("releases_url", "/releases{/id}"),
     ("stargazers_url", "/stargazers"),
@@ -44,6 +47,36 @@ const URLS: [(&str, &str); 37] = [
     ("teams_url", "/teams"),
     ("trees_url", "/git/trees{/sha}"),
     ("url", ""),
+];
+
+/// What no repository here has any of.
+const NONE_OF: [&str; 6] = [
+    "size",
+    "stargazers_count",
+    "watchers_count",
+    "watchers",
+    "forks_count",
+    "forks",
+];
+/// What no repository here is or has.
+const NEVER: [&str; 9] = [
+    "has_projects",
+    "has_downloads",
+    "has_wiki",
+    "has_pages",
+    "has_discussions",
+    "archived",
+    "disabled",
+    "is_template",
+    "web_commit_signoff_required",
+];
+/// What no repository here says of itself.
+const UNSAID: [&str; 5] = [
+    "description",
+    "homepage",
+    "mirror_url",
+    "language",
+    "license",
 ];
 
 /// The `repository` object, as in a `pull_request` event.
@@ -60,7 +93,6 @@ pub(crate) fn repository(url: &str, row: &RepoRow) -> Value {
         "visibility": "public",
         "owner": user(url, name.owner()),
         "html_url": html,
-        "description": null,
         "fork": row.parent.is_some(),
         "created_at": time(row.created_at),
         "updated_at": time(row.pushed_at),
@@ -69,32 +101,21 @@ pub(crate) fn repository(url: &str, row: &RepoRow) -> Value {
         "git_url": format!("git://{host}/{name}.git"),
         "ssh_url": format!("git@{host}:{name}.git"),
         "svn_url": html,
-        "homepage": null,
-        "mirror_url": null,
-        "language": null,
-        "license": null,
-        "size": 0,
-        "stargazers_count": 0,
-        "watchers_count": 0,
-        "watchers": 0,
-        "forks_count": 0,
-        "forks": 0,
         "open_issues_count": open,
         "open_issues": open,
         "has_issues": true,
-        "has_projects": false,
-        "has_downloads": false,
-        "has_wiki": false,
-        "has_pages": false,
-        "has_discussions": false,
-        "archived": false,
-        "disabled": false,
         "allow_forking": true,
-        "is_template": false,
-        "web_commit_signoff_required": false,
         "topics": [],
         "default_branch": row.default_branch,
     });
+    let unset = NONE_OF
+        .map(|field| (field, json!(0)))
+        .into_iter()
+        .chain(NEVER.map(|field| (field, json!(false))))
+        .chain(UNSAID.map(|field| (field, Value::Null)));
+    for (field, value) in unset {
+        object[field] = value;
+    }
     let api = format!("{url}/repos/{name}");
     for (field, tail) in URLS {
         object[field] = json!(format!("{api}{tail}"));

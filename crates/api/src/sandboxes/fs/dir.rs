@@ -15,7 +15,7 @@ use crate::sandboxes::guest;
 
 /// A directory's entries, by name; links are not followed.
 #[utoipa::path(
-    get, path = "/sandboxes/{id}/fs/dir", tag = "files",
+    get, path = "/sandboxes/{id}/fs/dir", tag = "files", operation_id = "file_dir",
     params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
     responses((status = 200, body = DirListing), Refusals)
 )]

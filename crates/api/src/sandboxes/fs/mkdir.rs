@@ -13,7 +13,7 @@ use crate::sandboxes::guest;
 
 /// Makes a directory and its parents. One that is there is left as it is.
 #[utoipa::path(
-    post, path = "/sandboxes/{id}/fs/dir", tag = "files",
+    post, path = "/sandboxes/{id}/fs/dir", tag = "files", operation_id = "file_mkdir",
     params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
     responses((status = 204), Refusals)
 )]
@@ -23,6 +23,10 @@ pub async fn mkdir(
     UrlPath(id): UrlPath<String>,
     FilePath(path): FilePath,
 ) -> Result<StatusCode, Refused> {
-    guest(&api, &caller, &id).await?.make_dir(&path).await.map_err(guest_failed)?;
+    guest(&api, &caller, &id)
+        .await?
+        .make_dir(&path)
+        .await
+        .map_err(guest_failed)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -17,7 +17,7 @@ use crate::sandboxes::guest;
 
 /// A file's bytes. If the guest fails midway, the response breaks off without its end.
 #[utoipa::path(
-    get, path = "/sandboxes/{id}/fs", tag = "files",
+    get, path = "/sandboxes/{id}/fs", tag = "files", operation_id = "file_read",
     params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
     responses(
         (status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Refusals
@@ -38,6 +38,8 @@ pub async fn read(
     // No Content-Length: the size may change while it is read, and files of /proc claim to be empty.
     let mut response = Response::new(Body::from_stream(bytes));
     let content_type = HeaderValue::from_static("application/octet-stream");
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
     Ok(response)
 }

@@ -24,7 +24,7 @@ pub struct RenameFile {
 
 /// Renames a file or a directory within the sandbox.
 #[utoipa::path(
-    post, path = "/sandboxes/{id}/fs/rename", tag = "files", params(("id" = String, Path)),
+    post, path = "/sandboxes/{id}/fs/rename", tag = "files", operation_id = "file_rename", params(("id" = String, Path)),
     request_body = RenameFile, responses((status = 204), Refusals)
 )]
 pub async fn rename(
@@ -36,6 +36,9 @@ pub async fn rename(
     path::check("from", &request.from)?;
     path::check("to", &request.to)?;
     let guest = guest(&api, &caller, &id).await?;
-    guest.rename(&request.from, &request.to).await.map_err(guest_failed)?;
+    guest
+        .rename(&request.from, &request.to)
+        .await
+        .map_err(guest_failed)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -15,7 +15,7 @@ use crate::sandboxes::guest;
 
 /// One file or directory, 404 when it is missing; links are not followed.
 #[utoipa::path(
-    get, path = "/sandboxes/{id}/fs/stat", tag = "files",
+    get, path = "/sandboxes/{id}/fs/stat", tag = "files", operation_id = "file_stat",
     params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
     responses((status = 200, body = FileInfo), Refusals)
 )]

@@ -23,7 +23,7 @@ const NEW_FILE_MODE: u32 = 0o644;
 
 /// Replaces a file's bytes, or makes it with its parents. The old content stays until the new one is whole.
 #[utoipa::path(
-    put, path = "/sandboxes/{id}/fs", tag = "files",
+    put, path = "/sandboxes/{id}/fs", tag = "files", operation_id = "file_write",
     params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = FileWritten), Refusals)
@@ -36,15 +36,25 @@ pub async fn write(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<FileWritten>, Refused> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|text| text.parse().ok()).is_some_and(|bytes: u64| bytes > MAX_FILE_BYTES) {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    if announced
+        .and_then(|text| text.parse().ok())
+        .is_some_and(|bytes: u64| bytes > MAX_FILE_BYTES)
+    {
         return Err(too_large().into());
     }
     let guest = guest(&api, &caller, &id).await?;
     let body = at_most(body.into_data_stream(), MAX_FILE_BYTES);
-    let written =
-        guest.write_file(&path, NEW_FILE_MODE, Box::pin(body)).await.map_err(write_failed)?;
-    Ok(Json(FileWritten { path, bytes: written.bytes }))
+    let written = guest
+        .write_file(&path, NEW_FILE_MODE, Box::pin(body))
+        .await
+        .map_err(write_failed)?;
+    Ok(Json(FileWritten {
+        path,
+        bytes: written.bytes,
+    }))
 }
 
 /// Why an upload did not reach its end.
@@ -64,7 +74,9 @@ fn at_most(
     let mut left = limit;
     body.map(move |bytes| {
         let bytes = bytes.map_err(UploadError::Client)?;
-        let after = u64::try_from(bytes.len()).ok().and_then(|length| left.checked_sub(length));
+        let after = u64::try_from(bytes.len())
+            .ok()
+            .and_then(|length| left.checked_sub(length));
         left = after.ok_or(UploadError::TooLarge)?;
         Ok(bytes)
     })
@@ -94,10 +106,17 @@ mod tests {
     use futures_util::stream;
 
     async fn passed(sizes: &[usize], limit: u64) -> (usize, bool) {
-        let body: Vec<_> = sizes.iter().map(|size| Ok(Bytes::from(vec![0; *size]))).collect();
+        let body: Vec<_> = sizes
+            .iter()
+            .map(|size| Ok(Bytes::from(vec![0; *size])))
+            .collect();
         let out: Vec<_> = at_most(stream::iter(body), limit).collect().await;
         let bytes = out.iter().flatten().map(Bytes::len).sum();
-        (bytes, out.iter().any(|piece| matches!(piece, Err(UploadError::TooLarge))))
+        (
+            bytes,
+            out.iter()
+                .any(|piece| matches!(piece, Err(UploadError::TooLarge))),
+        )
     }
 
     #[tokio::test]
@@ -111,7 +130,9 @@ mod tests {
     fn a_broken_upload_is_no_server_error() {
         let broken = UploadError::Client(axum::Error::new(std::io::Error::other("reset")));
         let code = |error: UploadError| {
-            write_failed(GuestError::Body(Box::new(error))).into_error().code
+            write_failed(GuestError::Body(Box::new(error)))
+                .into_error()
+                .code
         };
         assert_eq!(code(broken), Code::InvalidRequest);
         assert_eq!(code(UploadError::TooLarge), Code::TooLarge);

@@ -77,6 +77,9 @@ pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
         return output::json(&answer);
     }
     let app: App = read(&answer)?;
-    output::say(&format!("app {} ({}); `pando app logs {} -f` follows it", app.name, app.id, app.name));
+    output::say(&format!(
+        "app {} ({}); `pando app logs {} -f` follows it",
+        app.name, app.id, app.name
+    ));
     output::line(&app.url)
 }

@@ -24,7 +24,7 @@ pub struct AppArgs {
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
     /// Make an app of a repository, deploy it, and print its URL
-    Create(create::CreateArgs),
+    Create(Box<create::CreateArgs>),
     /// List apps and their previews
     #[command(visible_alias = "list")]
     Ls,
@@ -38,7 +38,7 @@ pub enum Verb {
 /// Runs one.
 pub async fn run(args: AppArgs) -> Result<(), Failure> {
     match args.verb {
-        Verb::Create(verb) => create::run(&args.client, verb).await,
+        Verb::Create(verb) => create::run(&args.client, *verb).await,
         Verb::Ls => ls::run(&args.client).await,
         Verb::Logs(verb) => logs::run(&args.client, verb).await,
         Verb::Rm(verb) => rm::run(&args.client, verb).await,

@@ -31,11 +31,14 @@ pub async fn run(args: CreateArgs) -> Result<(), Failure> {
     // Opening would make it, in what may be the wrong folder.
     if !path.is_file() {
         let error = anyhow::anyhow!("{} holds no Pando data", args.data.display());
-        return Err(Failure::new(error, "start `pando serve` once, or name its folder with --data"));
+        return Err(Failure::new(
+            error,
+            "start `pando serve` once, or name its folder with --data",
+        ));
     }
-    let store = Store::open(&path).await.map_err(|error| {
-        Failure::new(error, "run it as the user that runs `pando serve`")
-    })?;
+    let store = Store::open(&path)
+        .await
+        .map_err(|error| Failure::new(error, "run it as the user that runs `pando serve`"))?;
     let made = make(&store, &args.label).await;
     store.close().await;
     let key = made?;
@@ -53,7 +56,11 @@ async fn make(store: &Store, label: &str) -> Result<NewKey, Failure> {
     let org = store.org_default().await.map_err(anyhow::Error::new)?;
     let key = NewKey::generate(org.id, label, store.now())
         .map_err(|error| Failure::usage(error.to_string(), "pando key create my-laptop"))?;
-    match store.key_insert(&key.row).await.map_err(anyhow::Error::new)? {
+    match store
+        .key_insert(&key.row)
+        .await
+        .map_err(anyhow::Error::new)?
+    {
         Insert::Done => Ok(key),
         Insert::Exists => Err(Failure::from(anyhow::anyhow!("a random key came twice"))),
     }
@@ -78,7 +85,11 @@ mod tests {
     #[tokio::test]
     async fn a_folder_without_data_stays_as_it_is() {
         let data = tempfile::tempdir().unwrap();
-        let args = CreateArgs { label: "x".into(), data: data.path().into(), json: false };
+        let args = CreateArgs {
+            label: "x".into(),
+            data: data.path().into(),
+            json: false,
+        };
         assert!(run(args).await.is_err());
         assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0);
     }

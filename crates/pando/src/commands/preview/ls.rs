@@ -19,13 +19,19 @@ pub async fn run(client: &ClientArgs) -> Result<(), Failure> {
 }
 
 fn table(previews: Vec<App>) -> String {
-    output::table(&["REPOSITORY", "PULL REQUEST", "BRANCH", "STATUS", "URL"], previews.into_iter().map(row))
+    output::table(
+        &["REPOSITORY", "PULL REQUEST", "BRANCH", "STATUS", "URL"],
+        previews.into_iter().map(row),
+    )
 }
 
 fn row(preview: App) -> Vec<String> {
     vec![
         preview.repo_full_name.unwrap_or(preview.git_url),
-        preview.pr_number.map(|number| format!("#{number}")).unwrap_or_default(),
+        preview
+            .pr_number
+            .map(|number| format!("#{number}"))
+            .unwrap_or_default(),
         preview.git_branch,
         word(&preview.status),
         preview.url,

@@ -1,0 +1,28 @@
+//! `GET /v1/apps/{id}/deploys/{deployment}`.
+
+use axum::Json;
+use axum::extract::State;
+use pando_types::app::Deployment;
+
+use super::{app_id, deployment_id};
+use crate::Api;
+use crate::auth::Caller;
+use crate::extract::UrlPath;
+use crate::openapi::Refusals;
+use crate::refusal::Refused;
+
+/// One deployment, with its log so far.
+#[utoipa::path(
+    get, path = "/apps/{id}/deploys/{deployment}", tag = "deployments",
+    operation_id = "deployment_get",
+    params(("id" = String, Path), ("deployment" = String, Path)),
+    responses((status = 200, body = Deployment), Refusals)
+)]
+pub async fn get(
+    State(api): State<Api>,
+    caller: Caller,
+    UrlPath((app, deployment)): UrlPath<(String, String)>,
+) -> Result<Json<Deployment>, Refused> {
+    let (app, deployment) = (app_id(&app)?, deployment_id(&deployment)?);
+    Ok(Json(api.deploy.deployment_get(caller.org, app, deployment).await?))
+}

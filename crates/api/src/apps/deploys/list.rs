@@ -1,0 +1,27 @@
+//! `GET /v1/apps/{id}/deploys`.
+
+use axum::Json;
+use axum::extract::State;
+use pando_types::api::List;
+use pando_types::app::Deployment;
+
+use super::app_id;
+use crate::Api;
+use crate::auth::Caller;
+use crate::extract::UrlPath;
+use crate::openapi::Refusals;
+use crate::refusal::Refused;
+
+/// An app's deployments, newest first, without their logs.
+#[utoipa::path(
+    get, path = "/apps/{id}/deploys", tag = "deployments", operation_id = "deployment_list",
+    params(("id" = String, Path)), responses((status = 200, body = List<Deployment>), Refusals)
+)]
+pub async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    UrlPath(id): UrlPath<String>,
+) -> Result<Json<List<Deployment>>, Refused> {
+    let items = api.deploy.deployment_list(caller.org, app_id(&id)?).await?;
+    Ok(Json(List { items }))
+}

@@ -1,0 +1,33 @@
+//! `GET /v1/apps/{id}/deploys/{deployment}/logs`.
+
+use axum::extract::State;
+use axum::response::Response;
+use futures_util::{StreamExt, stream};
+
+use super::{app_id, deployment_id};
+use crate::Api;
+use crate::auth::Caller;
+use crate::extract::UrlPath;
+use crate::openapi::Refusals;
+use crate::refusal::Refused;
+use crate::sse::{self, Message};
+
+/// A deployment's log from its first line, as server-sent events, until the deployment ends.
+///
+/// Each `data:` is one raw line; the last is `end`.
+#[utoipa::path(
+    get, path = "/apps/{id}/deploys/{deployment}/logs", tag = "deployments",
+    operation_id = "deployment_logs",
+    params(("id" = String, Path), ("deployment" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/event-stream"), Refusals)
+)]
+pub async fn logs(
+    State(api): State<Api>,
+    caller: Caller,
+    UrlPath((app, deployment)): UrlPath<(String, String)>,
+) -> Result<Response, Refused> {
+    let (app, deployment) = (app_id(&app)?, deployment_id(&deployment)?);
+    let lines = api.deploy.log_follow(caller.org, app, deployment).await?;
+    let messages = lines.flat_map(|line| stream::iter(Message::lines(&line.text)));
+    Ok(sse::response(messages.chain(stream::once(async { Message::end() }))))
+}

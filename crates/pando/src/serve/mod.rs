@@ -1,0 +1,106 @@
+//! `pando serve`: every part in one process, started from the machine up and
+//! stopped from the listener down.
+
+mod backend;
+mod keys;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use pando_api::{Api, Readiness};
+use pando_edge::{Edge, Limits};
+use pando_node::Routes;
+use pando_node::control::Sandboxes;
+use pando_store::Store;
+use pando_types::SystemClock;
+use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
+use pando_types::url::{PublicUrls, Scheme};
+use pando_vm::driver::Shape;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::commands::serve::{ServeArgs, UrlScheme};
+use crate::host::{self, HostOptions};
+
+/// The template that must be ready before creates are possible.
+const TEMPLATE: &str = "base";
+
+/// Runs the command: returns after SIGTERM or SIGINT, when every task has ended.
+pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    crate::log::init();
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let host = host::start(&HostOptions::from(&args.host)).await?;
+    let store = Store::open(&host.data.database())
+        .await
+        .context("the rows")?;
+    keys::prepare(&store, host.data.root()).await?;
+    let urls = PublicUrls {
+        scheme: match args.scheme {
+            UrlScheme::Http => Scheme::Http,
+            UrlScheme::Https => Scheme::Https,
+        },
+        suffix: args.suffix.clone(),
+    };
+    let sandboxes = Sandboxes::start(
+        store.clone(),
+        host.node.clone(),
+        host.node_id,
+        host.reports,
+        urls.clone(),
+        Arc::new(SystemClock),
+    )
+    .await?;
+    let shutdown = CancellationToken::new();
+    let routes = Routes::default();
+    let readiness = Readiness::default();
+    let api = Api {
+        store: store.clone(),
+        sandboxes,
+        node: host.node.clone(),
+        readiness: readiness.clone(),
+        urls: urls.clone(),
+    };
+    let backend = backend::Guests::new(host.node.clone(), routes);
+    let edge = Edge::new(backend, &urls, Limits::default()).context("--suffix")?;
+    tracing::info!(listen = %args.listen, suffix = args.suffix, "serving");
+    let server = tokio::spawn(pando_edge::serve(
+        listener,
+        edge,
+        pando_api::router(api),
+        shutdown.clone(),
+    ));
+    let shape = Shape {
+        cpu: DEFAULT_CPU,
+        memory_mib: DEFAULT_MEMORY_MIB,
+    };
+    let outcome = tokio::select! {
+        baked = host.node.bake(TEMPLATE, shape) => match baked {
+            Ok(()) => {
+                readiness.mark_ready();
+                tracing::info!("ready: sandboxes can be created");
+                stop_signal().await
+            }
+            Err(error) => Err(error).context("the template cannot be baked, so nothing can be created"),
+        },
+        stopped = stop_signal() => stopped,
+    };
+    tracing::info!("stopping; sandboxes run on");
+    shutdown.cancel();
+    let served = server.await.context("the listener");
+    host.node.stop().await;
+    store.close().await;
+    outcome.and(served)
+}
+
+async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! The real program against a small server that answers as the API does.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::RawQuery;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+
+const ID: &str = "6f1c1f3e-8f57-4b5e-9a51-6d1f0d5a7c11";
+const KEY: &str = "pando_test";
+
+/// The server, for as long as this lives.
+struct Fake {
+    url: String,
+    task: JoinHandle<()>,
+}
+
+impl Fake {
+    async fn start(routes: Router) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().nest("/v1", routes);
+        let task = tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
+        Self { url, task }
+    }
+
+    async fn pando(&self, arguments: &[&str], stdin: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pando"))
+            .args(arguments)
+            .env_clear()
+            .env("PANDO_API_URL", &self.url)
+            .env("PANDO_API_KEY", KEY)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        // A command that reads no input may be gone already.
+        let _ = child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(stdin.as_bytes())
+            .await;
+        child.wait_with_output().await.unwrap()
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn said(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+fn stream(events: &'static str) -> Router {
+    let answer = move || async move { ([("content-type", "text/event-stream")], events) };
+    Router::new().route(&format!("/sandboxes/{ID}/exec/stream"), post(answer))
+}
+
+#[tokio::test]
+async fn exec_passes_on_both_outputs_and_the_exit_code() {
+    let fake = Fake::start(stream(
+        "event: stdout\ndata: {\"chunk\":\"out\\n\"}\n\n: still here\n\n\
+         event: stderr\ndata: {\"chunk\":\"err\\u20ac\\n\"}\n\n\
+         event: exit\ndata: {\"exit_code\":42}\n\n",
+    ))
+    .await;
+    let output = fake
+        .pando(&["sandbox", "exec", ID, "--", "anything"], "")
+        .await;
+    assert_eq!(said(&output), (Some(42), "out\n".into(), "err€\n".into()));
+}
+
+#[tokio::test]
+async fn exec_that_loses_its_command_says_so_with_a_code_of_its_own() {
+    for events in [
+        "event: stdout\ndata: {\"chunk\":\"half\"}\n\n",
+        "event: error\ndata: {\"error\":\"timeout: x\"}\n\n",
+    ] {
+        let fake = Fake::start(stream(events)).await;
+        let output = fake
+            .pando(&["sandbox", "exec", ID, "--", "anything"], "")
+            .await;
+        let (code, _, stderr) = said(&output);
+        assert_eq!(code, Some(125));
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains("\nhint: "),
+            "{stderr}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn exec_sends_what_was_typed_and_piped() {
+    let echo = async |headers: HeaderMap, body: String| {
+        assert_eq!(headers["authorization"], format!("Bearer {KEY}"));
+        let chunk = serde_json::to_string(&body).unwrap();
+        let events = format!(
+            "event: stdout\ndata: {{\"chunk\":{chunk}}}\n\nevent: exit\ndata: {{\"exit_code\":0}}\n\n"
+        );
+        ([("content-type", "text/event-stream")], events)
+    };
+    let fake =
+        Fake::start(Router::new().route(&format!("/sandboxes/{ID}/exec/stream"), post(echo))).await;
+    let arguments = [
+        "sandbox",
+        "exec",
+        ID,
+        "-i",
+        "--env",
+        "A=b",
+        "--timeout",
+        "2.5",
+        "--",
+        "cat",
+        "-n",
+    ];
+    let (code, stdout, stderr) = said(&fake.pando(&arguments, "typed").await);
+    assert_eq!(code, Some(0), "{stderr}");
+    let sent: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(sent["cmd"], serde_json::json!(["cat", "-n"]));
+    assert_eq!(sent["stdin"], "typed");
+    assert_eq!(sent["env"]["A"], "b");
+    assert_eq!(sent["timeout_seconds"], 2.5);
+}
+
+#[tokio::test]
+async fn cp_goes_both_ways_and_leaves_nothing_half() {
+    let put = async |RawQuery(query): RawQuery, body: Bytes| {
+        assert_eq!(query.as_deref(), Some("path=%2Fsrv%2Fa+b.txt"));
+        format!("{{\"path\":\"/srv/a b.txt\",\"bytes\":{}}}", body.len())
+    };
+    let entry = r#"{"name":"a","path":"/a","is_dir":false,"size":5,"mode":"f","permissions":"0644","mtime":0}"#;
+    let routes = Router::new()
+        .route(
+            &format!("/sandboxes/{ID}/fs"),
+            get(async || "hello").put(put),
+        )
+        .route(
+            &format!("/sandboxes/{ID}/fs/stat"),
+            get(move || async move { entry }),
+        );
+    let fake = Fake::start(routes).await;
+    let folder = tempfile::tempdir().unwrap();
+    let here = |name: &str| folder.path().join(name).display().to_string();
+
+    std::fs::write(here("a b.txt"), "hello").unwrap();
+    let up = fake
+        .pando(
+            &["sandbox", "cp", &here("a b.txt"), &format!("{ID}:/srv/")],
+            "",
+        )
+        .await;
+    let (code, stdout, stderr) = said(&up);
+    assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
+    assert!(stderr.ends_with("5 bytes to /srv/a b.txt\n"), "{stderr}");
+
+    let down = fake
+        .pando(
+            &["sandbox", "cp", &format!("{ID}:/a"), &here("b"), "--json"],
+            "",
+        )
+        .await;
+    assert_eq!(said(&down).0, Some(0));
+    assert_eq!(std::fs::read_to_string(here("b")).unwrap(), "hello");
+
+    let folder_up = fake
+        .pando(&["sandbox", "cp", &here("."), &format!("{ID}:/srv")], "")
+        .await;
+    let (code, _, stderr) = said(&folder_up);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("tar -cf"), "{stderr}");
+
+    let nowhere = fake
+        .pando(
+            &["sandbox", "cp", &format!("{ID}:/a"), &here("no/such/x")],
+            "",
+        )
+        .await;
+    assert_eq!(said(&nowhere).0, Some(1));
+    assert_eq!(names(folder.path()), ["a b.txt", "b"]);
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_refusal_is_shown_in_the_servers_words() {
+    let refusal = async || {
+        let body = r#"{"error":"no sandbox `x`","code":"not_found","hint":"look again"}"#;
+        (StatusCode::NOT_FOUND, body)
+    };
+    let fake = Fake::start(Router::new().route("/sandboxes", get(refusal))).await;
+    let (code, stdout, stderr) = said(&fake.pando(&["sandbox", "ls"], "").await);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert_eq!(stderr, "error: no sandbox `x` (404)\nhint: look again\n");
+}
+
+#[tokio::test]
+async fn json_is_what_the_api_said_even_fields_that_are_new() {
+    let list = async || r#"{"items":[{"id":"x","new_in_2030":1}],"next":null}"#;
+    let fake = Fake::start(Router::new().route("/previews", get(list))).await;
+    let (code, stdout, stderr) = said(&fake.pando(&["preview", "ls", "--json"], "").await);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let said: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(said["items"][0]["new_in_2030"], 1);
+}

@@ -1,0 +1,143 @@
+//! Two slots with a stand-in for each guest, and a stand-in for everything around:
+//!
+//! ```text
+//! <prefix>-guest1 eth0 ══ tap0 │ slot 1 ══╗
+//!                                         host ══ <prefix>near │ eth0, and lo with
+//! <prefix>-guest2 eth0 ══ tap0 │ slot 2 ══╝                    addresses far and near
+//! ```
+//!
+//! The stand-in guests hang on a veth in the place of the tap, under its name:
+//! the rules see no difference.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use pando_guest_protocol::{GATEWAY_ADDRESS, GATEWAY_MAC, GUEST_ADDRESS, GUEST_MAC, LINK_PREFIX};
+use pando_vm::network::{Network, NetworkConfig, Slot, SlotNumber};
+
+use crate::place::{HOST, Place};
+
+const PREFIX: &str = "ptnet";
+const POOL: Ipv4Addr = Ipv4Addr::new(10, 219, 0, 0);
+const NUMBERS: [u32; 2] = [1, 2];
+
+/// The host's end of its link to the stand-in for everything around.
+pub const HOST_NEAR: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+/// Looks like the public internet.
+pub const PUBLIC: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+/// Private, but the operator allowed it.
+pub const ALLOWED: Ipv4Addr = Ipv4Addr::new(10, 77, 213, 1);
+/// One of each kind that no guest reaches. Addresses that nothing on a real host
+/// is likely to use, for the routes to them are this host's while the test runs:
+/// 169.254.169.254 itself may serve the machine that we are.
+pub const DENIED: [Ipv4Addr; 6] = [
+    Ipv4Addr::new(10, 77, 213, 2),
+    Ipv4Addr::new(100, 64, 213, 1),
+    Ipv4Addr::new(169, 254, 213, 1),
+    Ipv4Addr::new(172, 31, 213, 1),
+    Ipv4Addr::new(192, 168, 213, 1),
+    Ipv4Addr::new(198, 18, 213, 1),
+];
+
+/// What the test made, in the order of [`NUMBERS`] where there are two.
+pub struct World {
+    network: Network,
+    pub slots: Vec<Slot>,
+    pub inside: Vec<Place>,
+    pub guests: Vec<Place>,
+    pub near: Place,
+    swept: Swept,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let swept = Swept::new(PREFIX);
+        let config = NetworkConfig::new(PREFIX, POOL, &[ALLOWED.to_string()]).unwrap();
+        let network = Network::prepare(config).await.unwrap();
+        let (mut slots, mut inside, mut guests) = (Vec::new(), Vec::new(), Vec::new());
+        for number in NUMBERS {
+            let slot = network.create_slot(SlotNumber::new(number)).await.unwrap();
+            slots.push(slot);
+            inside.push(Place::namespace(&format!("{PREFIX}-{number}")));
+            guests.push(make_guest(number, network.mtu()));
+        }
+        let near = make_near();
+        Self { network, slots, inside, guests, near, swept }
+    }
+
+    /// The host's and the inner end of the link of the slot at `index`.
+    pub fn link_addresses(&self, index: usize) -> (Ipv4Addr, Ipv4Addr) {
+        let first = u32::from(POOL) + 2 * NUMBERS[index];
+        (first.into(), (first + 1).into())
+    }
+
+    /// The packets that the host's `chain` dropped by rules that contain `part`.
+    pub fn dropped(&self, chain: &str, part: &str) -> u64 {
+        HOST.packets(&["chain", "inet", PREFIX, chain], part)
+    }
+
+    /// Ends it all by the ordinary way, which must leave nothing.
+    pub async fn end(self) {
+        drop(self.slots);
+        self.network.remove_all().await.unwrap();
+        for number in NUMBERS {
+            let guest = format!("{PREFIX}-guest{number}");
+            HOST.run("ip", &["netns", "delete", &guest]);
+            fs::remove_dir_all(Path::new("/etc/netns").join(&guest)).unwrap();
+        }
+        HOST.run("ip", &["link", "delete", &format!("{PREFIX}near")]);
+        HOST.run("ip", &["netns", "delete", &format!("{PREFIX}-near")]);
+        assert_eq!(self.swept.leftovers(), Vec::<String>::new());
+    }
+}
+
+fn make_guest(number: u32, mtu: u32) -> Place {
+    let (slot, guest) = (format!("{PREFIX}-{number}"), format!("{PREFIX}-guest{number}"));
+    HOST.run("ip", &["netns", "add", &guest]);
+    batch(&format!(
+        "-netns {slot} link delete tap0\n\
+         -netns {slot} link add tap0 address {GATEWAY_MAC} mtu {mtu} type veth \
+            peer name eth0 address {GUEST_MAC} mtu {mtu} netns {guest}\n"
+    ));
+    let inside = format!(
+        "link set tap0 up\n\
+         address add {GATEWAY_ADDRESS}/{LINK_PREFIX} dev tap0\n\
+         neighbour replace {GUEST_ADDRESS} lladdr {GUEST_MAC} dev tap0 nud permanent\n"
+    );
+    batch(&in_namespace(&slot, &inside));
+    let outside = format!(
+        "address add {GUEST_ADDRESS}/{LINK_PREFIX} dev eth0\n\
+         link set eth0 up\n\
+         route add default via {GATEWAY_ADDRESS}\n"
+    );
+    batch(&in_namespace(&guest, &outside));
+    let settings = Path::new("/etc/netns").join(&guest);
+    fs::create_dir_all(&settings).unwrap();
+    let nameserver = format!("nameserver {GATEWAY_ADDRESS}\n");
+    fs::write(settings.join("resolv.conf"), nameserver).unwrap();
+    Place::namespace(&guest)
+}
+
+fn make_near() -> Place {
+    let (name, link) = (format!("{PREFIX}-near"), format!("{PREFIX}near"));
+    HOST.run("ip", &["netns", "add", &name]);
+    let own = [ALLOWED].into_iter().chain(DENIED);
+    let addresses: String = own.clone().map(|ip| format!("address add {ip}/32 dev lo\n")).collect();
+    let routes: String = own.map(|ip| format!("route add {ip}/32 via {PUBLIC}\n")).collect();
+    batch(&format!(
+        "link add {link} type veth peer name eth0 netns {name}\n\
+         address add {HOST_NEAR}/30 dev {link}\n\
+         link set {link} up\n"
+    ));
+    let inside = format!(
+        "link set lo up\n\
+         address add {PUBLIC}/30 dev eth0\n\
+         link set eth0 up\n\
+         {addresses}route add default via {HOST_NEAR}\n"
+    );
+    batch(&in_namespace(&name, &inside));
+    batch(&routes);
+    Place::namespace(&name)
+}

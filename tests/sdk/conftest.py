@@ -1,0 +1,113 @@
+"""The server and the git host that the SDK's tests run against: both real."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(os.environ.get("PANDO_BIN_DIR", ROOT / "target/release"))
+DATA = Path(os.environ.get("PANDO_TEST_DATA", "/var/tmp/pando-test"))
+KEY = "pds_0123456789abcdef0123456789abcdef"
+# What tells this server's links and namespaces from another's.
+HOST = ["--data", str(DATA), "--network-prefix", "pt", "--network-pool", "10.214.0.0"]
+READY_LIMIT_SECONDS = 900
+# Addresses of documentation (RFC 5737): public in form, and nobody's.
+GIT_HOST, GIT_GATEWAY, GIT_NAMESPACE, GIT_LINK = "203.0.113.10", "203.0.113.1", "ptgit", "ptgit0"
+
+
+def run(*command, **more):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **more).stdout
+
+
+@pytest.fixture(scope="session")
+def server():
+    """`pando serve`, stopped and torn down at the end; nothing of it may be left."""
+    DATA.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = open(DATA / "sdk-serve.log", "w")
+    process = subprocess.Popen(
+        [BIN / "pando", "serve", *HOST, "--listen", f"127.0.0.1:{port}",
+         "--suffix", f"preview.localhost:{port}"],
+        env={**os.environ, "PANDO_API_KEY": KEY}, stdout=log, stderr=log,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + READY_LIMIT_SECONDS
+        while True:
+            assert process.poll() is None, (DATA / "sdk-serve.log").read_text()[-3000:]
+            assert time.monotonic() < deadline, "the server is not ready"
+            try:
+                urllib.request.urlopen(url + "/healthz", timeout=5)
+                break
+            except OSError:
+                time.sleep(0.2)
+        os.environ["PANDASTACK_API"] = url
+        os.environ["PANDASTACK_API_KEY"] = KEY
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        run(BIN / "pando", "teardown", *HOST)
+    namespaces = run("ip", "netns", "list")
+    assert not [line for line in namespaces.splitlines() if line.startswith("pt-")], namespaces
+    assert str(DATA) not in Path("/proc/mounts").read_text()
+
+
+@pytest.fixture(scope="session")
+def git_host(tmp_path_factory):
+    """A host of its own, in a network namespace, that serves git over HTTP."""
+    folder = tmp_path_factory.mktemp("git")
+    work, bare = folder / "work", folder / "served" / "site.git"
+    work.mkdir()
+    (work / "package.json").write_text(
+        '{"name": "site", "version": "1.0.0", "scripts": {"build": "node build.js", '
+        '"start": "node server.js"}, "dependencies": {"ms": "2.1.3"}}\n'
+    )
+    (work / "build.js").write_text(
+        "const fs = require('fs');\nfs.mkdirSync('dist', { recursive: true });\n"
+        "fs.writeFileSync('dist/index.html', `<h1>built: ${require('ms')('2 days')}</h1>`);\n"
+    )
+    (work / "server.js").write_text(
+        "const page = require('fs').readFileSync('dist/index.html');\n"
+        "require('http').createServer((q, r) => r.end(page)).listen(3000, '127.0.0.1');\n"
+    )
+    me = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+    run("git", "init", "-q", "-b", "main", cwd=work)
+    run("git", "add", "-A", cwd=work)
+    run("git", *me, "commit", "-q", "-m", "site", cwd=work)
+    run("git", "clone", "-q", "--bare", str(work), str(bare))
+    run("git", "update-server-info", cwd=bare)
+    remove_git_host()
+    run("ip", "netns", "add", GIT_NAMESPACE)
+    web = None
+    try:
+        run("ip", "link", "add", GIT_LINK, "type", "veth", "peer", "name", "eth0", "netns", GIT_NAMESPACE)
+        run("ip", "address", "add", f"{GIT_GATEWAY}/24", "dev", GIT_LINK)
+        run("ip", "link", "set", GIT_LINK, "up")
+        for command in (f"address add {GIT_HOST}/24 dev eth0", "link set eth0 up", "link set lo up",
+                        f"route add default via {GIT_GATEWAY}"):
+            run("ip", "-n", GIT_NAMESPACE, *command.split())
+        web = subprocess.Popen(
+            ["ip", "netns", "exec", GIT_NAMESPACE, "python3", "-m", "http.server", "80",
+             "--bind", GIT_HOST, "--directory", str(bare.parent)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        yield f"http://{GIT_HOST}/site.git"
+    finally:
+        if web:
+            web.terminate()
+            web.wait(10)
+        remove_git_host()
+
+
+def remove_git_host():
+    subprocess.run(["ip", "link", "delete", GIT_LINK], capture_output=True)
+    subprocess.run(["ip", "netns", "delete", GIT_NAMESPACE], capture_output=True)
