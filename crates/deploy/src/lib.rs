@@ -1,1 +1,40 @@
-//! Placeholder.
+//! From a commit to a healthy sandbox behind a URL.
+//!
+//! [`Deploy`] is the face: what the API asks. Behind it, in the order of the work:
+//! - `webhook`: what a forge says happened, proven, and what is decided about it;
+//! - `preview`, `app`: the rows of pull requests and of users, and their hosts;
+//! - `deployment`: from the queue to live, step by step; `state` is the picture;
+//! - `git`: mirrors on the host; `detect`: what kind of app it is, and why;
+//! - `machine`: the seam to the node; `forge`: comments and statuses;
+//! - `job`: the workers, and what survives a restart.
+//!
+//! What never lives here: HTTP routes, SQL, VMs. Invariants: a repository's code
+//! runs in sandboxes only and its credentials never enter one; an app's host
+//! leads to the old version until the new one answered; whatever was promised is
+//! a row before it is begun.
+//!
+//! Not yet: private repositories, and a sweep for pull requests whose closing was
+//! never delivered.
+
+mod app;
+mod config;
+mod context;
+mod deploy;
+mod deployment;
+mod detect;
+mod error;
+pub mod forge;
+mod git;
+mod job;
+pub mod machine;
+mod preview;
+mod secret;
+mod webhook;
+
+pub use config::DeployConfig;
+pub use deploy::Deploy;
+pub use deployment::log::LogLine;
+pub use error::DeployError;
+pub use git::HostPort;
+pub use secret::Secret;
+pub use webhook::receive::WebhookRequest;

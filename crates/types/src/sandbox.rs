@@ -119,7 +119,7 @@ pub struct SetLifecycle {
 
 /// What to run: a shell string, or an argv that no shell touches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a shell string or a list of strings")]
 pub enum Command {
     /// Run by `/bin/sh -c` (a login-like environment).
     Shell(String),

@@ -24,3 +24,10 @@ pub(crate) const FILES: &[(&str, &[u8])] = &[
     ),
     ("server.js", include_bytes!("../demo/hello/server.js")),
 ];
+/// A branch that is one commit ahead, ready for a pull request.
+pub(crate) const PROPOSED_BRANCH: &str = "change-the-greeting";
+/// What that commit changes.
+pub(crate) const PROPOSED_FILES: &[(&str, &[u8])] =
+    &[("message.txt", b"Good morning from a pull request.\n")];
+/// What that commit says.
+pub(crate) const PROPOSED_MESSAGE: &str = "Change the greeting";

@@ -9,7 +9,7 @@
 //!
 //! Whatever changes a branch (a real `git push`, [`Repo::push`], a merge) goes
 //! through `change`, which compares the branches before and after and sends the
-//! webhooks that GitHub would (`hook`), signed. Read `forge.rs` and `repo.rs` first.
+//! webhooks that GitHub would (`hook`), signed. Read `forge.rs` and `repo/mod.rs` first.
 //!
 //! Repositories live on disk; pull requests, comments and statuses in memory.
 //! The stand-in never decides anything about Pando, never reads the user's git

@@ -141,7 +141,10 @@ pub(crate) struct State {
 impl State {
     /// Nothing, but for where webhooks go.
     pub(crate) fn sending_to(webhook: Option<Webhook>) -> Self {
-        Self { webhook, ..Self::default() }
+        Self {
+            webhook,
+            ..Self::default()
+        }
     }
 
     /// The next id, of whatever kind.

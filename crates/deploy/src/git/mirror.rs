@@ -58,7 +58,11 @@ pub(crate) struct Mirror {
 impl Mirrors {
     pub(crate) fn open(root: PathBuf, allowed: Vec<HostPort>) -> io::Result<Self> {
         fs::create_dir_all(&root)?;
-        Ok(Self { root, allowed, locks: Mutex::default() })
+        Ok(Self {
+            root,
+            allowed,
+            locks: Mutex::default(),
+        })
     }
 
     /// Reads an address that a user or a webhook names.
@@ -80,7 +84,10 @@ impl Mirrors {
     /// before it hands it out: that is waited for, but not for long.
     pub(crate) async fn fetch(&self, url: &GitUrl, wanted: &Wanted) -> Result<Mirror, GitError> {
         let limited = tokio::time::timeout(FETCH_LIMIT, self.fetch_unlimited(url, wanted)).await;
-        limited.unwrap_or(Err(GitError::Timeout { verb: "fetch", limit: FETCH_LIMIT }))
+        limited.unwrap_or(Err(GitError::Timeout {
+            verb: "fetch",
+            limit: FETCH_LIMIT,
+        }))
     }
 
     async fn fetch_unlimited(&self, url: &GitUrl, wanted: &Wanted) -> Result<Mirror, GitError> {
@@ -90,27 +97,25 @@ impl Mirrors {
             (None, None) => return Err(GitError::NoRef("commit".into())),
         };
         let dir = self.dir(url);
-        let lock = self.lock(url);
-        {
-            let _turn = lock.write().await;
-            self.ensure(&dir).await?;
-            if !has(&dir, &commit).await {
-                let config = self.transport(url).await?;
-                let begun = Instant::now();
-                let mut pause = FIRST_LAG_PAUSE;
-                while let Err(error) = bring(&dir, &config, url, &commit, wanted).await {
-                    let lags = matches!(error, GitError::Failed { .. } | GitError::Moved { .. } | GitError::NoRef(_));
-                    if !lags || begun.elapsed() + pause > LAG_LIMIT {
-                        return Err(error);
-                    }
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
+        let turn = self.lock(url).write_owned().await;
+        self.ensure(&dir).await?;
+        if !has(&dir, &commit).await {
+            let config = self.transport(url).await?;
+            let begun = Instant::now();
+            let mut pause = FIRST_LAG_PAUSE;
+            while let Err(error) = bring(&dir, &config, url, &commit, wanted).await {
+                if !may_lag(&error) || begun.elapsed() + pause > LAG_LIMIT {
+                    return Err(error);
                 }
+                tokio::time::sleep(pause).await;
+                pause *= 2;
             }
         }
-        // Between the two locks only a removal could come, and that fails what follows.
-        let hold = Arc::new(lock.read_owned().await);
-        Ok(Mirror { dir, commit, hold })
+        Ok(Mirror {
+            dir,
+            commit,
+            hold: Arc::new(turn.downgrade()),
+        })
     }
 
     /// Removes a repository's mirror, once nobody reads it.
@@ -121,13 +126,13 @@ impl Mirrors {
     }
 
     fn dir(&self, url: &GitUrl) -> PathBuf {
-        let hash = blake3::hash(url.to_string().as_bytes()).to_hex();
+        let hash = blake3::hash(url.mirror_key().as_bytes()).to_hex();
         self.root.join(format!("{}.git", &hash[..32]))
     }
 
     fn lock(&self, url: &GitUrl) -> Arc<RwLock<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(locks.entry(url.to_string()).or_default())
+        Arc::clone(locks.entry(url.mirror_key()).or_default())
     }
 
     /// Makes the mirror where there is none, and anew where it is broken or full.
@@ -140,7 +145,14 @@ impl Mirrors {
         remove(dir.to_owned()).await?;
         fs::create_dir_all(dir).map_err(GitError::Folder)?;
         let arguments = ["init", "--quiet", "--bare", "--template="];
-        Call { dir, config: &[], arguments: &arguments, limit: READ_LIMIT }.run(0).await?;
+        Call {
+            dir,
+            config: &[],
+            arguments: &arguments,
+            limit: READ_LIMIT,
+        }
+        .run(0)
+        .await?;
         fs::create_dir_all(dir.join("info")).map_err(GitError::Folder)?;
         // Last, and whole: its presence says that the mirror is ready.
         let temporary = dir.join("info/attributes.tmp");
@@ -155,7 +167,10 @@ impl Mirrors {
         if let Some(addresses) = url.check(&self.allowed, is_proxied()).await? {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             let (host, port) = (url.host(), url.port());
-            config.push(format!("http.curloptResolve={host}:{port}:{}", addresses.join(",")));
+            config.push(format!(
+                "http.curloptResolve={host}:{port}:{}",
+                addresses.join(",")
+            ));
         }
         Ok(config)
     }
@@ -166,7 +181,19 @@ async fn remove(dir: PathBuf) -> Result<(), GitError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     });
-    removed.await.map_err(io::Error::other).and_then(|removed| removed).map_err(GitError::Folder)
+    removed
+        .await
+        .map_err(io::Error::other)
+        .and_then(|removed| removed)
+        .map_err(GitError::Folder)
+}
+
+/// Whether the forge may just not have it yet.
+fn may_lag(error: &GitError) -> bool {
+    matches!(
+        error,
+        GitError::Failed { .. } | GitError::Moved { .. } | GitError::NoRef(_)
+    )
 }
 
 fn kept_ref(commit: &str) -> String {
@@ -176,8 +203,22 @@ fn kept_ref(commit: &str) -> String {
 /// Whether a commit came in whole: the ref is written last.
 async fn has(dir: &Path, commit: &str) -> bool {
     let name = kept_ref(commit);
-    let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", &name];
-    Call { dir, config: &[], arguments: &arguments, limit: READ_LIMIT }.run(1024).await.is_ok()
+    let arguments = [
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        "--end-of-options",
+        &name,
+    ];
+    Call {
+        dir,
+        config: &[],
+        arguments: &arguments,
+        limit: READ_LIMIT,
+    }
+    .run(1024)
+    .await
+    .is_ok()
 }
 
 async fn resolve(
@@ -188,10 +229,18 @@ async fn resolve(
 ) -> Result<String, GitError> {
     let url = url.to_string();
     let arguments = ["ls-remote", "--refs", "--", &url, full_ref];
-    let call = Call { dir, config, arguments: &arguments, limit: READ_LIMIT };
+    let call = Call {
+        dir,
+        config,
+        arguments: &arguments,
+        limit: READ_LIMIT,
+    };
     let text = String::from_utf8_lossy(&call.run(MAX_LISTING_BYTES).await?).into_owned();
     // The pattern also fits refs that end in it.
-    let found = text.lines().filter_map(|line| line.split_once('\t')).find(|(_, name)| *name == full_ref);
+    let found = text
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .find(|(_, name)| *name == full_ref);
     match found {
         Some((commit, _)) if super::is_commit(commit) => Ok(commit.to_owned()),
         Some(_) => Err(GitError::Unreadable("ls-remote")),
@@ -214,14 +263,35 @@ async fn bring(
     let found = resolve(dir, config, url, full_ref).await?;
     if found != commit {
         let (name, wanted) = (full_ref.clone(), commit.to_owned());
-        return Err(GitError::Moved { name, found, wanted });
+        return Err(GitError::Moved {
+            name,
+            found,
+            wanted,
+        });
     }
     fetch(dir, config, url, full_ref, commit).await?;
     let name = kept_ref(commit);
-    let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", &name];
-    let call = Call { dir, config: &[], arguments: &arguments, limit: READ_LIMIT };
-    let came = String::from_utf8_lossy(&call.run(1024).await?).trim().to_owned();
-    if came == commit { Ok(()) } else { Err(GitError::Unreadable("fetch")) }
+    let arguments = [
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        "--end-of-options",
+        &name,
+    ];
+    let call = Call {
+        dir,
+        config: &[],
+        arguments: &arguments,
+        limit: READ_LIMIT,
+    };
+    let came = String::from_utf8_lossy(&call.run(1024).await?)
+        .trim()
+        .to_owned();
+    if came == commit {
+        Ok(())
+    } else {
+        Err(GitError::Unreadable("fetch"))
+    }
 }
 
 async fn fetch(
@@ -233,10 +303,25 @@ async fn fetch(
 ) -> Result<(), GitError> {
     let (url, refspec) = (url.to_string(), format!("+{from}:{}", kept_ref(commit)));
     let arguments = [
-        "fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head",
-        "--no-recurse-submodules", "--", &url, &refspec,
+        "fetch",
+        "--quiet",
+        "--depth=1",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-recurse-submodules",
+        "--",
+        &url,
+        &refspec,
     ];
-    Call { dir, config, arguments: &arguments, limit: FETCH_LIMIT }.run(0).await.map(drop)
+    Call {
+        dir,
+        config,
+        arguments: &arguments,
+        limit: FETCH_LIMIT,
+    }
+    .run(0)
+    .await
+    .map(drop)
 }
 
 impl Mirror {
@@ -244,17 +329,31 @@ impl Mirror {
     pub(crate) async fn list(&self, folder: &str) -> Result<BTreeSet<String>, GitError> {
         let tree = self.object(folder);
         let arguments = ["ls-tree", "-z", "--end-of-options", &tree];
-        let call = Call { dir: &self.dir, config: &[], arguments: &arguments, limit: READ_LIMIT };
+        let call = Call {
+            dir: &self.dir,
+            config: &[],
+            arguments: &arguments,
+            limit: READ_LIMIT,
+        };
         let listing = match call.run(MAX_LISTING_BYTES).await {
             Err(GitError::Failed { .. }) => return Ok(BTreeSet::new()),
             other => other?,
         };
         let mut names = BTreeSet::new();
-        for line in listing.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+        for line in listing
+            .split(|byte| *byte == 0)
+            .filter(|line| !line.is_empty())
+        {
             let line = String::from_utf8_lossy(line);
-            let (facts, name) = line.split_once('\t').ok_or(GitError::Unreadable("ls-tree"))?;
+            let (facts, name) = line
+                .split_once('\t')
+                .ok_or(GitError::Unreadable("ls-tree"))?;
             let is_folder = facts.split(' ').nth(1) == Some("tree");
-            names.insert(if is_folder { format!("{name}/") } else { name.to_owned() });
+            names.insert(if is_folder {
+                format!("{name}/")
+            } else {
+                name.to_owned()
+            });
         }
         Ok(names)
     }
@@ -263,22 +362,243 @@ impl Mirror {
     pub(crate) async fn read(&self, path: &str, limit_bytes: usize) -> Result<Vec<u8>, GitError> {
         let blob = self.object(path);
         let arguments = ["cat-file", "blob", &blob];
-        Call { dir: &self.dir, config: &[], arguments: &arguments, limit: READ_LIMIT }
-            .run(limit_bytes)
-            .await
+        Call {
+            dir: &self.dir,
+            config: &[],
+            arguments: &arguments,
+            limit: READ_LIMIT,
+        }
+        .run(limit_bytes)
+        .await
     }
 
     /// The whole tree of the commit, as a tar stream.
     pub(crate) fn tree(&self) -> Result<TreeStream, GitError> {
         let arguments = ["archive", "--format=tar", &self.commit];
-        let call = Call { dir: &self.dir, config: &[], arguments: &arguments, limit: TREE_LIMIT };
+        let call = Call {
+            dir: &self.dir,
+            config: &[],
+            arguments: &arguments,
+            limit: TREE_LIMIT,
+        };
         let hold = Arc::clone(&self.hold);
         let stream = call.stream(MAX_TREE_BYTES)?;
-        Ok(stream.inspect(move |_| { let _held = &hold; }).boxed())
+        Ok(stream
+            .inspect(move |_| {
+                let _held = &hold;
+            })
+            .boxed())
     }
 
     /// The commit id comes first, so whatever follows cannot be read as an option.
     fn object(&self, path: &str) -> String {
         format!("{}:{path}", self.commit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use pando_forge::{Forge, Settings};
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// What a checkout or a plain `git archive` would change or leave out.
+    const ATTRIBUTES_OF_REPOSITORY: &[u8] = b"* text=auto eol=crlf\n*.txt export-subst ident working-tree-encoding=UTF-16\nsecret export-ignore\ndir export-ignore\n*.bin filter=lfs\n";
+    const FILES: [(&str, &[u8]); 5] = [
+        (".gitattributes", ATTRIBUTES_OF_REPOSITORY),
+        ("a.txt", b"$Format:%H$ $Id$\nunix\n"),
+        ("secret", b"kept\r\n"),
+        ("dir/inner", b"kept too\n"),
+        ("x.bin", b"\0\xff\r\n\n"),
+    ];
+
+    struct World {
+        _folder: tempfile::TempDir,
+        forge: Forge,
+        mirrors: Mirrors,
+    }
+
+    impl World {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = Settings::new(folder.path().join("forge"), "token");
+            let forge = Forge::start(settings).await.unwrap();
+            let host = forge.address().to_string().parse().unwrap();
+            let mirrors = Mirrors::open(folder.path().join("mirrors"), vec![host]).unwrap();
+            Self {
+                _folder: folder,
+                forge,
+                mirrors,
+            }
+        }
+
+        fn url(&self, repo: &str) -> GitUrl {
+            self.mirrors
+                .parse(&format!("{}/{repo}.git", self.forge.url()))
+                .unwrap()
+        }
+    }
+
+    async fn unpack(mirror: &Mirror, into: &Path) {
+        let mut tar = tokio::process::Command::new("tar")
+            .args(["-x", "-C"])
+            .arg(into)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = tar.stdin.take().unwrap();
+        let mut tree = mirror.tree().unwrap();
+        while let Some(bytes) = tree.next().await {
+            stdin.write_all(&bytes.unwrap()).await.unwrap();
+        }
+        drop(stdin);
+        assert!(tar.wait().await.unwrap().success());
+    }
+
+    #[tokio::test]
+    async fn a_tree_arrives_whole_and_byte_for_byte() {
+        let world = World::new().await;
+        let repo = world
+            .forge
+            .create_repo("acme/shop", &FILES, "main")
+            .await
+            .unwrap();
+        let head = repo.head("main").await.unwrap();
+        let mirror = world
+            .mirrors
+            .fetch(&world.url("acme/shop"), &Wanted::of("main", ""))
+            .await
+            .unwrap();
+        assert_eq!(mirror.commit, head);
+        let folder = tempfile::tempdir().unwrap();
+        unpack(&mirror, folder.path()).await;
+        for (path, bytes) in FILES {
+            assert_eq!(fs::read(folder.path().join(path)).unwrap(), bytes, "{path}");
+        }
+        let names = mirror.list("").await.unwrap();
+        assert!(
+            names.contains("dir/") && names.contains("secret"),
+            "{names:?}"
+        );
+        assert!(mirror.list("dir").await.unwrap().contains("inner"));
+        assert!(mirror.list("nowhere").await.unwrap().is_empty());
+        assert_eq!(mirror.read("x.bin", 100).await.unwrap(), FILES[4].1);
+        assert!(matches!(
+            mirror.read("x.bin", 2).await,
+            Err(GitError::TooLarge { .. })
+        ));
+        world.forge.stop().await;
+    }
+
+    #[tokio::test]
+    async fn exactly_the_commit_is_fetched_and_kept() {
+        let world = World::new().await;
+        let repo = world
+            .forge
+            .create_repo("acme/shop", &[("v", b"1")], "main")
+            .await
+            .unwrap();
+        let first = repo.head("main").await.unwrap();
+        let second = repo.push("main", &[("v", b"2")], "two").await.unwrap().sha;
+        let url = world.url("acme/shop");
+        for (commit, content) in [(&first, b"1"), (&second, b"2"), (&first, b"1")] {
+            let mirror = world
+                .mirrors
+                .fetch(&url, &Wanted::of("main", commit))
+                .await
+                .unwrap();
+            assert_eq!(&mirror.commit, commit);
+            assert_eq!(mirror.read("v", 10).await.unwrap(), content);
+        }
+        // What is here needs no forge.
+        world.forge.stop().await;
+        assert!(
+            world
+                .mirrors
+                .fetch(&url, &Wanted::of("main", &second))
+                .await
+                .is_ok()
+        );
+        world.mirrors.remove(&url).await.unwrap();
+        assert!(
+            world
+                .mirrors
+                .fetch(&url, &Wanted::of("main", ""))
+                .await
+                .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn the_head_of_a_pull_request_from_a_fork_is_found() {
+        let world = World::new().await;
+        let repo = world
+            .forge
+            .create_repo("acme/shop", &[("v", b"1")], "main")
+            .await
+            .unwrap();
+        let fork = world
+            .forge
+            .create_fork("acme/shop", "eve/shop")
+            .await
+            .unwrap();
+        let head = fork.push("blue", &[("v", b"2")], "two").await.unwrap().sha;
+        let pull = repo
+            .open_pull_request_from_fork("eve/shop", "blue", "main", "Blue")
+            .await
+            .unwrap();
+        let git_ref = format!("refs/pull/{}/head", pull.number);
+        let mirror = world
+            .mirrors
+            .fetch(&world.url("acme/shop"), &Wanted::of(&git_ref, &head))
+            .await
+            .unwrap();
+        assert_eq!(mirror.commit, head);
+        world.forge.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_ref_that_is_not_there_is_named() {
+        let world = World::new().await;
+        world
+            .forge
+            .create_repo("acme/shop", &[("v", b"1")], "main")
+            .await
+            .unwrap();
+        let missing = world
+            .mirrors
+            .fetch(&world.url("acme/shop"), &Wanted::of("nope", ""))
+            .await;
+        let Err(GitError::NoRef(name)) = missing else {
+            panic!("no such ref")
+        };
+        assert_eq!(name, "refs/heads/nope");
+        world.forge.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_dropped_tree_stops_git() {
+        let world = World::new().await;
+        let large = vec![7; 4 << 20];
+        world
+            .forge
+            .create_repo("acme/shop", &[("large", &large)], "main")
+            .await
+            .unwrap();
+        let mirror = world
+            .mirrors
+            .fetch(&world.url("acme/shop"), &Wanted::of("main", ""))
+            .await
+            .unwrap();
+        let mut tree = mirror.tree().unwrap();
+        assert!(tree.next().await.unwrap().is_ok());
+        drop(tree);
+        drop(mirror);
+        // The mirror is held by nobody any more.
+        world.mirrors.remove(&world.url("acme/shop")).await.unwrap();
+        world.forge.stop().await;
     }
 }

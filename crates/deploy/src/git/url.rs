@@ -37,7 +37,9 @@ pub struct HostPort {
 pub(crate) enum UrlError {
     #[error("a repository is named as https://host/owner/repo")]
     Form,
-    #[error("a repository's address holds no user or password: private repositories are not supported yet")]
+    #[error(
+        "a repository's address holds no user or password: private repositories are not supported yet"
+    )]
     Credentials,
     #[error("`{0}` may only be reached over https://")]
     Plain(String),
@@ -92,7 +94,12 @@ impl GitUrl {
             return Err(UrlError::Form);
         }
         let default = if scheme == Scheme::Https { 443 } else { 80 };
-        let url = Self { scheme, host, port: port.unwrap_or(default), path: path.to_owned() };
+        let url = Self {
+            scheme,
+            host,
+            port: port.unwrap_or(default),
+            path: path.to_owned(),
+        };
         if scheme == Scheme::Http && !url.is_allowed(allowed) {
             return Err(UrlError::Plain(url.host));
         }
@@ -103,6 +110,12 @@ impl GitUrl {
     pub(crate) fn repo_key(&self) -> String {
         let path = self.path.strip_suffix(".git").unwrap_or(&self.path);
         format!("{}/{}", self.authority(), path.to_ascii_lowercase())
+    }
+
+    /// What its mirror is kept under: one for each repository and transport.
+    pub(super) fn mirror_key(&self) -> String {
+        let scheme = if self.is_plain() { "http" } else { "https" };
+        format!("{scheme}://{}", self.repo_key())
     }
 
     /// `owner/repo`: the last two parts of the path; empty for a shorter one.
@@ -137,7 +150,11 @@ impl GitUrl {
             },
         };
         if addresses.is_empty() {
-            return if proxied { Ok(None) } else { Err(UrlError::Unresolved(self.host.clone())) };
+            return if proxied {
+                Ok(None)
+            } else {
+                Err(UrlError::Unresolved(self.host.clone()))
+            };
         }
         if !self.is_allowed(allowed) && !addresses.iter().copied().all(is_public) {
             return Err(UrlError::Private(self.host.clone()));
@@ -181,7 +198,10 @@ fn split_port(text: &str) -> Option<(String, Option<u16>)> {
         Some(rest) => {
             let (address, port) = rest.split_once(']')?;
             address.parse::<Ipv6Addr>().ok()?;
-            (format!("[{}]", address.to_ascii_lowercase()), port.strip_prefix(':'))
+            (
+                format!("[{}]", address.to_ascii_lowercase()),
+                port.strip_prefix(':'),
+            )
         }
         None => {
             let (host, port) = match text.split_once(':') {
@@ -265,33 +285,77 @@ mod tests {
             assert_eq!(url.repo_key(), "github.com/acme/shop", "{text}");
             assert_eq!(url.full_name().to_lowercase(), "acme/shop");
         }
-        assert_eq!(parse("http://forge.lan:3000/a/b.git").unwrap().repo_key(), "forge.lan:3000/a/b");
+        assert_eq!(
+            parse("http://forge.lan:3000/a/b.git").unwrap().repo_key(),
+            "forge.lan:3000/a/b"
+        );
     }
 
     #[test]
     fn what_is_no_plain_https_address_is_refused() {
         for text in [
-            "", "git@github.com:acme/shop.git", "ssh://github.com/a/b", "file:///etc", "/etc",
-            "https://github.com", "https://github.com/", "https:///a/b", "https://-x/a/b",
-            "https://github.com/a/../b", "https://github.com/a//b", "https://github.com/a/b?x=1",
-            "https://github.com/a/b#c", "https://github.com/a b", "https://github.com/a\n/b",
-            "https://github.com:0/a/b", "https://github.com:99999/a/b", "https://github.com:x/a",
-            "ext::sh -c id", "https://github.com/-a\\b", "--upload-pack=id",
+            "",
+            "git@github.com:acme/shop.git",
+            "ssh://github.com/a/b",
+            "file:///etc",
+            "/etc",
+            "https://github.com",
+            "https://github.com/",
+            "https:///a/b",
+            "https://-x/a/b",
+            "https://github.com/a/../b",
+            "https://github.com/a//b",
+            "https://github.com/a/b?x=1",
+            "https://github.com/a/b#c",
+            "https://github.com/a b",
+            "https://github.com/a\n/b",
+            "https://github.com:0/a/b",
+            "https://github.com:99999/a/b",
+            "https://github.com:x/a",
+            "ext::sh -c id",
+            "https://github.com/-a\\b",
+            "--upload-pack=id",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
-        assert_eq!(parse("https://me:pw@github.com/a/b"), Err(UrlError::Credentials));
-        assert!(matches!(parse("http://github.com/a/b"), Err(UrlError::Plain(_))));
-        assert!(matches!(parse("http://forge.lan/a/b"), Err(UrlError::Plain(_))));
+        assert_eq!(
+            parse("https://me:pw@github.com/a/b"),
+            Err(UrlError::Credentials)
+        );
+        assert!(matches!(
+            parse("http://github.com/a/b"),
+            Err(UrlError::Plain(_))
+        ));
+        assert!(matches!(
+            parse("http://forge.lan/a/b"),
+            Err(UrlError::Plain(_))
+        ));
     }
 
     #[test]
     fn only_addresses_of_the_internet_are_public() {
         for text in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
-            "0.0.0.0", "224.0.0.1", "255.255.255.255", "192.0.0.8", "198.18.0.1", "203.0.113.1",
-            "::1", "::", "fe80::1", "fd00::1", "::ffff:10.0.0.1", "2002:7f00:1::", "2001:db8::1",
-            "64:ff9b::7f00:1", "ff02::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "192.0.0.8",
+            "198.18.0.1",
+            "203.0.113.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "64:ff9b::7f00:1",
+            "ff02::1",
         ] {
             assert!(!is_public(text.parse().unwrap()), "{text}");
         }
@@ -306,9 +370,15 @@ mod tests {
         let url = GitUrl::parse("http://127.0.0.1:3000/a/b", &allowed).unwrap();
         assert!(url.check(&allowed, false).await.is_ok());
         let url = GitUrl::parse("https://127.0.0.1/a/b", &allowed).unwrap();
-        assert!(matches!(url.check(&allowed, false).await, Err(UrlError::Private(_))));
+        assert!(matches!(
+            url.check(&allowed, false).await,
+            Err(UrlError::Private(_))
+        ));
         let url = GitUrl::parse("https://[::1]/a/b", &allowed).unwrap();
-        assert!(matches!(url.check(&allowed, true).await, Err(UrlError::Private(_))));
+        assert!(matches!(
+            url.check(&allowed, true).await,
+            Err(UrlError::Private(_))
+        ));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use pando_types::route::{RouteChange, RouteTarget};
 use pando_types::{AppId, DeploymentId, SandboxId};
+use sqlx::Row;
 
 use super::{AppKind, AppRow, Flip, KEPT, Kind, read};
 use crate::column::{Word, count};
@@ -123,6 +124,17 @@ impl Tx {
             .fetch_all(self.connection())
             .await?;
         rows.iter().map(read).collect()
+    }
+
+    /// How many apps and previews of a repository are not gone.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn app_count_repo(&mut self, repo_key: &str) -> Result<u64, StoreError> {
+        let query =
+            sqlx::query("SELECT COUNT(*) FROM app WHERE repo_key = $1 AND deleted_ms IS NULL");
+        let row = query.bind(repo_key).fetch_one(self.connection()).await?;
+        Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
     }
 
     /// Makes a deployment the live one: the app's pointer and its host's route at

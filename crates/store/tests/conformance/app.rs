@@ -79,7 +79,9 @@ async fn a_pull_request_has_one_preview_and_is_found_by_number_alone() {
     assert_eq!(found, vec![first]);
     assert_eq!(tx.app_list_previews(parent.id).await.unwrap().len(), 2);
     let apps = tx.app_list_repo(&parent.repo_key).await.unwrap();
-    assert_eq!(apps, vec![parent]);
+    assert_eq!(apps, vec![parent.clone()]);
+    assert_eq!(tx.app_count_repo(&parent.repo_key).await.unwrap(), 3);
+    assert_eq!(tx.app_count_repo("elsewhere").await.unwrap(), 0);
 }
 
 #[tokio::test]

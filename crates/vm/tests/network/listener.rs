@@ -23,7 +23,10 @@ impl Listener {
                 let _ = stream.write_all(word.as_bytes());
             }
         });
-        Self { socket, thread: Some(thread) }
+        Self {
+            socket,
+            thread: Some(thread),
+        }
     }
 
     pub fn port(&self) -> u16 {

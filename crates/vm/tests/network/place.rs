@@ -1,10 +1,10 @@
 //! Somewhere to run programs and open sockets: this host, or a namespace on it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
 use std::os::fd::AsFd;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -23,7 +23,9 @@ pub struct Place {
 
 impl Place {
     pub fn namespace(name: &str) -> Self {
-        Self { namespace: Some(name.to_owned()) }
+        Self {
+            namespace: Some(name.to_owned()),
+        }
     }
 
     /// Runs a program to its end there and returns what it printed. `ip netns exec`
@@ -45,8 +47,10 @@ impl Place {
 
     /// Runs `work` on a thread that is there.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let namespace =
-            self.namespace.as_ref().map(|name| File::open(format!("/run/netns/{name}")).unwrap());
+        let namespace = self
+            .namespace
+            .as_ref()
+            .map(|name| File::open(format!("/run/netns/{name}")).unwrap());
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 if let Some(file) = &namespace {
@@ -59,11 +63,18 @@ impl Place {
         })
     }
 
+    /// Whether a connection from there comes about.
+    pub fn connects(&self, target: SocketAddrV4) -> bool {
+        self.enter(|| TcpStream::connect_timeout(&target.into(), HEARING_LIMIT).is_ok())
+    }
+
     /// What a listener says to somebody who connects from there; none if nobody answers.
     pub fn hear(&self, target: SocketAddrV4) -> Option<String> {
         self.enter(|| {
             let mut stream = TcpStream::connect_timeout(&target.into(), HEARING_LIMIT).ok()?;
-            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_secs(5)))
+                .unwrap();
             let mut heard = String::new();
             stream.read_to_string(&mut heard).unwrap();
             Some(heard)
@@ -80,4 +91,27 @@ impl Place {
             .map(|count| count.parse::<u64>().unwrap())
             .sum()
     }
+}
+
+/// Runs `ip` commands in order; the first that fails ends it.
+pub fn ip_batch(options: &[&str], commands: &[String]) {
+    let mut child = Command::new("ip")
+        .args(options)
+        .args(["-batch", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(commands.join("\n").as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "ip {options:?} {commands:#?}: {said}"
+    );
 }

@@ -12,21 +12,22 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use pando_guest_protocol::{GATEWAY_ADDRESS, GATEWAY_MAC, GUEST_ADDRESS, GUEST_MAC, LINK_PREFIX};
 use pando_vm::network::{Network, NetworkConfig, Slot, SlotNumber};
 
-use crate::place::{HOST, Place};
+use crate::place::{HOST, Place, ip_batch};
+use crate::swept::{RESOLVERS, Swept};
 
-const PREFIX: &str = "ptnet";
+const PREFIX: &str = "vmnet";
 const POOL: Ipv4Addr = Ipv4Addr::new(10, 219, 0, 0);
 const NUMBERS: [u32; 2] = [1, 2];
 
 /// The host's end of its link to the stand-in for everything around.
-pub const HOST_NEAR: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
-/// Looks like the public internet.
-pub const PUBLIC: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+pub const HOST_NEAR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 217);
+/// Looks like the public internet: a documentation range, in a corner of it that
+/// is of no use to hosts which themselves live in such ranges.
+pub const PUBLIC: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 218);
 /// Private, but the operator allowed it.
 pub const ALLOWED: Ipv4Addr = Ipv4Addr::new(10, 77, 213, 1);
 /// One of each kind that no guest reaches. Addresses that nothing on a real host
@@ -64,7 +65,14 @@ impl World {
             guests.push(make_guest(number, network.mtu()));
         }
         let near = make_near();
-        Self { network, slots, inside, guests, near, swept }
+        Self {
+            network,
+            slots,
+            inside,
+            guests,
+            near,
+            swept,
+        }
     }
 
     /// The host's and the inner end of the link of the slot at `index`.
@@ -85,7 +93,7 @@ impl World {
         for number in NUMBERS {
             let guest = format!("{PREFIX}-guest{number}");
             HOST.run("ip", &["netns", "delete", &guest]);
-            fs::remove_dir_all(Path::new("/etc/netns").join(&guest)).unwrap();
+            fs::remove_dir_all(Path::new(RESOLVERS).join(&guest)).unwrap();
         }
         HOST.run("ip", &["link", "delete", &format!("{PREFIX}near")]);
         HOST.run("ip", &["netns", "delete", &format!("{PREFIX}-near")]);
@@ -94,50 +102,60 @@ impl World {
 }
 
 fn make_guest(number: u32, mtu: u32) -> Place {
-    let (slot, guest) = (format!("{PREFIX}-{number}"), format!("{PREFIX}-guest{number}"));
+    let (slot, guest) = (
+        format!("{PREFIX}-{number}"),
+        format!("{PREFIX}-guest{number}"),
+    );
     HOST.run("ip", &["netns", "add", &guest]);
-    batch(&format!(
-        "-netns {slot} link delete tap0\n\
-         -netns {slot} link add tap0 address {GATEWAY_MAC} mtu {mtu} type veth \
-            peer name eth0 address {GUEST_MAC} mtu {mtu} netns {guest}\n"
-    ));
-    let inside = format!(
-        "link set tap0 up\n\
-         address add {GATEWAY_ADDRESS}/{LINK_PREFIX} dev tap0\n\
-         neighbour replace {GUEST_ADDRESS} lladdr {GUEST_MAC} dev tap0 nud permanent\n"
-    );
-    batch(&in_namespace(&slot, &inside));
-    let outside = format!(
-        "address add {GUEST_ADDRESS}/{LINK_PREFIX} dev eth0\n\
-         link set eth0 up\n\
-         route add default via {GATEWAY_ADDRESS}\n"
-    );
-    batch(&in_namespace(&guest, &outside));
-    let settings = Path::new("/etc/netns").join(&guest);
+    let (ours, theirs) = (GATEWAY_MAC, GUEST_MAC);
+    let inside = [
+        "link delete tap0".to_owned(),
+        format!(
+            "link add tap0 address {ours} mtu {mtu} type veth \
+             peer name eth0 address {theirs} mtu {mtu} netns {guest}"
+        ),
+        "link set tap0 up".to_owned(),
+        format!("address add {GATEWAY_ADDRESS}/{LINK_PREFIX} dev tap0"),
+        format!("neighbour replace {GUEST_ADDRESS} lladdr {theirs} dev tap0 nud permanent"),
+    ];
+    ip_batch(&["-netns", &slot], &inside);
+    let outside = [
+        format!("address add {GUEST_ADDRESS}/{LINK_PREFIX} dev eth0"),
+        "link set eth0 up".to_owned(),
+        format!("route add default via {GATEWAY_ADDRESS}"),
+    ];
+    ip_batch(&["-netns", &guest], &outside);
+    let settings = Path::new(RESOLVERS).join(&guest);
     fs::create_dir_all(&settings).unwrap();
-    let nameserver = format!("nameserver {GATEWAY_ADDRESS}\n");
-    fs::write(settings.join("resolv.conf"), nameserver).unwrap();
+    fs::write(
+        settings.join("resolv.conf"),
+        format!("nameserver {GATEWAY_ADDRESS}\n"),
+    )
+    .unwrap();
     Place::namespace(&guest)
 }
 
 fn make_near() -> Place {
     let (name, link) = (format!("{PREFIX}-near"), format!("{PREFIX}near"));
-    HOST.run("ip", &["netns", "add", &name]);
-    let own = [ALLOWED].into_iter().chain(DENIED);
-    let addresses: String = own.clone().map(|ip| format!("address add {ip}/32 dev lo\n")).collect();
-    let routes: String = own.map(|ip| format!("route add {ip}/32 via {PUBLIC}\n")).collect();
-    batch(&format!(
-        "link add {link} type veth peer name eth0 netns {name}\n\
-         address add {HOST_NEAR}/30 dev {link}\n\
-         link set {link} up\n"
-    ));
-    let inside = format!(
-        "link set lo up\n\
-         address add {PUBLIC}/30 dev eth0\n\
-         link set eth0 up\n\
-         {addresses}route add default via {HOST_NEAR}\n"
-    );
-    batch(&in_namespace(&name, &inside));
-    batch(&routes);
+    let host = [
+        format!("netns add {name}"),
+        format!("link add {link} type veth peer name eth0 netns {name}"),
+        format!("address add {HOST_NEAR}/30 dev {link}"),
+        format!("link set {link} up"),
+    ];
+    ip_batch(&[], &host);
+    let mut inside = vec![
+        "link set lo up".to_owned(),
+        format!("address add {PUBLIC}/30 dev eth0"),
+        "link set eth0 up".to_owned(),
+        format!("route add default via {HOST_NEAR}"),
+    ];
+    let own = || [ALLOWED].into_iter().chain(DENIED);
+    inside.extend(own().map(|address| format!("address add {address}/32 dev lo")));
+    ip_batch(&["-netns", &name], &inside);
+    let routes: Vec<_> = own()
+        .map(|address| format!("route add {address}/32 via {PUBLIC}"))
+        .collect();
+    ip_batch(&[], &routes);
     Place::namespace(&name)
 }

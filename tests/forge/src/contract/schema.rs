@@ -97,13 +97,31 @@ fn translate(schema: &Value) -> Value {
                 })
                 .map(|(name, value)| (name.clone(), translate(value)))
                 .collect();
-            if fields.get("nullable") == Some(&Value::Bool(true)) {
-                json!({ "anyOf": [rest, { "type": "null" }] })
-            } else {
-                Value::Object(rest)
+            match fields.get("nullable") {
+                Some(Value::Bool(true)) => or_null(rest),
+                _ => Value::Object(rest),
             }
         }
         other => other.clone(),
+    }
+}
+
+/// The schema, or null. Where a type is named, null joins it: a fault is then told
+/// where it is, not as "fits neither".
+fn or_null(mut schema: Map<String, Value>) -> Value {
+    let combined = ["$ref", "allOf", "anyOf", "oneOf"]
+        .iter()
+        .any(|word| schema.contains_key(*word));
+    match schema.get("type") {
+        Some(Value::String(kind)) if !combined => {
+            let kinds = json!([kind, "null"]);
+            schema.insert("type".to_owned(), kinds);
+            if let Some(Value::Array(values)) = schema.get_mut("enum") {
+                values.push(Value::Null);
+            }
+            Value::Object(schema)
+        }
+        _ => json!({ "anyOf": [schema, { "type": "null" }] }),
     }
 }
 
@@ -120,18 +138,23 @@ mod tests {
                 "login": { "type": "string" },
                 "url": { "type": "string", "format": "uri", "nullable": true },
                 "description": { "type": "string" },
+                "kind": { "type": "string", "enum": ["a"], "nullable": true },
                 "boss": { "$ref": "#/components/schemas/user" },
             },
         } } } });
         let schema = json!({ "$ref": "#/components/schemas/user" });
         let judge = |value| judge(&document, &schema, &value);
         assert_eq!(judge(json!({ "login": "a", "url": null })), Ok(()));
-        assert_eq!(judge(json!({ "login": "a", "url": "http://b/" })), Ok(()));
+        assert_eq!(
+            judge(json!({ "login": "a", "url": "http://b/", "kind": null })),
+            Ok(())
+        );
         for bad in [
             json!({ "login": "a" }),
             json!({ "login": null, "url": null }),
             json!({ "login": "a", "url": "not a url" }),
             json!({ "login": "a", "url": null, "description": 1 }),
+            json!({ "login": "a", "url": null, "kind": "b" }),
             json!({ "login": "a", "url": null, "boss": { "login": "b" } }),
         ] {
             assert!(judge(bad.clone()).is_err(), "{bad}");

@@ -303,7 +303,10 @@ async fn read_head(
     let head = bytes.split_to(end + 4);
     let unreadable = || io::Error::other("the program sent headers that cannot be read");
     let (mut status, mut headers) = (StatusCode::OK, HeaderMap::new());
-    for line in head[..].split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
+    for line in head[..]
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+    {
         if line.is_empty() {
             continue;
         }

@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 /// The `simple-user` object. Anybody with a name exists.
 pub(crate) fn user(url: &str, login: &str) -> Value {
-    let (id, api) = (id(login), format!("{url}/users/{login}"));
+    let id = id(login);
+    // As GitHub writes the name of an app's account into an address.
+    let path = login.replace('[', "%5B").replace(']', "%5D");
+    let api = format!("{url}/users/{path}");
     json!({
         "login": login,
         "id": id,
@@ -12,7 +15,7 @@ pub(crate) fn user(url: &str, login: &str) -> Value {
         "avatar_url": format!("{url}/avatars/{id}"),
         "gravatar_id": "",
         "url": api,
-        "html_url": format!("{url}/{login}"),
+        "html_url": format!("{url}/{path}"),
         "followers_url": format!("{api}/followers"),
         "following_url": format!("{api}/following{{/other_user}}"),
         "gists_url": format!("{api}/gists{{/gist_id}}"),

@@ -81,6 +81,12 @@ fn done(repo: &Repo, number: Option<u64>, deliveries: Vec<Delivery>) -> Json<Don
 /// The body is JSON, if an empty object: see the module's note on browsers.
 async fn demo_repo(State(forge): State<Arc<Inner>>, Json(_): Json<serde_json::Value>) -> Answer {
     let repo = Repo::create(&forge, demo::NAME.parse()?, demo::FILES, demo::BRANCH).await?;
+    repo.commit(
+        demo::PROPOSED_BRANCH,
+        demo::PROPOSED_FILES,
+        demo::PROPOSED_MESSAGE,
+    )
+    .await?;
     Ok(done(&repo, None, Vec::new()))
 }
 

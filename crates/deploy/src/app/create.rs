@@ -1,0 +1,82 @@
+//! Making an app, and its first deployment with it.
+
+use pando_store::{AppKind, AppRow, Insert, Presence};
+use pando_types::app::CreateApp;
+use pando_types::route::RouteTarget;
+use pando_types::{AppId, Code, OrgId, PublicError};
+
+use super::{label, settings};
+use crate::context::{Context, Effects};
+use crate::deployment::create::{self, Reason};
+use crate::error::DeployError;
+
+/// Makes an app that deploys the head of its branch.
+pub(crate) async fn create(
+    context: &Context,
+    org: OrgId,
+    request: CreateApp,
+) -> Result<AppRow, DeployError> {
+    let url = context.mirrors.parse(&request.git_url);
+    let url = url.map_err(|error| PublicError::invalid("git_url", error.to_string()))?;
+    let wanted = settings::wanted(request, &url, &context.machines.templates())?;
+    let (id, now) = (AppId::new(), context.store.now());
+    let seal = |column: &str, env| context.sealer.seal_env(&id.to_string(), column, env);
+    let row = AppRow {
+        id,
+        org,
+        kind: AppKind::App,
+        label: label::app(&wanted.name, id),
+        env_sealed: seal("env", &wanted.env)?,
+        preview_env_sealed: seal("preview_env", &wanted.preview_env)?,
+        name: wanted.name,
+        git_url: wanted.git_url,
+        repo_key: wanted.repo_key,
+        git_branch: wanted.git_branch,
+        template: wanted.template,
+        auto_deploy: wanted.auto_deploy,
+        previews: wanted.previews,
+        framework: wanted.framework,
+        install_command: wanted.install_command,
+        build_command: wanted.build_command,
+        start_command: wanted.start_command,
+        root_directory: wanted.root_directory,
+        port: wanted.port,
+        cpu: wanted.cpu,
+        memory_mib: wanted.memory_mib,
+        active_deployment: None,
+        active_sandbox: None,
+        presence: Presence::Kept,
+        created: now,
+        updated: now,
+        latest: None,
+    };
+    let mut tx = context.store.begin().await?;
+    if tx.app_insert(&row).await? == Insert::Exists {
+        let message = format!("an app named `{}` is there already", row.name);
+        return Err(DeployError::Refused(PublicError::new(
+            Code::Conflict,
+            message,
+        )));
+    }
+    let target = RouteTarget {
+        sandbox: None,
+        port: row.port,
+    };
+    let route = tx.route_put(id, &row.label, Some(target)).await?;
+    let mut effects = Effects {
+        routes: vec![route],
+        ..Effects::default()
+    };
+    create::create(
+        &mut tx,
+        &row,
+        &row.git_branch,
+        "",
+        Reason::Create,
+        &mut effects,
+    )
+    .await?;
+    let row = tx.app_get(id).await?.unwrap_or(row);
+    context.commit(tx, effects).await?;
+    Ok(row)
+}

@@ -1,0 +1,9 @@
+//! Apps: a repository and a branch with a stable host. [`settings`] judges what a
+//! user asks for; [`create`], [`remove`] change rows; [`view`] is what the API shows.
+
+pub(crate) mod create;
+pub(crate) mod find;
+pub(crate) mod label;
+pub(crate) mod remove;
+pub(crate) mod settings;
+pub(crate) mod view;

@@ -1,0 +1,378 @@
+//! What a user asks of an app: judged whole, before anything is made.
+
+use std::collections::BTreeMap;
+
+use pando_store::AppRow;
+use pando_types::PublicError;
+use pando_types::app::CreateApp;
+use pando_types::limits::{
+    DEFAULT_CPU, DEFAULT_MEMORY_MIB, MAX_APP_NAME_BYTES, MAX_CPU, MAX_MEMORY_MIB, MEMORY_STEP_MIB,
+    MIN_MEMORY_MIB,
+};
+
+use crate::detect::{Framework, Settings};
+use crate::git::{GitUrl, is_branch};
+
+const DEFAULT_BRANCH: &str = "main";
+const DEFAULT_TEMPLATE: &str = "base";
+/// What the public SDK sends for its own default.
+const SDK_DEFAULT_TEMPLATE: &str = "code-interpreter";
+const DEFAULT_PORT: u16 = 3000;
+/// The agent's own.
+const AGENT_PORT: u16 = pando_guest_protocol::SESSION_PORT;
+/// The longest command.
+const MAX_COMMAND_BYTES: usize = 4096;
+const MAX_FOLDER_BYTES: usize = 512;
+/// The names and values of an environment together: it travels in one frame to the guest.
+const MAX_ENV_BYTES: usize = 64 * 1024;
+
+/// A request that can be carried out.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub name: String,
+    pub git_url: String,
+    pub repo_key: String,
+    pub git_branch: String,
+    pub template: String,
+    pub auto_deploy: bool,
+    pub previews: bool,
+    pub framework: Option<String>,
+    pub install_command: Option<String>,
+    pub build_command: Option<String>,
+    pub start_command: Option<String>,
+    pub root_directory: String,
+    pub port: u16,
+    pub cpu: u32,
+    pub memory_mib: u32,
+    pub env: BTreeMap<String, String>,
+    pub preview_env: BTreeMap<String, String>,
+}
+
+/// Judges a request; `url` is its `git_url`, taken already.
+pub(crate) fn wanted(
+    request: CreateApp,
+    url: &GitUrl,
+    templates: &[String],
+) -> Result<Wanted, PublicError> {
+    name(&request.name)?;
+    let git_branch = request
+        .git_branch
+        .unwrap_or_else(|| DEFAULT_BRANCH.to_owned());
+    if !is_branch(&git_branch) {
+        return Err(PublicError::invalid(
+            "git_branch",
+            "git_branch is not a name that git takes for a branch",
+        ));
+    }
+    let template = match request.template.as_deref() {
+        None | Some(SDK_DEFAULT_TEMPLATE) => DEFAULT_TEMPLATE.to_owned(),
+        Some(name) => name.to_owned(),
+    };
+    if !templates.contains(&template) {
+        let message = format!(
+            "there is no template `{}`",
+            template.chars().take(64).collect::<String>()
+        );
+        return Err(PublicError::invalid("template", message)
+            .hint("GET /v1/templates lists the templates there are"));
+    }
+    if let Some(framework) = &request.framework {
+        self::framework(framework)
+            .ok_or_else(|| PublicError::invalid("framework", "framework is `node` or `static`"))?;
+    }
+    for (field, command) in [
+        ("install_command", &request.install_command),
+        ("build_command", &request.build_command),
+        ("start_command", &request.start_command),
+    ] {
+        if command
+            .as_ref()
+            .is_some_and(|text| text.len() > MAX_COMMAND_BYTES || text.contains('\0'))
+        {
+            let message = format!("{field} holds at most {MAX_COMMAND_BYTES} bytes and no NUL");
+            return Err(PublicError::invalid(field, message));
+        }
+    }
+    if request
+        .start_command
+        .as_ref()
+        .is_some_and(|command| command.trim().is_empty())
+    {
+        return Err(PublicError::invalid(
+            "start_command",
+            "start_command is empty; leave it out to have it detected",
+        ));
+    }
+    Ok(Wanted {
+        git_url: url.to_string(),
+        repo_key: url.repo_key(),
+        git_branch,
+        template,
+        auto_deploy: request.auto_deploy.unwrap_or(true),
+        previews: request.previews.unwrap_or(true),
+        framework: request.framework,
+        install_command: request.install_command,
+        build_command: request.build_command,
+        start_command: request.start_command,
+        root_directory: folder(request.root_directory.as_deref().unwrap_or_default())?,
+        port: port(request.port)?,
+        cpu: within("cpu", request.cpu, DEFAULT_CPU, 1, MAX_CPU, 1)?,
+        memory_mib: within(
+            "memory_mb",
+            request.memory_mb,
+            DEFAULT_MEMORY_MIB,
+            MIN_MEMORY_MIB,
+            MAX_MEMORY_MIB,
+            MEMORY_STEP_MIB,
+        )?,
+        env: env("env", request.env.unwrap_or_default())?,
+        preview_env: env("preview_env", request.preview_env.unwrap_or_default())?,
+        name: request.name,
+    })
+}
+
+/// What detection must respect.
+pub(crate) fn of(app: &AppRow) -> Settings {
+    Settings {
+        framework: app.framework.as_deref().and_then(framework),
+        install: app.install_command.clone(),
+        build: app.build_command.clone(),
+        start: app.start_command.clone(),
+    }
+}
+
+fn framework(text: &str) -> Option<Framework> {
+    match text {
+        "node" => Some(Framework::Node),
+        "static" => Some(Framework::Static),
+        _ => None,
+    }
+}
+
+fn name(name: &str) -> Result<(), PublicError> {
+    let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let good = !name.is_empty()
+        && name.len() <= MAX_APP_NAME_BYTES
+        && name.bytes().all(letters)
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if good {
+        return Ok(());
+    }
+    let message = format!(
+        "name holds 1 to {MAX_APP_NAME_BYTES} lower-case letters, digits and dashes, with no dash at either end"
+    );
+    Err(PublicError::invalid("name", message))
+}
+
+/// A folder below the repository's root, without slashes at its ends; empty for the root itself.
+fn folder(text: &str) -> Result<String, PublicError> {
+    let relative = text.trim_end_matches('/');
+    let relative = relative.strip_prefix("./").unwrap_or(relative);
+    if relative.is_empty() || relative == "." {
+        return if text.starts_with('/') {
+            Err(bad_folder())
+        } else {
+            Ok(String::new())
+        };
+    }
+    let good = |part: &str| !part.is_empty() && part != "." && part != ".." && part != ".git";
+    let plain = relative.len() <= MAX_FOLDER_BYTES
+        && !relative
+            .bytes()
+            .any(|byte| byte < b' ' || byte == 0x7f || byte == b'\\');
+    if plain && relative.split('/').all(good) {
+        Ok(relative.to_owned())
+    } else {
+        Err(bad_folder())
+    }
+}
+
+fn bad_folder() -> PublicError {
+    PublicError::invalid(
+        "root_directory",
+        "root_directory is a folder of the repository: relative, with no `..`",
+    )
+}
+
+fn port(port: Option<i64>) -> Result<u16, PublicError> {
+    let port = port.map_or(Some(DEFAULT_PORT), |port| u16::try_from(port).ok());
+    port.filter(|port| *port > 0 && *port != AGENT_PORT)
+        .ok_or_else(|| {
+            PublicError::invalid(
+                "port",
+                format!("port is 1 to 65535, and not {AGENT_PORT} (the agent's own)"),
+            )
+        })
+}
+
+fn within(
+    field: &str,
+    value: Option<i64>,
+    default: u32,
+    least: u32,
+    most: u32,
+    step: u32,
+) -> Result<u32, PublicError> {
+    let value = value.map_or(Some(default), |value| u32::try_from(value).ok());
+    value
+        .filter(|value| (least..=most).contains(value) && value % step == 0)
+        .ok_or_else(|| {
+            let steps = if step > 1 {
+                format!(" in steps of {step}")
+            } else {
+                String::new()
+            };
+            PublicError::invalid(field, format!("{field} is {least} to {most}{steps}"))
+        })
+}
+
+fn env(
+    field: &str,
+    env: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, PublicError> {
+    let mut bytes = 0;
+    for (name, value) in &env {
+        let mut letters = name.bytes();
+        let starts = letters
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+        if !starts || !letters.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            let name: String = name.chars().take(64).collect();
+            let message = format!(
+                "`{name}` is no name of a variable: letters, digits and `_`, no digit first"
+            );
+            return Err(PublicError::invalid(field, message));
+        }
+        if value.contains('\0') {
+            return Err(PublicError::invalid(
+                field,
+                format!("the value of `{name}` holds a NUL"),
+            ));
+        }
+        bytes += name.len() + value.len();
+    }
+    if bytes > MAX_ENV_BYTES {
+        let message = format!("{field} holds at most {} KiB in all", MAX_ENV_BYTES / 1024);
+        return Err(PublicError::invalid(field, message));
+    }
+    Ok(env)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn judge(change: impl FnOnce(&mut CreateApp)) -> Result<Wanted, PublicError> {
+        let mut request = CreateApp {
+            name: "shop".into(),
+            ..CreateApp::default()
+        };
+        change(&mut request);
+        let url = GitUrl::parse("https://forge.example/acme/shop.git", &[]).unwrap();
+        wanted(request, &url, &["base".to_owned()])
+    }
+
+    fn refused(change: impl FnOnce(&mut CreateApp)) -> String {
+        judge(change).unwrap_err().field.unwrap()
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let wanted = judge(|_| {}).unwrap();
+        assert_eq!(
+            (wanted.git_branch.as_str(), wanted.template.as_str()),
+            ("main", "base")
+        );
+        assert_eq!(
+            (wanted.port, wanted.cpu, wanted.memory_mib),
+            (3000, 2, 2048)
+        );
+        assert!(wanted.auto_deploy && wanted.previews && wanted.root_directory.is_empty());
+        assert_eq!(
+            judge(|app| app.template = Some("code-interpreter".into()))
+                .unwrap()
+                .template,
+            "base"
+        );
+    }
+
+    #[test]
+    fn every_field_is_judged_and_named() {
+        for name in ["", "Shop", "a b", "-a", "a-", &"a".repeat(41)] {
+            assert_eq!(refused(|app| app.name = name.into()), "name");
+        }
+        assert_eq!(
+            refused(|app| app.git_branch = Some("a..b".into())),
+            "git_branch"
+        );
+        assert_eq!(
+            refused(|app| app.template = Some("nope".into())),
+            "template"
+        );
+        assert_eq!(
+            refused(|app| app.framework = Some("rails".into())),
+            "framework"
+        );
+        assert_eq!(
+            refused(|app| app.start_command = Some(" ".into())),
+            "start_command"
+        );
+        assert_eq!(
+            refused(|app| app.install_command = Some("x".repeat(5000))),
+            "install_command"
+        );
+        for folder in [
+            "/",
+            "/etc",
+            "..",
+            "a/../b",
+            "a//b",
+            "a\\b",
+            "a\0",
+            ".git/hooks",
+        ] {
+            assert_eq!(
+                refused(|app| app.root_directory = Some(folder.into())),
+                "root_directory",
+                "{folder:?}"
+            );
+        }
+        for port in [0, -1, 65_536, i64::from(AGENT_PORT)] {
+            assert_eq!(refused(|app| app.port = Some(port)), "port");
+        }
+        assert_eq!(refused(|app| app.cpu = Some(0)), "cpu");
+        assert_eq!(refused(|app| app.memory_mb = Some(513)), "memory_mb");
+        for name in ["", "1A", "A-B", "A B"] {
+            let env = BTreeMap::from([(name.to_owned(), String::new())]);
+            assert_eq!(refused(|app| app.env = Some(env)), "env");
+        }
+        let env = BTreeMap::from([("A".to_owned(), "x\0".to_owned())]);
+        assert_eq!(refused(|app| app.preview_env = Some(env)), "preview_env");
+    }
+
+    #[test]
+    fn a_folder_has_one_spelling() {
+        for (given, kept) in [
+            ("", ""),
+            (".", ""),
+            ("./", ""),
+            ("web/", "web"),
+            ("./web/app", "web/app"),
+        ] {
+            let wanted = judge(|app| app.root_directory = Some(given.into())).unwrap();
+            assert_eq!(wanted.root_directory, kept, "{given}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_folder_never_leads_out(text in "[a./ ]{0,12}") {
+            if let Ok(folder) = folder(&text) {
+                prop_assert!(!folder.starts_with('/') && !folder.split('/').any(|part| part == ".."));
+            }
+        }
+    }
+}

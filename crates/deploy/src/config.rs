@@ -1,0 +1,60 @@
+//! How deployments are set up.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pando_types::BootId;
+use pando_types::url::PublicUrls;
+
+use crate::forge::Forge;
+use crate::git::HostPort;
+use crate::secret::Secret;
+
+/// How long an app may take from its start until it answers.
+const HEALTH_GRACE: Duration = Duration::from_secs(120);
+/// How long the former version goes on after a flip, for requests under way.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Deployments at once.
+const WORKERS: usize = 2;
+
+/// How deployments are set up.
+#[derive(Clone)]
+pub struct DeployConfig {
+    /// The data folder; mirrors are kept below it.
+    pub data: PathBuf,
+    /// Where apps are reached.
+    pub urls: PublicUrls,
+    /// This start of the server.
+    pub boot: BootId,
+    /// Whom to tell about previews.
+    pub forge: Option<Arc<dyn Forge>>,
+    /// What webhooks are signed with; without it none are taken.
+    pub webhook_secret: Option<Secret>,
+    /// Git hosts that may be reached without TLS, and at private addresses.
+    pub allowed_git_hosts: Vec<HostPort>,
+    /// Deployments at once.
+    pub workers: usize,
+    /// How long an app may take from its start until it answers.
+    pub health_grace: Duration,
+    /// How long the former version goes on after a flip.
+    pub drain: Duration,
+}
+
+impl DeployConfig {
+    /// No forge, no webhooks, public hosts only.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>, urls: PublicUrls, boot: BootId) -> Self {
+        Self {
+            data: data.into(),
+            urls,
+            boot,
+            forge: None,
+            webhook_secret: None,
+            allowed_git_hosts: Vec::new(),
+            workers: WORKERS,
+            health_grace: HEALTH_GRACE,
+            drain: DRAIN,
+        }
+    }
+}

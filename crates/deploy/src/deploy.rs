@@ -1,0 +1,297 @@
+//! The face of deployments: what the API asks, each in one call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use pando_node::Routes;
+use pando_store::{AppKind, AppRow, DeploymentRow, Sealer, Store};
+use pando_types::app::{App, CreateApp, CreateDeployment, Delivery, Deployment};
+use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, Timestamp};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::context::{Context, Effects, Running};
+use crate::deployment::create::Reason;
+use crate::deployment::log::{LogBook, LogLine};
+use crate::deployment::view;
+use crate::error::DeployError;
+use crate::git::{Mirrors, is_branch, is_commit};
+use crate::job::{self, Wakes};
+use crate::machine::Machines;
+use crate::secret::Secret;
+use crate::webhook::receive::{self, WebhookRequest};
+use crate::{DeployConfig, app};
+
+/// How long decisions about webhooks are kept.
+const KEEP_DELIVERIES: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Routes that one page reads at the start.
+const PAGE_ROUTES: u32 = 500;
+/// The deployments of an app that a list returns.
+const MAX_LISTED: u32 = 200;
+
+/// Apps, deployments and previews. Clones share them.
+#[derive(Clone)]
+pub struct Deploy {
+    context: Arc<Context>,
+    tasks: TaskTracker,
+    secret: Option<Secret>,
+}
+
+impl Deploy {
+    /// Loads the routes, takes up what an earlier start left, and works until
+    /// `shutdown` is cancelled.
+    ///
+    /// # Errors
+    /// When the folder of mirrors or the rows cannot be used.
+    pub async fn start(
+        config: DeployConfig,
+        store: Store,
+        sealer: Sealer,
+        machines: Arc<dyn Machines>,
+        routes: Routes,
+        shutdown: CancellationToken,
+    ) -> Result<Self, DeployError> {
+        let path = config.data.join("mirrors");
+        let mirrors = Mirrors::open(path.clone(), config.allowed_git_hosts)
+            .map_err(|source| DeployError::Folder { path, source })?;
+        let context = Arc::new(Context {
+            logs: LogBook::new(store.clone()),
+            store,
+            sealer,
+            machines,
+            mirrors,
+            routes,
+            urls: config.urls,
+            forge: config.forge,
+            wakes: Wakes::new(),
+            running: Running::default(),
+            boot: config.boot,
+            health_grace: config.health_grace,
+            drain: config.drain,
+            shutdown,
+        });
+        load_routes(&context).await?;
+        let freed = context
+            .store
+            .job_release_of_other_boots(config.boot)
+            .await?;
+        if freed > 0 {
+            tracing::info!(jobs = freed, "taking up what an earlier start left");
+        }
+        let horizon = context.store.now().as_millis()
+            - Timestamp::from_millis(0).plus(KEEP_DELIVERIES).as_millis();
+        context
+            .store
+            .delivery_prune(Timestamp::from_millis(horizon))
+            .await?;
+        let tasks = TaskTracker::new();
+        job::start(&context, &tasks, config.workers.max(1));
+        tasks.close();
+        Ok(Self {
+            context,
+            tasks,
+            secret: config.webhook_secret,
+        })
+    }
+
+    /// Returns when every worker has ended, after the shutdown was cancelled.
+    pub async fn join(self) {
+        self.tasks.wait().await;
+    }
+
+    /// Makes an app, and deploys the head of its branch.
+    ///
+    /// # Errors
+    /// [`Code::InvalidRequest`] by field; [`Code::Conflict`] for a name that is taken.
+    pub async fn app_create(&self, org: OrgId, request: CreateApp) -> Result<App, PublicError> {
+        let row = app::create::create(&self.context, org, request).await?;
+        Ok(self.view(&row))
+    }
+
+    /// One app or preview.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn app_get(&self, org: OrgId, id: AppId) -> Result<App, PublicError> {
+        Ok(self.view(&app::find::one(&self.context, org, id).await?))
+    }
+
+    /// All apps of an org, its previews among them, oldest first.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub async fn app_list(&self, org: OrgId) -> Result<Vec<App>, PublicError> {
+        let rows = app::find::all(&self.context, org).await?;
+        Ok(rows.iter().map(|row| self.view(row)).collect())
+    }
+
+    /// All previews of an org, oldest first.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub async fn previews(&self, org: OrgId) -> Result<Vec<App>, PublicError> {
+        let rows = app::find::all(&self.context, org).await?;
+        let previews = rows.iter().filter(|row| row.kind != AppKind::App);
+        Ok(previews.map(|row| self.view(row)).collect())
+    }
+
+    /// Removes an app with its previews: their hosts lead nowhere when this
+    /// returns, the rest follows.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn app_delete(&self, org: OrgId, id: AppId) -> Result<(), PublicError> {
+        Ok(app::remove::want(&self.context, org, id).await?)
+    }
+
+    /// Deploys a branch, a commit, or the head of what the app follows. Older
+    /// deployments of the app that are under way stop.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`], [`Code::InvalidRequest`], [`Code::Conflict`] while it is being removed.
+    pub async fn deployment_create(
+        &self,
+        org: OrgId,
+        app: AppId,
+        request: CreateDeployment,
+    ) -> Result<Deployment, PublicError> {
+        let row = self.new_deployment(org, app, request).await?;
+        Ok(view::deployment(&row, None))
+    }
+
+    async fn new_deployment(
+        &self,
+        org: OrgId,
+        app: AppId,
+        request: CreateDeployment,
+    ) -> Result<DeploymentRow, DeployError> {
+        let app = app::find::one(&self.context, org, app).await?;
+        let git_ref = match (request.git_ref, &app.kind) {
+            (Some(git_ref), _) if is_commit(&git_ref) || is_branch(&git_ref) => git_ref,
+            (Some(_), _) => {
+                let message = "git_ref is a branch, or a commit of 40 hex digits";
+                return Err(PublicError::invalid("git_ref", message).into());
+            }
+            (None, AppKind::App) => app.git_branch.clone(),
+            (None, AppKind::Preview(preview)) => format!("refs/pull/{}/head", preview.pr_number),
+        };
+        let commit = if is_commit(&git_ref) {
+            git_ref.as_str()
+        } else {
+            ""
+        };
+        let mut tx = self.context.store.begin().await?;
+        // Again, now that nobody else writes.
+        let app = tx
+            .app_get(app.id)
+            .await?
+            .filter(|app| app.presence == pando_store::Presence::Kept);
+        let app =
+            app.ok_or_else(|| PublicError::new(Code::Conflict, "the app is being removed"))?;
+        let mut effects = Effects::default();
+        let create = crate::deployment::create::create;
+        let row = create(&mut tx, &app, &git_ref, commit, Reason::Api, &mut effects).await?;
+        self.context.commit(tx, effects).await?;
+        Ok(row)
+    }
+
+    /// An app's deployments, newest first: at most 200.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn deployment_list(
+        &self,
+        org: OrgId,
+        app: AppId,
+    ) -> Result<Vec<Deployment>, PublicError> {
+        let app = app::find::one(&self.context, org, app).await?;
+        let rows = self
+            .context
+            .store
+            .deployment_list(app.id, None, MAX_LISTED)
+            .await;
+        let rows = rows.map_err(DeployError::from)?;
+        Ok(rows.iter().map(|row| view::deployment(row, None)).collect())
+    }
+
+    /// One deployment, with its log so far.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn deployment_get(
+        &self,
+        org: OrgId,
+        app: AppId,
+        id: DeploymentId,
+    ) -> Result<Deployment, PublicError> {
+        let row = self.deployment(org, app, id).await?;
+        let log = self
+            .context
+            .logs
+            .read(row.id)
+            .await
+            .map_err(DeployError::from)?;
+        Ok(view::deployment(&row, Some(log)))
+    }
+
+    /// A deployment's log from its start, then live; it ends when the deployment has.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; the stream ends in an error when the rows cannot be read.
+    pub async fn log_follow(
+        &self,
+        org: OrgId,
+        app: AppId,
+        id: DeploymentId,
+    ) -> Result<BoxStream<'static, Result<LogLine, PublicError>>, PublicError> {
+        let row = self.deployment(org, app, id).await?;
+        Ok(self.context.logs.follow(row.id))
+    }
+
+    async fn deployment(
+        &self,
+        org: OrgId,
+        app: AppId,
+        id: DeploymentId,
+    ) -> Result<DeploymentRow, DeployError> {
+        let app = app::find::one(&self.context, org, app).await?;
+        let row = self
+            .context
+            .store
+            .deployment_get(id)
+            .await?
+            .filter(|row| row.app == app.id);
+        row.ok_or_else(|| PublicError::not_found("deployment", id).into())
+    }
+
+    /// Takes a forge's webhook: what follows from it is promised when this returns.
+    ///
+    /// # Errors
+    /// [`Code::Unauthorized`] without the right signature, [`Code::Unavailable`]
+    /// without a secret to check it with, [`Code::InvalidRequest`].
+    pub async fn webhook(&self, request: WebhookRequest<'_>) -> Result<Delivery, PublicError> {
+        Ok(receive::receive(&self.context, self.secret.as_ref(), request).await?)
+    }
+
+    fn view(&self, row: &AppRow) -> App {
+        app::view::app(row, &self.context.urls)
+    }
+}
+
+async fn load_routes(context: &Context) -> Result<(), DeployError> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = context
+            .store
+            .route_list(after.as_deref(), PAGE_ROUTES)
+            .await?;
+        for route in &page {
+            context.routes.apply(route);
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE_ROUTES as usize => after = Some(last.label.clone()),
+            _ => return Ok(()),
+        }
+    }
+}

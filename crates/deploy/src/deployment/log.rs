@@ -1,0 +1,296 @@
+//! A deployment's log: written in batches while it runs, read from the start and
+//! followed live.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream};
+use pando_store::{LogRow, Store, StoreError};
+use pando_types::app::DeploymentStatus;
+use pando_types::limits::MAX_DEPLOYMENT_LOG_BYTES;
+use pando_types::{DeploymentId, PublicError, Timestamp};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// How long lines wait for others before they are written.
+const BATCH_SPAN: Duration = Duration::from_millis(100);
+/// Bytes that are written without waiting longer.
+const BATCH_BYTES: usize = 64 * 1024;
+/// Lines that wait for the writer; then the command that says them waits.
+const QUEUE_LINES: usize = 1024;
+/// Rows that a reader takes at once.
+const PAGE_ROWS: u32 = 100;
+/// A reader looks again after this long even if nothing told it to: another
+/// process may have written.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was said.
+    pub at: Timestamp,
+    /// What the deployment was doing.
+    pub status: DeploymentStatus,
+    /// The line, without its end.
+    pub text: String,
+}
+
+/// All logs. Clones share it.
+#[derive(Clone)]
+pub(crate) struct LogBook {
+    store: Store,
+    /// Counts what was written anywhere: readers are few, and look at their own rows.
+    written: Arc<watch::Sender<u64>>,
+    open: Arc<Mutex<HashSet<DeploymentId>>>,
+}
+
+/// The writing end of one log. Clones write to the same.
+#[derive(Clone)]
+pub(crate) struct Log {
+    lines: mpsc::Sender<(DeploymentStatus, String)>,
+}
+
+/// The task that writes one log.
+pub(crate) struct LogWriter {
+    book: LogBook,
+    deployment: DeploymentId,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Log {
+    /// Adds a line (or several, parted by newlines).
+    pub(crate) async fn line(&self, status: DeploymentStatus, text: impl Into<String>) {
+        // A closed log is one whose deployment ended: nobody misses the line.
+        let _ = self.lines.send((status, text.into())).await;
+    }
+}
+
+impl LogBook {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            written: Arc::new(watch::Sender::new(0)),
+            open: Arc::default(),
+        }
+    }
+
+    /// Tells readers to look: a deployment moved, or said something.
+    pub(crate) fn poke(&self) {
+        self.written
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Opens a log for its one writer.
+    pub(crate) async fn write(
+        &self,
+        deployment: DeploymentId,
+    ) -> Result<(Log, LogWriter), StoreError> {
+        let end = self.store.deployment_log_end(deployment).await?;
+        self.opened().insert(deployment);
+        let (lines, receiver) = mpsc::channel(QUEUE_LINES);
+        let task = tokio::spawn(self.clone().keep_writing(deployment, end, receiver));
+        Ok((
+            Log { lines },
+            LogWriter {
+                book: self.clone(),
+                deployment,
+                task: Some(task),
+            },
+        ))
+    }
+
+    fn opened(&self) -> std::sync::MutexGuard<'_, HashSet<DeploymentId>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn keep_writing(
+        self,
+        deployment: DeploymentId,
+        (mut seq, mut bytes): (u64, u64),
+        mut lines: mpsc::Receiver<(DeploymentStatus, String)>,
+    ) {
+        let mut full = bytes >= MAX_DEPLOYMENT_LOG_BYTES;
+        while let Some(first) = lines.recv().await {
+            let mut batch = Batch::default();
+            batch.add(first);
+            let until = Instant::now() + BATCH_SPAN;
+            while batch.bytes < BATCH_BYTES {
+                match tokio::time::timeout_at(until, lines.recv()).await {
+                    Ok(Some(line)) => batch.add(line),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+            if full {
+                continue;
+            }
+            bytes += batch.bytes as u64;
+            if bytes >= MAX_DEPLOYMENT_LOG_BYTES {
+                full = true;
+                let mib = MAX_DEPLOYMENT_LOG_BYTES >> 20;
+                let text = format!("[the log has reached {mib} MiB: what follows is not kept]");
+                batch.add((batch.last(), text));
+            }
+            let rows = batch.into_rows(seq, self.store.now());
+            seq += rows.len() as u64;
+            if let Err(error) = self.store.deployment_log_append(deployment, &rows).await {
+                tracing::error!(
+                    deployment = deployment.short(),
+                    error = &error as &dyn std::error::Error,
+                    "lines of a deployment's log are lost"
+                );
+            }
+            self.poke();
+        }
+    }
+
+    /// All lines so far.
+    pub(crate) async fn read(&self, deployment: DeploymentId) -> Result<String, StoreError> {
+        let (mut text, mut from) = (String::new(), 0);
+        loop {
+            let rows = self
+                .store
+                .deployment_log_list(deployment, from, PAGE_ROWS)
+                .await?;
+            let Some(last) = rows.last() else {
+                return Ok(text);
+            };
+            from = last.seq + 1;
+            text.extend(rows.iter().map(|row| row.text.as_str()));
+        }
+    }
+
+    /// All lines from the start, then each as it comes, until the deployment ended.
+    pub(crate) fn follow(
+        &self,
+        deployment: DeploymentId,
+    ) -> BoxStream<'static, Result<LogLine, PublicError>> {
+        let reader = Reader {
+            book: self.clone(),
+            written: self.written.subscribe(),
+            deployment,
+            from: 0,
+        };
+        let pages = stream::unfold(Some(reader), |reader| async {
+            let mut reader = reader?;
+            match reader.page().await {
+                Ok(Some(rows)) => Some((Ok(rows), Some(reader))),
+                Ok(None) => None,
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a log cannot be read"
+                    );
+                    Some((Err(PublicError::from(&error)), None))
+                }
+            }
+        });
+        let lines = pages.flat_map(|page| match page {
+            Ok(rows) => stream::iter(rows.iter().flat_map(split).map(Ok).collect::<Vec<_>>()),
+            Err(error) => stream::iter(vec![Err(error)]),
+        });
+        lines.boxed()
+    }
+}
+
+impl LogWriter {
+    /// Writes what waits, once every [`Log`] of it is dropped, and closes the log.
+    pub(crate) async fn close(mut self) {
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for LogWriter {
+    fn drop(&mut self) {
+        self.book.opened().remove(&self.deployment);
+        self.book.poke();
+    }
+}
+
+/// Lines to be written at once: a row for each run of one state.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<(DeploymentStatus, String)>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn add(&mut self, (status, text): (DeploymentStatus, String)) {
+        self.bytes += text.len() + 1;
+        match self.rows.last_mut() {
+            Some((last, rows)) if *last == status => {
+                rows.push_str(&text);
+                rows.push('\n');
+            }
+            _ => self.rows.push((status, text + "\n")),
+        }
+    }
+
+    fn last(&self) -> DeploymentStatus {
+        self.rows
+            .last()
+            .map_or(DeploymentStatus::Queued, |(status, _)| *status)
+    }
+
+    fn into_rows(self, first: u64, at: Timestamp) -> Vec<LogRow> {
+        let row = |(seq, (status, text))| LogRow {
+            seq,
+            at,
+            status,
+            text,
+        };
+        (first..).zip(self.rows).map(row).collect()
+    }
+}
+
+fn split(row: &LogRow) -> Vec<LogLine> {
+    let line = |text: &str| LogLine {
+        at: row.at,
+        status: row.status,
+        text: text.to_owned(),
+    };
+    row.text.lines().map(line).collect()
+}
+
+struct Reader {
+    book: LogBook,
+    written: watch::Receiver<u64>,
+    deployment: DeploymentId,
+    from: u64,
+}
+
+impl Reader {
+    /// The next rows, waited for; `None` at the end.
+    async fn page(&mut self) -> Result<Option<Vec<LogRow>>, StoreError> {
+        loop {
+            // In this order: what comes after the mark wakes us, and a log that was
+            // closed before the rows were read holds no later ones.
+            self.written.mark_unchanged();
+            let ended = self.ended().await?;
+            let store = &self.book.store;
+            let rows = store
+                .deployment_log_list(self.deployment, self.from, PAGE_ROWS)
+                .await?;
+            if let Some(last) = rows.last() {
+                self.from = last.seq + 1;
+                return Ok(Some(rows));
+            }
+            if ended {
+                return Ok(None);
+            }
+            let _ = tokio::time::timeout(LOOK_AGAIN, self.written.changed()).await;
+        }
+    }
+
+    async fn ended(&self) -> Result<bool, StoreError> {
+        if self.book.opened().contains(&self.deployment) {
+            return Ok(false);
+        }
+        let row = self.book.store.deployment_get(self.deployment).await?;
+        Ok(row.is_none_or(|row| row.status.is_end()))
+    }
+}

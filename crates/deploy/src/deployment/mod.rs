@@ -1,0 +1,21 @@
+//! Deployments: each one attempt to make one commit of an app live.
+//!
+//! [`state`] decides what follows; [`run`] is the one task that acts, and hands
+//! each step to a file of its own: `fetch`, `command` (install and build),
+//! `start`, `check`, `flip`. [`create`] and [`supersede`] are what requests and
+//! webhooks do to rows. [`sweep`] removes sandboxes that nobody needs.
+
+mod check;
+mod command;
+pub(crate) mod create;
+mod fetch;
+mod flip;
+mod lines;
+pub(crate) mod log;
+mod redact;
+pub(crate) mod run;
+mod start;
+pub(crate) mod state;
+pub(crate) mod supersede;
+pub(crate) mod sweep;
+pub(crate) mod view;

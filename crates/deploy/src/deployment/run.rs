@@ -1,0 +1,299 @@
+//! The one task that acts for a deployment, from the queue to its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pando_store::{AppKind, AppRow, DeploymentRow, Presence, Swap};
+use pando_types::{AppId, DeploymentId, PublicError, SandboxId};
+use tokio::task::JoinHandle;
+
+use super::log::Log;
+use super::redact::Redactor;
+use super::state::{self, Event, MAX_ATTEMPTS};
+use super::supersede;
+use crate::context::{Context, Effects};
+use crate::detect::{Plan, Serve};
+use crate::error::DeployError;
+use crate::job::{self, Kind, Outcome};
+use crate::machine::{Machine, exec};
+
+/// A deployment under way.
+pub(super) struct Run {
+    pub context: Arc<Context>,
+    pub app: AppRow,
+    pub row: DeploymentRow,
+    pub log: Log,
+    pub env: BTreeMap<String, String>,
+    pub redactor: Redactor,
+    /// The sandbox in the making: it is waited for even when the deployment stops,
+    /// because only what is made whole can be removed.
+    pub creating: Option<JoinHandle<Result<SandboxId, PublicError>>>,
+}
+
+/// Why a deployment does not go on.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// It cannot: the text is for its owner.
+    Failed(String),
+    /// Somebody ended it.
+    Ended,
+    /// The server's own trouble: it is begun again later.
+    Broken(DeployError),
+}
+
+impl<E: Into<DeployError>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+/// Works on a deployment until it ends, or the server stops.
+pub(crate) async fn run(
+    context: &Arc<Context>,
+    app: AppId,
+    id: DeploymentId,
+) -> Result<Outcome, DeployError> {
+    let entered = context.running.enter(app, id, &context.shutdown);
+    let Some((app, row)) = begin(context, id).await? else {
+        return Ok(Outcome::Done);
+    };
+    // What an attempt before this one left.
+    for (sandbox, made_for) in context.machines.list(app.id).await? {
+        if made_for == Some(id) {
+            context.machines.remove(row.org, sandbox).await?;
+        }
+    }
+    let env = context
+        .sealer
+        .unseal_env(&app.id.to_string(), "env", &app.env_sealed)?;
+    let (log, writer) = context.logs.write(id).await?;
+    let redactor = Redactor::new(&env);
+    let mut run = Run {
+        context: Arc::clone(context),
+        app,
+        row,
+        log,
+        env,
+        redactor,
+        creating: None,
+    };
+    let halted = tokio::select! {
+        biased;
+        () = entered.stop.cancelled() => Err(Halt::Ended),
+        done = run.steps() => done,
+    };
+    run.take_leave(&halted).await;
+    // Every line is written before the end is told to anyone.
+    let Run {
+        app,
+        row,
+        log,
+        redactor,
+        creating,
+        ..
+    } = run;
+    drop(log);
+    writer.close().await;
+    let outcome = match halted {
+        Err(Halt::Failed(why)) => {
+            let why = redactor.clean(&why);
+            let mut tx = context.store.begin().await?;
+            let mut effects = Effects::default();
+            let failed = Event::Failed;
+            let _ = supersede::end(&mut tx, &app, &row, failed, Some(&why), &mut effects).await?;
+            context.commit(tx, effects).await?;
+            Outcome::Done
+        }
+        Err(Halt::Broken(error)) => return Err(error),
+        Err(Halt::Ended) if context.shutdown.is_cancelled() => Outcome::Again(Duration::ZERO),
+        Ok(()) | Err(Halt::Ended) => Outcome::Done,
+    };
+    if let Some(creating) = creating {
+        let _ = creating.await;
+        drop(entered);
+        // Again, for the sandbox that was in the making when it ended.
+        let mut tx = context.store.begin().await?;
+        let now = tx.now();
+        job::put_deployment(&mut tx, Kind::Sweep, row.app, row.id, now).await?;
+        context
+            .commit(
+                tx,
+                Effects {
+                    wake: vec![Kind::Sweep],
+                    ..Effects::default()
+                },
+            )
+            .await?;
+    }
+    Ok(outcome)
+}
+
+/// The rows to work on; none where there is nothing to do.
+async fn begin(
+    context: &Arc<Context>,
+    id: DeploymentId,
+) -> Result<Option<(AppRow, DeploymentRow)>, DeployError> {
+    let mut tx = context.store.begin().await?;
+    let Some(row) = tx.deployment_get(id).await? else {
+        return Ok(None);
+    };
+    let Some(app) = tx.app_get(row.app).await? else {
+        return Ok(None);
+    };
+    if row.status.is_end() {
+        return Ok(None);
+    }
+    let now = tx.now();
+    let Some(again) = state::advance(&row, Event::Interrupted, now) else {
+        return Ok(Some((app, row)));
+    };
+    if again.attempt > MAX_ATTEMPTS {
+        let why = format!(
+            "it was begun {MAX_ATTEMPTS} times, and the server stopped or failed each time"
+        );
+        let mut effects = Effects::default();
+        let _ =
+            supersede::end(&mut tx, &app, &row, Event::Failed, Some(&why), &mut effects).await?;
+        context.commit(tx, effects).await?;
+        return Ok(None);
+    }
+    let swap = tx.deployment_swap(&row, &again).await?;
+    tx.commit().await?;
+    Ok((swap == Swap::Done).then_some((app, again)))
+}
+
+impl Run {
+    async fn steps(&mut self) -> Result<(), Halt> {
+        if self.app.presence != Presence::Kept {
+            return Err(Halt::Ended);
+        }
+        self.step_done().await?;
+        self.greet().await;
+        let mirror = self.fetch().await?;
+        self.step_done().await?;
+        let plan = self.detect(&mirror).await?;
+        drop(mirror);
+        self.step_done().await?;
+        let machine = self.machine().await?;
+        self.command(&*machine, "install", plan.install.as_deref())
+            .await?;
+        self.step_done().await?;
+        self.command(&*machine, "build", plan.build.as_deref())
+            .await?;
+        let serve = self.find_built(&*machine, &plan).await?;
+        self.step_done().await?;
+        let process = self.start(&*machine, &serve).await?;
+        self.step_done().await?;
+        self.check(&*machine, process).await?;
+        self.flip().await
+    }
+
+    /// Enters the next state.
+    async fn step_done(&mut self) -> Result<(), Halt> {
+        let now = self.context.store.now();
+        let next = state::advance(&self.row, Event::StepDone, now).ok_or(Halt::Ended)?;
+        self.save(next).await
+    }
+
+    /// Keeps the row, unless somebody ended the deployment.
+    pub(super) async fn save(&mut self, next: DeploymentRow) -> Result<(), Halt> {
+        if self.context.store.deployment_swap(&self.row, &next).await? != Swap::Done {
+            return Err(Halt::Ended);
+        }
+        self.row = next;
+        self.context.logs.poke();
+        Ok(())
+    }
+
+    pub(super) async fn say(&self, text: impl AsRef<str>) {
+        self.log
+            .line(self.row.status, self.redactor.clean(text.as_ref()))
+            .await;
+    }
+
+    async fn greet(&self) {
+        let what = match &self.app.kind {
+            AppKind::App => format!("app {}", self.app.name),
+            AppKind::Preview(preview) => {
+                format!(
+                    "preview of {}#{}",
+                    preview.repo_full_name, preview.pr_number
+                )
+            }
+        };
+        let why = match self.row.reason.as_str() {
+            "pull_request" => "its pull request changed",
+            "push" => "its branch was pushed to",
+            "create" => "it was created",
+            _ => "somebody asked for it",
+        };
+        self.say(format!("Deploying {what}, because {why}.")).await;
+        if self.row.attempt > 1 {
+            self.say(format!(
+                "Attempt {}: the server stopped during the last one.",
+                self.row.attempt
+            ))
+            .await;
+        }
+    }
+
+    /// The folder of the app in the sandbox.
+    pub(super) fn folder(&self) -> String {
+        match self.app.root_directory.as_str() {
+            "" => "/app".to_owned(),
+            root => format!("/app/{root}"),
+        }
+    }
+
+    async fn machine(&self) -> Result<Box<dyn Machine>, Halt> {
+        let sandbox = self.row.sandbox.ok_or(Halt::Ended)?;
+        self.context
+            .machines
+            .open(self.row.org, sandbox)
+            .await
+            .map_err(|error| Halt::Failed(format!("the sandbox is gone: {error}")))
+    }
+
+    /// Which folder the build left its page in.
+    async fn find_built(&self, machine: &dyn Machine, plan: &Plan) -> Result<Serve, Halt> {
+        if plan.serve != Serve::BuiltFolder {
+            return Ok(plan.serve.clone());
+        }
+        for folder in crate::detect::BUILT_FOLDERS {
+            let page = format!("{}/{folder}/index.html", self.folder());
+            let asked = crate::machine::ask(machine, exec(&["test", "-f", &page]), 0).await;
+            if asked.is_ok_and(|(code, _)| code == 0) {
+                self.say(format!(
+                    "Serves {folder}/, because the build left index.html there."
+                ))
+                .await;
+                return Ok(Serve::Folder(folder.to_owned()));
+            }
+        }
+        let folders = crate::detect::BUILT_FOLDERS.join(", ");
+        Err(Halt::Failed(format!(
+            "the build left no index.html in {folders}, and there is no start script; set start_command"
+        )))
+    }
+
+    /// The last line of the log.
+    async fn take_leave(&self, halted: &Result<(), Halt>) {
+        match halted {
+            Ok(()) => {}
+            Err(Halt::Failed(why)) => self.say(format!("Failed: {why}.")).await,
+            Err(Halt::Ended) if self.context.shutdown.is_cancelled() => {
+                self.say("Stopped: the server stops. It is begun anew when the server is back.")
+                    .await;
+            }
+            Err(Halt::Ended) => {
+                self.say("Stopped: a newer deployment took its place, or its app is removed.")
+                    .await;
+            }
+            Err(Halt::Broken(_)) => {
+                self.say("Stopped: the server has trouble. It is begun anew in a moment.")
+                    .await;
+            }
+        }
+    }
+}

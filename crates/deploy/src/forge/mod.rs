@@ -1,0 +1,74 @@
+//! Forges: where pull requests are, and where people read how their preview is.
+//!
+//! [`Forge`] is what deployments say to one; [`github`] speaks to GitHub and to
+//! whoever answers as it does. [`comment`] is the text, [`report`] the jobs that
+//! carry it there. A forge that fails never fails a deployment.
+
+mod comment;
+mod github;
+pub(crate) mod report;
+
+pub use github::GitHub;
+
+use async_trait::async_trait;
+
+/// How a commit is, in GitHub's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitState {
+    /// A deployment is under way.
+    Pending,
+    /// It is live.
+    Success,
+    /// It could not be deployed.
+    Failure,
+    /// Nobody wants it deployed any more.
+    Error,
+}
+
+/// What is said at a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitStatus {
+    /// The commit's id.
+    pub sha: String,
+    /// How it is.
+    pub state: CommitState,
+    /// One line.
+    pub description: String,
+    /// Where to look.
+    pub target_url: Option<String>,
+}
+
+/// Why a forge did not take what was said.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgeError {
+    /// It was not reached, or broke off.
+    #[error("the forge cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// It said no.
+    #[error("the forge answered {status}: {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        message: String,
+    },
+    /// It answered what cannot be understood.
+    #[error("the forge's answer makes no sense: {0}")]
+    Unreadable(&'static str),
+}
+
+/// A place with pull requests.
+#[async_trait]
+pub trait Forge: Send + Sync + 'static {
+    /// Makes the one comment that holds `marker`, or replaces its text.
+    async fn upsert_comment(
+        &self,
+        repo: &str,
+        pr_number: u64,
+        marker: &str,
+        body: &str,
+    ) -> Result<(), ForgeError>;
+
+    /// Says how a commit is.
+    async fn set_status(&self, repo: &str, status: &CommitStatus) -> Result<(), ForgeError>;
+}

@@ -1,0 +1,113 @@
+//! What deployments need of machines: the seam to the node, so that everything
+//! above it runs in tests without a VM.
+
+mod node;
+
+pub use node::NodeMachines;
+
+use std::io;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use pando_guest_protocol::session::{Exec, Listener, Started};
+use pando_node::guest::{ExecEvent, ExecInput, GuestError};
+use pando_types::{AppId, DeploymentId, OrgId, PublicError, SandboxId};
+use tokio::net::TcpStream;
+
+/// What a deployment's sandbox is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineSpec {
+    /// Whose it is.
+    pub org: OrgId,
+    /// The app it will serve.
+    pub app: AppId,
+    /// The deployment it is made for.
+    pub deployment: DeploymentId,
+    /// The template it is restored from.
+    pub template: String,
+    /// vCPUs.
+    pub cpu: u32,
+    /// Memory.
+    pub memory_mib: u32,
+}
+
+/// What a running command says.
+pub type Output = BoxStream<'static, Result<ExecEvent, GuestError>>;
+
+/// Makes, finds and removes machines.
+#[async_trait]
+pub trait Machines: Send + Sync + 'static {
+    /// Makes a machine that is kept until it is removed; returns when it answers.
+    async fn create(&self, spec: MachineSpec) -> Result<SandboxId, PublicError>;
+    /// The machines of an app that are not gone, and the deployment each was made for.
+    async fn list(&self, app: AppId)
+    -> Result<Vec<(SandboxId, Option<DeploymentId>)>, PublicError>;
+    /// Removes a machine. Fine when it is gone.
+    async fn remove(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError>;
+    /// A running machine.
+    async fn open(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, PublicError>;
+    /// The templates that there are.
+    fn templates(&self) -> Vec<String>;
+}
+
+/// One running machine.
+#[async_trait]
+pub trait Machine: Send + Sync {
+    /// Runs a command; dropping its output kills it.
+    async fn run(&self, exec: Exec, input: ExecInput) -> Result<Output, GuestError>;
+    /// Starts a command that lives on.
+    async fn start(&self, exec: Exec) -> Result<Started, GuestError>;
+    /// What listens.
+    async fn listeners(&self) -> Result<Vec<Listener>, GuestError>;
+    /// Connects to a port.
+    async fn connect(&self, port: u16) -> Result<TcpStream, io::Error>;
+}
+
+/// Runs a command to its end; its exit code, and the beginning of what it said on
+/// standard output.
+pub(crate) async fn ask(
+    machine: &dyn Machine,
+    exec: Exec,
+    limit_bytes: usize,
+) -> Result<(i32, Vec<u8>), GuestError> {
+    let mut output = machine.run(exec, ExecInput::Empty).await?;
+    let mut said: Vec<u8> = Vec::new();
+    while let Some(event) = output.next().await {
+        match event? {
+            ExecEvent::Stdout(bytes) => {
+                let room = limit_bytes.saturating_sub(said.len());
+                said.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            }
+            ExecEvent::Stderr(_) => {}
+            ExecEvent::Exit(done) => return Ok((done.exit_code, said)),
+        }
+    }
+    Err(broken_off())
+}
+
+/// A command whose output ended without its exit.
+pub(crate) fn broken_off() -> GuestError {
+    GuestError::Connect(io::ErrorKind::UnexpectedEof.into())
+}
+
+/// A command with everything left as the template has it.
+pub(crate) fn exec(argv: &[&str]) -> Exec {
+    Exec {
+        argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+        cwd: None,
+        env: std::collections::BTreeMap::new(),
+        user: None,
+        timeout_ms: None,
+        detached_log: None,
+    }
+}
+
+/// A stream of bytes as a command's standard input.
+pub(crate) fn input<E>(stream: BoxStream<'static, Result<Bytes, E>>) -> ExecInput
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    ExecInput::Stream(stream.map(|bytes| bytes.map_err(io::Error::other)).boxed())
+}

@@ -1,0 +1,121 @@
+//! Machines on this process's node.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use pando_guest_protocol::session::{Exec, Listener, Started};
+use pando_node::control::Sandboxes;
+use pando_node::guest::{ExecInput, Guest, GuestError};
+use pando_node::{ConnectError, Node};
+use pando_store::Store;
+use pando_types::sandbox::CreateSandbox;
+use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId};
+use tokio::net::TcpStream;
+
+use super::{Machine, MachineSpec, Machines, Output};
+
+/// The metadata by which a sandbox is known as a deployment's.
+const DEPLOYMENT: &str = "pando.deployment";
+
+/// Sandboxes as deployments use them.
+#[derive(Clone)]
+pub struct NodeMachines {
+    /// Their rows and owners.
+    pub sandboxes: Sandboxes,
+    /// The node they run on.
+    pub node: Node,
+    /// Where their rows are.
+    pub store: Store,
+}
+
+#[async_trait]
+impl Machines for NodeMachines {
+    async fn create(&self, spec: MachineSpec) -> Result<SandboxId, PublicError> {
+        let request = CreateSandbox {
+            template: Some(spec.template),
+            cpu: Some(i64::from(spec.cpu)),
+            memory_mb: Some(i64::from(spec.memory_mib)),
+            persistent: Some(true),
+            metadata: Some(BTreeMap::from([(
+                DEPLOYMENT.to_owned(),
+                spec.deployment.to_string(),
+            )])),
+            ..CreateSandbox::default()
+        };
+        Ok(self
+            .sandboxes
+            .create(spec.org, Some(spec.app), request)
+            .await?
+            .id)
+    }
+
+    async fn list(
+        &self,
+        app: AppId,
+    ) -> Result<Vec<(SandboxId, Option<DeploymentId>)>, PublicError> {
+        let rows = self
+            .store
+            .sandbox_list_app(app)
+            .await
+            .map_err(|error| PublicError::from(&error))?;
+        let made_for = |row: &pando_store::SandboxRow| row.metadata.get(DEPLOYMENT)?.parse().ok();
+        Ok(rows.iter().map(|row| (row.id, made_for(row))).collect())
+    }
+
+    async fn remove(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError> {
+        match self.sandboxes.delete(org, id).await {
+            Err(error) if error.code == Code::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn open(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, PublicError> {
+        let guest = self.sandboxes.guest(org, id).await?;
+        Ok(Box::new(NodeMachine {
+            guest,
+            node: self.node.clone(),
+            id,
+        }))
+    }
+
+    fn templates(&self) -> Vec<String> {
+        self.node
+            .templates()
+            .into_iter()
+            .map(|template| template.name)
+            .collect()
+    }
+}
+
+struct NodeMachine {
+    guest: Guest,
+    node: Node,
+    id: SandboxId,
+}
+
+#[async_trait]
+impl Machine for NodeMachine {
+    async fn run(&self, exec: Exec, input: ExecInput) -> Result<Output, GuestError> {
+        Ok(self.guest.exec_stream(exec, input).await?.boxed())
+    }
+
+    async fn start(&self, exec: Exec) -> Result<Started, GuestError> {
+        self.guest.start(exec).await
+    }
+
+    async fn listeners(&self) -> Result<Vec<Listener>, GuestError> {
+        self.guest.ports().await
+    }
+
+    async fn connect(&self, port: u16) -> Result<TcpStream, io::Error> {
+        self.node
+            .connect(self.id, port)
+            .await
+            .map_err(|error| match error {
+                ConnectError::Refused => io::ErrorKind::ConnectionRefused.into(),
+                other => io::Error::other(other),
+            })
+    }
+}
