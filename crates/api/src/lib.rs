@@ -7,6 +7,7 @@
 //! share: `auth` (keys), `extract` and `query` (input), `refusal` (every error),
 //! `sse` (streams), `later` (what answers 501).
 
+mod apps;
 mod auth;
 mod extract;
 mod health;
@@ -14,6 +15,7 @@ pub mod key;
 mod later;
 mod me;
 mod openapi;
+mod previews;
 mod query;
 mod refusal;
 mod router;
@@ -22,6 +24,7 @@ mod sse;
 mod templates;
 mod trace;
 mod utf8;
+mod webhooks;
 
 pub use health::Readiness;
 pub use openapi::document;
@@ -40,6 +43,8 @@ pub struct Api {
     pub node: pando_node::Node,
     /// What `/healthz` answers.
     pub readiness: Readiness,
+    /// Apps, deployments, previews, webhooks.
+    pub deploy: pando_deploy::Deploy,
     /// Where sandboxes are reached.
     pub urls: PublicUrls,
 }

@@ -10,7 +10,10 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::{Api, auth, health, later, me, openapi, refusal, sandboxes, templates, trace};
+use crate::{
+    Api, apps, auth, health, later, me, openapi, previews, refusal, sandboxes, templates, trace,
+    webhooks,
+};
 
 type Routes = Vec<UtoipaMethodRouter<Api>>;
 
@@ -39,12 +42,18 @@ fn keyed() -> Routes {
         routes!(sandboxes::fs::dir::dir, sandboxes::fs::mkdir::mkdir),
         routes!(sandboxes::fs::stat::stat),
         routes!(sandboxes::fs::rename::rename),
+        routes!(apps::create::create, apps::list::list),
+        routes!(apps::get::get, apps::delete::delete),
+        routes!(apps::deploys::create::create, apps::deploys::list::list),
+        routes!(apps::deploys::get::get),
+        routes!(apps::deploys::logs::logs),
+        routes!(previews::list::list),
     ]
 }
 
 /// Below `/v1`, signed by the sender instead.
 fn signed() -> Routes {
-    vec![]
+    vec![routes!(webhooks::github::github)]
 }
 
 /// Free for all.

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
-use pando_types::PublicError;
+use pando_deploy::WebhookRequest;
 use pando_types::app::Delivery;
 use pando_types::limits::MAX_WEBHOOK_BODY_BYTES;
 
@@ -40,30 +40,13 @@ pub async fn github(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Delivery>), Refused> {
     let body = body.map_err(|rejection| body_refused(&rejection, MAX_WEBHOOK_BODY_BYTES))?;
-    let event = required(&headers, EVENT)?;
-    let id = required(&headers, DELIVERY)?;
-    let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
-    let delivery = api.deploy.webhook(event, id, signature, body).await?;
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let request = WebhookRequest {
+        event: header(EVENT),
+        delivery: header(DELIVERY),
+        signature: header(SIGNATURE),
+        body: &body,
+    };
+    let delivery = api.deploy.webhook(request).await?;
     Ok((StatusCode::ACCEPTED, Json(delivery)))
-}
-
-fn required<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, PublicError> {
-    let value = headers.get(name).and_then(|value| value.to_str().ok());
-    value.filter(|text| !text.is_empty() && text.len() <= 200).ok_or_else(|| {
-        PublicError::invalid(name, format!("the header `{name}` is missing or too long"))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_delivery_names_its_event() {
-        let mut headers = HeaderMap::new();
-        headers.insert(EVENT, "push".parse().unwrap());
-        assert_eq!(required(&headers, EVENT), Ok("push"));
-        let missing = required(&headers, DELIVERY).unwrap_err();
-        assert_eq!(missing.field.as_deref(), Some(DELIVERY));
-    }
 }

@@ -2,16 +2,19 @@
 //! stopped from the listener down.
 
 mod backend;
+mod forge;
 mod keys;
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use pando_api::{Api, Readiness};
+use pando_deploy::Deploy;
+use pando_deploy::machine::NodeMachines;
 use pando_edge::{Edge, Limits};
 use pando_node::Routes;
 use pando_node::control::Sandboxes;
-use pando_store::Store;
+use pando_store::{Sealer, Store};
 use pando_types::SystemClock;
 use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
 use pando_types::url::{PublicUrls, Scheme};
@@ -25,6 +28,8 @@ use crate::host::{self, HostOptions};
 
 /// The template that must be ready before creates are possible.
 const TEMPLATE: &str = "base";
+/// The key under which secrets in rows are sealed.
+const SEALING_KEY_FILE: &str = "secret.key";
 
 /// Runs the command: returns after SIGTERM or SIGINT, when every task has ended.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
@@ -55,11 +60,28 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     .await?;
     let shutdown = CancellationToken::new();
     let routes = Routes::default();
+    let sealer = Sealer::open(&host.data.root().join(SEALING_KEY_FILE)).context(SEALING_KEY_FILE)?;
+    let machines = Arc::new(NodeMachines {
+        sandboxes: sandboxes.clone(),
+        node: host.node.clone(),
+        store: store.clone(),
+    });
+    let deploy = Deploy::start(
+        forge::config(&args, host.data.root(), &urls)?,
+        store.clone(),
+        sealer,
+        machines,
+        routes.clone(),
+        shutdown.clone(),
+    )
+    .await
+    .context("deployments")?;
     let readiness = Readiness::default();
     let api = Api {
         store: store.clone(),
         sandboxes,
         node: host.node.clone(),
+        deploy: deploy.clone(),
         readiness: readiness.clone(),
         urls: urls.clone(),
     };
@@ -90,6 +112,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     tracing::info!("stopping; sandboxes run on");
     shutdown.cancel();
     let served = server.await.context("the listener");
+    deploy.join().await;
     host.node.stop().await;
     store.close().await;
     outcome.and(served)

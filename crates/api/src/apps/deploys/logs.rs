@@ -3,6 +3,8 @@
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
+use pando_deploy::LogLine;
+use pando_types::PublicError;
 
 use super::{app_id, deployment_id};
 use crate::Api;
@@ -28,6 +30,8 @@ pub async fn logs(
 ) -> Result<Response, Refused> {
     let (app, deployment) = (app_id(&app)?, deployment_id(&deployment)?);
     let lines = api.deploy.log_follow(caller.org, app, deployment).await?;
-    let messages = lines.flat_map(|line| stream::iter(Message::lines(&line.text)));
+    // Whatever breaks the log off becomes its last line: the status is long sent.
+    let text = |line: Result<LogLine, PublicError>| line.map_or_else(|e| e.to_string(), |l| l.text);
+    let messages = lines.flat_map(move |line| stream::iter(Message::lines(&text(line))));
     Ok(sse::response(messages.chain(stream::once(async { Message::end() }))))
 }
