@@ -1,7 +1,6 @@
 //! The face of deployments: what the API asks, each in one call.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use pando_node::Routes;
@@ -23,8 +22,8 @@ use crate::secret::Secret;
 use crate::webhook::receive::{self, WebhookRequest};
 use crate::{DeployConfig, app};
 
-/// How long decisions about webhooks are kept.
-const KEEP_DELIVERIES: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long decisions about webhooks are kept: 30 days.
+const KEEP_DELIVERIES_MS: i64 = 30 * 24 * 3600 * 1000;
 /// Routes that one page reads at the start.
 const PAGE_ROUTES: u32 = 500;
 /// The deployments of an app that a list returns.
@@ -79,8 +78,7 @@ impl Deploy {
         if freed > 0 {
             tracing::info!(jobs = freed, "taking up what an earlier start left");
         }
-        let horizon = context.store.now().as_millis()
-            - Timestamp::from_millis(0).plus(KEEP_DELIVERIES).as_millis();
+        let horizon = context.store.now().as_millis() - KEEP_DELIVERIES_MS;
         context
             .store
             .delivery_prune(Timestamp::from_millis(horizon))

@@ -231,7 +231,7 @@ impl Run {
         self.say(format!("Deploying {what}, because {why}.")).await;
         if self.row.attempt > 1 {
             self.say(format!(
-                "Attempt {}: the server stopped during the last one.",
+                "Attempt {}: the server stopped or had trouble during the last one.",
                 self.row.attempt
             ))
             .await;

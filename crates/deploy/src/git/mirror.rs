@@ -1,15 +1,12 @@
 //! Mirrors: bare repositories below `mirrors/`, one for each address.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::time::Instant;
 
@@ -22,11 +19,7 @@ pub(crate) const FETCH_LIMIT: Duration = Duration::from_secs(120);
 const LAG_LIMIT: Duration = Duration::from_secs(30);
 const FIRST_LAG_PAUSE: Duration = Duration::from_millis(500);
 /// How long a question about what is here may take.
-const READ_LIMIT: Duration = Duration::from_secs(30);
-/// The largest tree that goes into a sandbox.
-const MAX_TREE_BYTES: u64 = 2 << 30;
-/// How long a sandbox may take to swallow it.
-const TREE_LIMIT: Duration = Duration::from_secs(600);
+pub(super) const READ_LIMIT: Duration = Duration::from_secs(30);
 /// The bytes of one listing.
 const MAX_LISTING_BYTES: usize = 4 << 20;
 /// How many fetched commits a mirror keeps; then it starts over, which with a
@@ -38,9 +31,6 @@ const MAX_COMMITS: usize = 64;
 const ATTRIBUTES: &str =
     "* -export-ignore -export-subst -text -ident -filter !eol !working-tree-encoding\n";
 
-/// A tree as a tar stream.
-pub(crate) type TreeStream = BoxStream<'static, Result<Bytes, GitError>>;
-
 /// All mirrors.
 pub(crate) struct Mirrors {
     root: PathBuf,
@@ -50,9 +40,9 @@ pub(crate) struct Mirrors {
 
 /// One mirror with a commit in it, which stays while this is held.
 pub(crate) struct Mirror {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     pub commit: String,
-    hold: Arc<OwnedRwLockReadGuard<()>>,
+    pub(super) hold: Arc<OwnedRwLockReadGuard<()>>,
 }
 
 impl Mirrors {
@@ -135,11 +125,10 @@ impl Mirrors {
         Arc::clone(locks.entry(url.mirror_key()).or_default())
     }
 
-    /// Makes the mirror where there is none, and anew where it is broken or full.
+    /// Makes the mirror where there is none, and anew where it is full or a git was
+    /// killed in it. The caller holds it alone, so whatever lock is there is stale.
     async fn ensure(&self, dir: &Path) -> Result<(), GitError> {
-        let commits = fs::read_dir(dir.join("refs/pando")).map(Iterator::count);
-        let made = dir.join("info/attributes").exists();
-        if made && commits.unwrap_or(0) < MAX_COMMITS {
+        if dir.join("info/attributes").exists() && is_sound(dir) {
             return Ok(());
         }
         remove(dir.to_owned()).await?;
@@ -174,6 +163,26 @@ impl Mirrors {
         }
         Ok(config)
     }
+}
+
+/// Whether nothing half done lies about, and there is room for another commit.
+fn is_sound(dir: &Path) -> bool {
+    let names = |folder: &str| {
+        let entries = fs::read_dir(dir.join(folder))
+            .into_iter()
+            .flatten()
+            .flatten();
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+    };
+    let commits = names("refs/pando");
+    let is_lock = |name: &String| name.ends_with(".lock");
+    let is_left_over = |name: &String| name.starts_with("tmp_");
+    commits.len() < MAX_COMMITS
+        && !commits.iter().any(is_lock)
+        && !names(".").iter().any(is_lock)
+        && !names("objects/pack").iter().any(is_left_over)
 }
 
 async fn remove(dir: PathBuf) -> Result<(), GitError> {
@@ -322,283 +331,4 @@ async fn fetch(
     .run(0)
     .await
     .map(drop)
-}
-
-impl Mirror {
-    /// The names in a folder of the commit, with `/` after folders; none where it is missing.
-    pub(crate) async fn list(&self, folder: &str) -> Result<BTreeSet<String>, GitError> {
-        let tree = self.object(folder);
-        let arguments = ["ls-tree", "-z", "--end-of-options", &tree];
-        let call = Call {
-            dir: &self.dir,
-            config: &[],
-            arguments: &arguments,
-            limit: READ_LIMIT,
-        };
-        let listing = match call.run(MAX_LISTING_BYTES).await {
-            Err(GitError::Failed { .. }) => return Ok(BTreeSet::new()),
-            other => other?,
-        };
-        let mut names = BTreeSet::new();
-        for line in listing
-            .split(|byte| *byte == 0)
-            .filter(|line| !line.is_empty())
-        {
-            let line = String::from_utf8_lossy(line);
-            let (facts, name) = line
-                .split_once('\t')
-                .ok_or(GitError::Unreadable("ls-tree"))?;
-            let is_folder = facts.split(' ').nth(1) == Some("tree");
-            names.insert(if is_folder {
-                format!("{name}/")
-            } else {
-                name.to_owned()
-            });
-        }
-        Ok(names)
-    }
-
-    /// A file of the commit.
-    pub(crate) async fn read(&self, path: &str, limit_bytes: usize) -> Result<Vec<u8>, GitError> {
-        let blob = self.object(path);
-        let arguments = ["cat-file", "blob", &blob];
-        Call {
-            dir: &self.dir,
-            config: &[],
-            arguments: &arguments,
-            limit: READ_LIMIT,
-        }
-        .run(limit_bytes)
-        .await
-    }
-
-    /// The whole tree of the commit, as a tar stream.
-    pub(crate) fn tree(&self) -> Result<TreeStream, GitError> {
-        let arguments = ["archive", "--format=tar", &self.commit];
-        let call = Call {
-            dir: &self.dir,
-            config: &[],
-            arguments: &arguments,
-            limit: TREE_LIMIT,
-        };
-        let hold = Arc::clone(&self.hold);
-        let stream = call.stream(MAX_TREE_BYTES)?;
-        Ok(stream
-            .inspect(move |_| {
-                let _held = &hold;
-            })
-            .boxed())
-    }
-
-    /// The commit id comes first, so whatever follows cannot be read as an option.
-    fn object(&self, path: &str) -> String {
-        format!("{}:{path}", self.commit)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::process::Stdio;
-
-    use pando_forge::{Forge, Settings};
-    use tokio::io::AsyncWriteExt;
-
-    use super::*;
-
-    /// What a checkout or a plain `git archive` would change or leave out.
-    const ATTRIBUTES_OF_REPOSITORY: &[u8] = b"* text=auto eol=crlf\n*.txt export-subst ident working-tree-encoding=UTF-16\nsecret export-ignore\ndir export-ignore\n*.bin filter=lfs\n";
-    const FILES: [(&str, &[u8]); 5] = [
-        (".gitattributes", ATTRIBUTES_OF_REPOSITORY),
-        ("a.txt", b"$Format:%H$ $Id$\nunix\n"),
-        ("secret", b"kept\r\n"),
-        ("dir/inner", b"kept too\n"),
-        ("x.bin", b"\0\xff\r\n\n"),
-    ];
-
-    struct World {
-        _folder: tempfile::TempDir,
-        forge: Forge,
-        mirrors: Mirrors,
-    }
-
-    impl World {
-        async fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let settings = Settings::new(folder.path().join("forge"), "token");
-            let forge = Forge::start(settings).await.unwrap();
-            let host = forge.address().to_string().parse().unwrap();
-            let mirrors = Mirrors::open(folder.path().join("mirrors"), vec![host]).unwrap();
-            Self {
-                _folder: folder,
-                forge,
-                mirrors,
-            }
-        }
-
-        fn url(&self, repo: &str) -> GitUrl {
-            self.mirrors
-                .parse(&format!("{}/{repo}.git", self.forge.url()))
-                .unwrap()
-        }
-    }
-
-    async fn unpack(mirror: &Mirror, into: &Path) {
-        let mut tar = tokio::process::Command::new("tar")
-            .args(["-x", "-C"])
-            .arg(into)
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = tar.stdin.take().unwrap();
-        let mut tree = mirror.tree().unwrap();
-        while let Some(bytes) = tree.next().await {
-            stdin.write_all(&bytes.unwrap()).await.unwrap();
-        }
-        drop(stdin);
-        assert!(tar.wait().await.unwrap().success());
-    }
-
-    #[tokio::test]
-    async fn a_tree_arrives_whole_and_byte_for_byte() {
-        let world = World::new().await;
-        let repo = world
-            .forge
-            .create_repo("acme/shop", &FILES, "main")
-            .await
-            .unwrap();
-        let head = repo.head("main").await.unwrap();
-        let mirror = world
-            .mirrors
-            .fetch(&world.url("acme/shop"), &Wanted::of("main", ""))
-            .await
-            .unwrap();
-        assert_eq!(mirror.commit, head);
-        let folder = tempfile::tempdir().unwrap();
-        unpack(&mirror, folder.path()).await;
-        for (path, bytes) in FILES {
-            assert_eq!(fs::read(folder.path().join(path)).unwrap(), bytes, "{path}");
-        }
-        let names = mirror.list("").await.unwrap();
-        assert!(
-            names.contains("dir/") && names.contains("secret"),
-            "{names:?}"
-        );
-        assert!(mirror.list("dir").await.unwrap().contains("inner"));
-        assert!(mirror.list("nowhere").await.unwrap().is_empty());
-        assert_eq!(mirror.read("x.bin", 100).await.unwrap(), FILES[4].1);
-        assert!(matches!(
-            mirror.read("x.bin", 2).await,
-            Err(GitError::TooLarge { .. })
-        ));
-        world.forge.stop().await;
-    }
-
-    #[tokio::test]
-    async fn exactly_the_commit_is_fetched_and_kept() {
-        let world = World::new().await;
-        let repo = world
-            .forge
-            .create_repo("acme/shop", &[("v", b"1")], "main")
-            .await
-            .unwrap();
-        let first = repo.head("main").await.unwrap();
-        let second = repo.push("main", &[("v", b"2")], "two").await.unwrap().sha;
-        let url = world.url("acme/shop");
-        for (commit, content) in [(&first, b"1"), (&second, b"2"), (&first, b"1")] {
-            let mirror = world
-                .mirrors
-                .fetch(&url, &Wanted::of("main", commit))
-                .await
-                .unwrap();
-            assert_eq!(&mirror.commit, commit);
-            assert_eq!(mirror.read("v", 10).await.unwrap(), content);
-        }
-        // What is here needs no forge.
-        world.forge.stop().await;
-        assert!(
-            world
-                .mirrors
-                .fetch(&url, &Wanted::of("main", &second))
-                .await
-                .is_ok()
-        );
-        world.mirrors.remove(&url).await.unwrap();
-        assert!(
-            world
-                .mirrors
-                .fetch(&url, &Wanted::of("main", ""))
-                .await
-                .is_err()
-        );
-    }
-
-    #[tokio::test]
-    async fn the_head_of_a_pull_request_from_a_fork_is_found() {
-        let world = World::new().await;
-        let repo = world
-            .forge
-            .create_repo("acme/shop", &[("v", b"1")], "main")
-            .await
-            .unwrap();
-        let fork = world
-            .forge
-            .create_fork("acme/shop", "eve/shop")
-            .await
-            .unwrap();
-        let head = fork.push("blue", &[("v", b"2")], "two").await.unwrap().sha;
-        let pull = repo
-            .open_pull_request_from_fork("eve/shop", "blue", "main", "Blue")
-            .await
-            .unwrap();
-        let git_ref = format!("refs/pull/{}/head", pull.number);
-        let mirror = world
-            .mirrors
-            .fetch(&world.url("acme/shop"), &Wanted::of(&git_ref, &head))
-            .await
-            .unwrap();
-        assert_eq!(mirror.commit, head);
-        world.forge.stop().await;
-    }
-
-    #[tokio::test]
-    async fn a_ref_that_is_not_there_is_named() {
-        let world = World::new().await;
-        world
-            .forge
-            .create_repo("acme/shop", &[("v", b"1")], "main")
-            .await
-            .unwrap();
-        let missing = world
-            .mirrors
-            .fetch(&world.url("acme/shop"), &Wanted::of("nope", ""))
-            .await;
-        let Err(GitError::NoRef(name)) = missing else {
-            panic!("no such ref")
-        };
-        assert_eq!(name, "refs/heads/nope");
-        world.forge.stop().await;
-    }
-
-    #[tokio::test]
-    async fn a_dropped_tree_stops_git() {
-        let world = World::new().await;
-        let large = vec![7; 4 << 20];
-        world
-            .forge
-            .create_repo("acme/shop", &[("large", &large)], "main")
-            .await
-            .unwrap();
-        let mirror = world
-            .mirrors
-            .fetch(&world.url("acme/shop"), &Wanted::of("main", ""))
-            .await
-            .unwrap();
-        let mut tree = mirror.tree().unwrap();
-        assert!(tree.next().await.unwrap().is_ok());
-        drop(tree);
-        drop(mirror);
-        // The mirror is held by nobody any more.
-        world.mirrors.remove(&world.url("acme/shop")).await.unwrap();
-        world.forge.stop().await;
-    }
 }

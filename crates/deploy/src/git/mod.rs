@@ -3,11 +3,14 @@
 //!
 //! Nothing is ever checked out here, and no credential of the host goes along:
 //! a repository is hostile input. [`url`] says which addresses are taken,
-//! `program` starts git, [`mirror`] fetches and reads, [`name`] judges refs.
+//! `program` starts git, [`mirror`] fetches, [`tree`] reads, [`name`] judges refs.
 
 mod mirror;
 mod name;
 mod program;
+#[cfg(test)]
+mod tests;
+mod tree;
 mod url;
 
 pub(crate) use mirror::{Mirror, Mirrors};

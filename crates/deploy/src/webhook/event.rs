@@ -126,7 +126,26 @@ pub(crate) fn read(event: &str, body: &[u8]) -> Result<Event, EventError> {
     }
 }
 
+impl Repository {
+    /// The name goes into addresses of the forge's API.
+    fn check(&self) -> Result<(), String> {
+        let good = |part: &str| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            !part.is_empty() && !part.starts_with('.') && part.bytes().all(plain)
+        };
+        let is_name = self.full_name.len() <= 200
+            && self.full_name.split('/').count() >= 2
+            && self.full_name.split('/').all(good);
+        if is_name {
+            Ok(())
+        } else {
+            Err("its repository has no name of the form owner/repo".into())
+        }
+    }
+}
+
 fn push(payload: PushPayload) -> Result<Event, String> {
+    payload.repository.check()?;
     let Some(branch) = payload.git_ref.strip_prefix("refs/heads/") else {
         let name: String = payload.git_ref.chars().take(100).collect();
         return Ok(Event::Other(format!("{name} is no branch")));
@@ -146,6 +165,7 @@ fn push(payload: PushPayload) -> Result<Event, String> {
 }
 
 fn pull_request(payload: PullRequestPayload) -> Result<Event, String> {
+    payload.repository.check()?;
     let change = match payload.action.as_str() {
         "opened" | "reopened" | "synchronize" | "ready_for_review" => Change::Head,
         "closed" => Change::Closed,
@@ -261,6 +281,9 @@ mod tests {
         assert!(matches!(read("ping", b"{}"), Ok(Event::Other(_))));
         assert!(matches!(read("star", b"not json"), Ok(Event::Other(_))));
         assert!(read("push", b"{}").is_err());
+        let mut sly = pull("opened", "open");
+        sly["repository"]["full_name"] = json!("acme/../other?x");
+        assert!(read_json("pull_request", &sly).is_err());
         assert!(read("pull_request", b"not json").is_err());
     }
 

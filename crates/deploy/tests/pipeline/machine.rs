@@ -1,0 +1,269 @@
+//! Machines that are folders and processes of this host: deployments run whole,
+//! without a VM. What they run is the tests' own.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use pando_deploy::machine::{Machine, MachineSpec, Machines, Output};
+use pando_guest_protocol::session::{Exec, ExecDone, Failure, FailureKind, Listener, Started};
+use pando_node::guest::{ExecEvent, ExecInput, GuestError};
+use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId};
+use rustix::process::{Pid, Signal};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio_util::io::ReaderStream;
+
+#[derive(Default)]
+struct State {
+    machines: HashMap<SandboxId, Local>,
+    made: usize,
+}
+
+#[derive(Clone)]
+struct Local {
+    app: AppId,
+    deployment: DeploymentId,
+    root: PathBuf,
+    groups: Arc<Mutex<Vec<Pid>>>,
+    /// Where this host has what the guest has on its port.
+    port: u16,
+}
+
+/// All machines of one test.
+#[derive(Clone)]
+pub struct LocalMachines {
+    root: PathBuf,
+    state: Arc<Mutex<State>>,
+}
+
+impl LocalMachines {
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            state: Arc::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.state().machines.len()
+    }
+
+    /// How many were ever made.
+    pub fn made(&self) -> usize {
+        self.state().made
+    }
+
+    /// A file of a machine.
+    pub fn read(&self, id: SandboxId, path: &str) -> Option<Vec<u8>> {
+        let root = self.state().machines.get(&id)?.root.clone();
+        std::fs::read(root.join(path)).ok()
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.machines.values().for_each(Local::kill);
+    }
+}
+
+impl Local {
+    fn kill(&self) {
+        for group in self.groups.lock().unwrap().drain(..) {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+    }
+
+    /// A text of a command with the machine's folders in place of a guest's.
+    fn here(&self, text: &str) -> String {
+        let root = self.root.display().to_string();
+        let log = text.replace("/var/log/pando", "\u{1}");
+        let mut out = String::new();
+        let mut rest = log.as_str();
+        while let Some(at) = rest.find("/app") {
+            let (before, after) = (&rest[..at], &rest[at + 4..]);
+            let whole = after.is_empty() || after.starts_with([' ', '/']);
+            out.push_str(before);
+            out.push_str(&if whole {
+                format!("{root}/app")
+            } else {
+                "/app".to_owned()
+            });
+            rest = after;
+        }
+        out.push_str(rest);
+        out.replace('\u{1}', &format!("{root}/log"))
+    }
+
+    fn command(&self, exec: &Exec) -> Command {
+        let mut command = Command::new(&exec.argv[0]);
+        command.args(exec.argv[1..].iter().map(|word| self.here(word)));
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .envs(&exec.env);
+        command.current_dir(
+            exec.cwd
+                .as_ref()
+                .map_or(self.root.clone(), |cwd| self.here(cwd).into()),
+        );
+        command
+            .process_group(0)
+            .kill_on_drop(true)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn remember(&self, child: &Child) {
+        let pid = child
+            .id()
+            .and_then(|id| Pid::from_raw(id.try_into().unwrap()))
+            .unwrap();
+        self.groups.lock().unwrap().push(pid);
+    }
+}
+
+#[async_trait]
+impl Machines for LocalMachines {
+    async fn create(&self, spec: MachineSpec) -> Result<SandboxId, PublicError> {
+        // Long enough that a test can stop in the midst of it.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let id = SandboxId::new();
+        let root = self.root.join(id.to_string());
+        std::fs::create_dir_all(root.join("log")).unwrap();
+        let local = Local {
+            app: spec.app,
+            deployment: spec.deployment,
+            root,
+            groups: Arc::default(),
+            port: free_port(),
+        };
+        let mut state = self.state();
+        state.made += 1;
+        state.machines.insert(id, local);
+        Ok(id)
+    }
+
+    async fn list(
+        &self,
+        app: AppId,
+    ) -> Result<Vec<(SandboxId, Option<DeploymentId>)>, PublicError> {
+        let state = self.state();
+        let of_app = state.machines.iter().filter(|(_, local)| local.app == app);
+        Ok(of_app
+            .map(|(id, local)| (*id, Some(local.deployment)))
+            .collect())
+    }
+
+    async fn remove(&self, _: OrgId, id: SandboxId) -> Result<(), PublicError> {
+        let local = self.state().machines.remove(&id);
+        if let Some(local) = local {
+            local.kill();
+            let _ = std::fs::remove_dir_all(&local.root);
+        }
+        Ok(())
+    }
+
+    async fn open(&self, _: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, PublicError> {
+        let local = self.state().machines.get(&id).cloned();
+        let local = local.ok_or_else(|| PublicError::new(Code::NotFound, "no such machine"))?;
+        Ok(Box::new(local))
+    }
+
+    fn templates(&self) -> Vec<String> {
+        vec!["base".to_owned()]
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn failed(error: &io::Error) -> GuestError {
+    GuestError::Failed(Failure {
+        kind: FailureKind::Other,
+        message: error.to_string(),
+    })
+}
+
+#[async_trait]
+impl Machine for Local {
+    async fn run(&self, exec: Exec, input: ExecInput) -> Result<Output, GuestError> {
+        let mut command = self.command(&exec);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| failed(&error))?;
+        self.remember(&child);
+        let mut stdin = child.stdin.take().unwrap();
+        tokio::spawn(async move {
+            let mut bytes = match input {
+                ExecInput::Empty => stream::empty().boxed(),
+                ExecInput::Bytes(bytes) => stream::iter([Ok(bytes)]).boxed(),
+                ExecInput::Stream(stream) => stream,
+            };
+            while let Some(Ok(bytes)) = bytes.next().await {
+                if stdin.write_all(&bytes).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let event = |wrap: fn(Bytes) -> ExecEvent| {
+            move |bytes: io::Result<Bytes>| bytes.map(wrap).map_err(|error| failed(&error))
+        };
+        let stdout = ReaderStream::new(child.stdout.take().unwrap()).map(event(ExecEvent::Stdout));
+        let stderr = ReaderStream::new(child.stderr.take().unwrap()).map(event(ExecEvent::Stderr));
+        let exit = stream::once(async move {
+            let status = child.wait().await.map_err(|error| failed(&error))?;
+            let exit_code = status.code().unwrap_or(137);
+            Ok(ExecEvent::Exit(ExecDone {
+                exit_code,
+                timed_out: false,
+                duration_ms: 0,
+            }))
+        });
+        Ok(stream::select(stdout, stderr).chain(exit).boxed())
+    }
+
+    async fn start(&self, exec: Exec) -> Result<Started, GuestError> {
+        let log = std::fs::File::create(self.here(exec.detached_log.as_deref().unwrap()));
+        let log = log.map_err(|error| failed(&error))?;
+        let (guest_port, port) = (exec.env["PORT"].clone(), self.port.to_string());
+        let mut exec = exec;
+        exec.argv
+            .iter_mut()
+            .filter(|word| **word == guest_port)
+            .for_each(|word| word.clone_from(&port));
+        exec.env.insert("PORT".into(), port);
+        let mut command = self.command(&exec);
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        let mut child = command.spawn().map_err(|error| failed(&error))?;
+        self.remember(&child);
+        let pid = child.id().unwrap();
+        // As the agent does: it is reaped, and its number is free then.
+        tokio::spawn(async move { child.wait().await });
+        Ok(Started { pid })
+    }
+
+    async fn listeners(&self) -> Result<Vec<Listener>, GuestError> {
+        Ok(Vec::new())
+    }
+
+    async fn connect(&self, _: u16) -> Result<TcpStream, io::Error> {
+        TcpStream::connect(("127.0.0.1", self.port)).await
+    }
+}

@@ -1,0 +1,260 @@
+//! A forge with a repository, deployments without VMs, and what tests ask of them.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use pando_deploy::forge::GitHub;
+use pando_deploy::{Deploy, DeployConfig, Secret, WebhookRequest};
+use pando_forge::{Forge, Repo, Settings, sign};
+use pando_node::Routes;
+use pando_store::{Sealer, Store};
+use pando_types::app::{App, CreateApp, Delivery, Deployment, DeploymentStatus};
+use pando_types::route::RouteTarget;
+use pando_types::url::{PublicUrls, Scheme};
+use pando_types::{AppId, BootId, DeploymentId, OrgId, PublicError};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+use crate::machine::LocalMachines;
+
+pub const SECRET: &str = "webhook secret";
+/// How long anything here may take before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct World {
+    folder: tempfile::TempDir,
+    pub forge: Forge,
+    pub repo: Repo,
+    pub machines: LocalMachines,
+    pub store: Store,
+    pub routes: Routes,
+    pub deploy: Deploy,
+    pub org: OrgId,
+    shutdown: CancellationToken,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::new(folder.path().join("forge"), "forge token");
+        let forge = Forge::start(settings).await.unwrap();
+        let repo = forge
+            .create_repo("acme/shop", &[("index.html", b"one")], "main")
+            .await
+            .unwrap();
+        let machines = LocalMachines::new(&folder.path().join("machines"));
+        let store = Store::open(&folder.path().join("pando.db")).await.unwrap();
+        let org = store.org_default().await.unwrap().id;
+        let (deploy, routes, shutdown) = start(&folder, &forge, &store, &machines).await;
+        Self {
+            folder,
+            forge,
+            repo,
+            machines,
+            store,
+            routes,
+            deploy,
+            org,
+            shutdown,
+        }
+    }
+
+    /// Stops the server and starts it anew, on the same rows and machines.
+    pub async fn restart(&mut self) {
+        self.shutdown.cancel();
+        self.deploy.clone().join().await;
+        let (deploy, routes, shutdown) =
+            start(&self.folder, &self.forge, &self.store, &self.machines).await;
+        (self.deploy, self.routes, self.shutdown) = (deploy, routes, shutdown);
+    }
+
+    pub async fn finish(self) {
+        self.shutdown.cancel();
+        self.deploy.join().await;
+        self.forge.stop().await;
+    }
+
+    /// An app of the repository, changed by `change`.
+    pub async fn app(&self, change: impl FnOnce(&mut CreateApp)) -> App {
+        let mut request = CreateApp {
+            name: "shop".into(),
+            git_url: self.repo.clone_url(),
+            ..CreateApp::default()
+        };
+        change(&mut request);
+        self.deploy.app_create(self.org, request).await.unwrap()
+    }
+
+    pub fn target(&self, app: &App) -> Option<RouteTarget> {
+        let label = app
+            .url
+            .strip_prefix("http://")
+            .unwrap()
+            .split('.')
+            .next()
+            .unwrap();
+        self.routes.resolve(label)
+    }
+
+    /// The page that an app's host shows now.
+    pub async fn shows(&self, app: &App) -> String {
+        let sandbox = self
+            .target(app)
+            .and_then(|target| target.sandbox)
+            .expect("it leads somewhere");
+        String::from_utf8(self.machines.read(sandbox, "app/index.html").unwrap()).unwrap()
+    }
+
+    /// The newest deployment of an app, once it ended.
+    pub async fn ended(&self, app: AppId) -> Deployment {
+        let id = self.deploy.deployment_list(self.org, app).await.unwrap()[0].id;
+        self.ended_of(app, id).await
+    }
+
+    /// A deployment with its log, once it ended; waits by following the log.
+    pub async fn ended_of(&self, app: AppId, id: DeploymentId) -> Deployment {
+        let follow = async {
+            let mut lines = self.deploy.log_follow(self.org, app, id).await.unwrap();
+            while lines.next().await.is_some() {}
+        };
+        tokio::time::timeout(PATIENCE, follow)
+            .await
+            .expect("the log ends");
+        let deployment = self.deploy.deployment_get(self.org, app, id).await.unwrap();
+        assert!(
+            deployment.status.is_end(),
+            "the log ends when the deployment has"
+        );
+        deployment
+    }
+
+    /// Waits until a deployment says this.
+    pub async fn says(&self, app: AppId, id: DeploymentId, text: &str) {
+        let follow = async {
+            let mut lines = self.deploy.log_follow(self.org, app, id).await.unwrap();
+            while let Some(line) = lines.next().await {
+                if line.unwrap().text.contains(text) {
+                    return;
+                }
+            }
+            panic!("it ended without saying {text}");
+        };
+        tokio::time::timeout(PATIENCE, follow)
+            .await
+            .expect("it says so");
+    }
+
+    /// Waits for a condition that other tasks bring about.
+    pub async fn until(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) {
+        let poll = async {
+            while !condition().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(PATIENCE, poll).await.is_ok(),
+            "never: {what}"
+        );
+    }
+
+    pub async fn webhook(&self, event: &str, payload: &Value) -> Delivery {
+        let id = BootId::new().to_string();
+        self.deliver(event, &id, payload).await.unwrap()
+    }
+
+    pub async fn deliver(
+        &self,
+        event: &str,
+        id: &str,
+        payload: &Value,
+    ) -> Result<Delivery, PublicError> {
+        let body = payload.to_string();
+        let signature = sign(SECRET, body.as_bytes());
+        let request = WebhookRequest {
+            event: Some(event),
+            delivery: Some(id),
+            signature: Some(&signature),
+            body: body.as_bytes(),
+        };
+        self.deploy.webhook(request).await
+    }
+
+    /// The text of the pull request's one comment; empty where there is none.
+    pub fn comment(&self, number: u64) -> String {
+        let comments = self.repo.comments(number).unwrap();
+        assert!(comments.len() <= 1, "one comment, edited in place");
+        comments
+            .into_iter()
+            .next()
+            .map(|comment| comment.body)
+            .unwrap_or_default()
+    }
+
+    /// What was said at a commit, in order.
+    pub fn states(&self, sha: &str) -> Vec<String> {
+        let mut statuses = self.repo.statuses(sha).unwrap();
+        statuses.sort_by_key(|status| status.id);
+        statuses.into_iter().map(|status| status.state).collect()
+    }
+
+    pub fn repository(&self) -> Value {
+        let html = format!("{}/acme/shop", self.forge.url());
+        json!({ "full_name": "acme/shop", "clone_url": format!("{html}.git"), "html_url": html })
+    }
+
+    pub fn push(&self, branch: &str, after: &str) -> Value {
+        json!({ "ref": format!("refs/heads/{branch}"), "after": after, "repository": self.repository() })
+    }
+
+    pub fn pull(&self, action: &str, number: u64, sha: &str) -> Value {
+        let state = if action == "closed" { "closed" } else { "open" };
+        json!({
+            "action": action, "number": number, "repository": self.repository(),
+            "pull_request": {
+                "state": state, "draft": false,
+                "head": { "ref": "blue", "sha": sha, "repo": { "full_name": "acme/shop" } },
+            },
+        })
+    }
+}
+
+pub fn statuses(deployments: &[Deployment]) -> Vec<DeploymentStatus> {
+    deployments
+        .iter()
+        .map(|deployment| deployment.status)
+        .collect()
+}
+
+async fn start(
+    folder: &tempfile::TempDir,
+    forge: &Forge,
+    store: &Store,
+    machines: &LocalMachines,
+) -> (Deploy, Routes, CancellationToken) {
+    let urls = PublicUrls {
+        scheme: Scheme::Http,
+        suffix: "preview.test".into(),
+    };
+    let config = DeployConfig {
+        forge: Some(Arc::new(
+            GitHub::new(forge.url(), Secret::new("forge token")).unwrap(),
+        )),
+        webhook_secret: Some(Secret::new(SECRET)),
+        allowed_git_hosts: vec![forge.address().to_string().parse().unwrap()],
+        drain: Duration::from_millis(50),
+        ..DeployConfig::new(folder.path(), urls, BootId::new())
+    };
+    let sealer = Sealer::open(&folder.path().join("secret.key")).unwrap();
+    let (routes, shutdown) = (Routes::default(), CancellationToken::new());
+    let machines = Arc::new(machines.clone());
+    let deploy = Deploy::start(
+        config,
+        store.clone(),
+        sealer,
+        machines,
+        routes.clone(),
+        shutdown.clone(),
+    );
+    (deploy.await.unwrap(), routes, shutdown)
+}
