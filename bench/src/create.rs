@@ -46,11 +46,14 @@ pub(crate) async fn measure(data: &Path, pool: Ipv4Addr, runs: usize) -> anyhow:
     // The first warms the page cache and is not counted.
     for run in 0..=runs {
         let begun = Instant::now();
-        let create = server.request(Method::POST, "/v1/sandboxes").json(&json!({ "template": "base" }));
+        let create =
+            server.request(Method::POST, "/v1/sandboxes").json(&json!({ "template": "base" }));
         let made: Value = create.send().await?.error_for_status()?.json().await?;
         let created = begun.elapsed();
         let path = format!("/v1/sandboxes/{}", made["id"].as_str().context("no id")?);
-        let exec = || server.request(Method::POST, &format!("{path}/exec")).json(&json!({ "cmd": "true" }));
+        let exec = || {
+            server.request(Method::POST, &format!("{path}/exec")).json(&json!({ "cmd": "true" }))
+        };
         exec().send().await?.error_for_status()?;
         let whole = begun.elapsed();
         let again = Instant::now();

@@ -69,7 +69,9 @@ pub(crate) async fn measure(data: &Path, pool: Ipv4Addr, runs: usize) -> anyhow:
 /// The machine of the default size is the one with 2048 MiB of memory.
 fn newest_machine(machines: &Path) -> anyhow::Result<PathBuf> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(machines).with_context(|| format!("no machines in {}", machines.display()))? {
+    for entry in std::fs::read_dir(machines)
+        .with_context(|| format!("no machines in {}", machines.display()))?
+    {
         let path = entry?.path();
         let memory = std::fs::metadata(path.join("memory"))?;
         if memory.len() == 2048 << 20 {

@@ -46,7 +46,11 @@ impl Server {
             if health.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(server);
             }
-            ensure!(server.child.try_wait()?.is_none(), "pando ended; see {}", log_path(data)?.display());
+            ensure!(
+                server.child.try_wait()?.is_none(),
+                "pando ended; see {}",
+                log_path(data)?.display()
+            );
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         anyhow::bail!("pando is not ready")
@@ -65,7 +69,11 @@ impl Server {
         let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
         rustix::process::kill_process(pid.context("no pid")?, rustix::process::Signal::TERM)?;
         self.child.wait()?;
-        let down = Command::new(pando()?).args(["teardown", "--keep-mount", "--data"]).arg(&self.data).args(&self.network).status()?;
+        let down = Command::new(pando()?)
+            .args(["teardown", "--keep-mount", "--data"])
+            .arg(&self.data)
+            .args(&self.network)
+            .status()?;
         ensure!(down.success(), "pando teardown failed");
         Ok(std::fs::read_to_string(log_path(&self.data)?)?)
     }

@@ -18,7 +18,7 @@ KEY = "pds_0123456789abcdef0123456789abcdef"
 HOST = ["--data", str(DATA), "--network-prefix", "pt", "--network-pool", "10.214.0.0"]
 READY_LIMIT_SECONDS = 900
 # Addresses of documentation (RFC 5737): public in form, and nobody's.
-GIT_HOST, GIT_GATEWAY, GIT_NAMESPACE, GIT_LINK = "203.0.113.10", "203.0.113.1", "ptgit", "ptgit0"
+GIT_HOST, GIT_GATEWAY, GIT_NAMESPACE, GIT_LINK = "198.51.100.10", "198.51.100.9", "ptgit", "ptgit0"
 
 
 def run(*command, **more):
@@ -90,9 +90,9 @@ def git_host(tmp_path_factory):
     web = None
     try:
         run("ip", "link", "add", GIT_LINK, "type", "veth", "peer", "name", "eth0", "netns", GIT_NAMESPACE)
-        run("ip", "address", "add", f"{GIT_GATEWAY}/24", "dev", GIT_LINK)
+        run("ip", "address", "add", f"{GIT_GATEWAY}/30", "dev", GIT_LINK)
         run("ip", "link", "set", GIT_LINK, "up")
-        for command in (f"address add {GIT_HOST}/24 dev eth0", "link set eth0 up", "link set lo up",
+        for command in (f"address add {GIT_HOST}/30 dev eth0", "link set eth0 up", "link set lo up",
                         f"route add default via {GIT_GATEWAY}"):
             run("ip", "-n", GIT_NAMESPACE, *command.split())
         web = subprocess.Popen(

@@ -38,19 +38,12 @@ pub async fn require_key(
             "send `Authorization: Bearer <key>` or `X-API-Key: <key>`; `pando key create` makes one",
         )
     })?;
-    let row = store
-        .key_by_hash(&key::hash(presented))
-        .await
-        .map_err(store_failed)?;
+    let row = store.key_by_hash(&key::hash(presented)).await.map_err(store_failed)?;
     let row = row.ok_or_else(|| {
         unauthorized("unauthorized: this API key is not known")
             .hint("it may have been deleted; `pando key create` makes one")
     })?;
-    let caller = Caller {
-        key: row.id,
-        label: row.label,
-        org: row.org,
-    };
+    let caller = Caller { key: row.id, label: row.label, org: row.org };
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
@@ -71,21 +64,12 @@ fn unauthorized(message: &str) -> PublicError {
 
 /// The key in `Authorization: Bearer` or else in `X-API-Key`.
 fn presented_key(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let bearer = bearer
-        .and_then(|text| text.split_once(' '))
-        .and_then(|(scheme, key)| {
-            // RFC 9110, 11.1: the scheme's case does not matter.
-            scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
-        });
-    let header = || {
-        headers
-            .get("x-api-key")
-            .and_then(|value| value.to_str().ok())
-            .map(str::trim)
-    };
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = bearer.and_then(|text| text.split_once(' ')).and_then(|(scheme, key)| {
+        // RFC 9110, 11.1: the scheme's case does not matter.
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    let header = || headers.get("x-api-key").and_then(|value| value.to_str().ok()).map(str::trim);
     bearer.or_else(header).filter(|key| !key.is_empty())
 }
 
@@ -103,22 +87,13 @@ mod tests {
 
     #[test]
     fn a_key_comes_in_either_header() {
-        assert_eq!(
-            presented(&[("authorization", "Bearer k1")]).as_deref(),
-            Some("k1")
-        );
-        assert_eq!(
-            presented(&[("authorization", "bearer  k1 ")]).as_deref(),
-            Some("k1")
-        );
+        assert_eq!(presented(&[("authorization", "Bearer k1")]).as_deref(), Some("k1"));
+        assert_eq!(presented(&[("authorization", "bearer  k1 ")]).as_deref(), Some("k1"));
         assert_eq!(presented(&[("x-api-key", "k2")]).as_deref(), Some("k2"));
         let both = [("authorization", "Basic eDp5"), ("x-api-key", "k2")];
         assert_eq!(presented(&both).as_deref(), Some("k2"));
-        for none in [
-            [("authorization", "k1")],
-            [("authorization", "Bearer ")],
-            [("x-api-key", "")],
-        ] {
+        for none in [[("authorization", "k1")], [("authorization", "Bearer ")], [("x-api-key", "")]]
+        {
             assert_eq!(presented(&none), None);
         }
     }

@@ -39,11 +39,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let body = read(request, state).await?;
-        Ok(Self(if body.is_empty() {
-            T::default()
-        } else {
-            parse(&body)?
-        }))
+        Ok(Self(if body.is_empty() { T::default() } else { parse(&body)? }))
     }
 }
 
@@ -79,10 +75,7 @@ pub fn body_refused(rejection: &BytesRejection, limit_bytes: usize) -> PublicErr
         let message = format!("the body is larger than {limit_bytes} bytes");
         return PublicError::new(Code::TooLarge, message);
     }
-    PublicError::new(
-        Code::InvalidRequest,
-        "the body ended before it was complete",
-    )
+    PublicError::new(Code::InvalidRequest, "the body ended before it was complete")
 }
 
 /// Reads a JSON object. The field of an error is its path: `env.PATH`, `volumes[0].name`.
@@ -109,9 +102,7 @@ fn field_error(path: &str, error: &serde_json::Error) -> PublicError {
         return PublicError::new(Code::InvalidRequest, message);
     }
     // serde reports a missing field at its parent; its name is in the text alone.
-    let missing = text
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.split('`').next());
+    let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
     let field = match (path, missing) {
         (".", Some(name)) => name.to_owned(),
         (parent, Some(name)) => format!("{parent}.{name}"),
@@ -142,17 +133,11 @@ mod tests {
     #[test]
     fn the_field_at_fault_is_named() {
         let (field, message) = refused::<CreateApp>(r#"{"git_url":"x"}"#);
-        assert_eq!(
-            (field.as_deref(), message.as_str()),
-            (Some("name"), "`name` is missing")
-        );
+        assert_eq!((field.as_deref(), message.as_str()), (Some("name"), "`name` is missing"));
 
         let (field, message) = refused::<CreateSandbox>(r#"{"ttl_seconds":"soon"}"#);
         assert_eq!(field.as_deref(), Some("ttl_seconds"));
-        assert_eq!(
-            message,
-            "`ttl_seconds`: invalid type: string \"soon\", expected i64"
-        );
+        assert_eq!(message, "`ttl_seconds`: invalid type: string \"soon\", expected i64");
 
         let (field, _) = refused::<CreateSandbox>(r#"{"metadata":{"a":1}}"#);
         assert_eq!(field.as_deref(), Some("metadata.a"));
@@ -169,18 +154,12 @@ mod tests {
     #[test]
     fn unknown_fields_are_left_alone() {
         let body = br#" {"template":"base","new_in_2030":{"x":[1]}}"#;
-        assert_eq!(
-            parse::<CreateSandbox>(body).unwrap().template.as_deref(),
-            Some("base")
-        );
+        assert_eq!(parse::<CreateSandbox>(body).unwrap().template.as_deref(), Some("base"));
     }
 
     #[test]
     fn a_text_that_is_no_id_names_nothing() {
         let error = id::<pando_types::SandboxId>("sandbox", "nope").unwrap_err();
-        assert_eq!(
-            (error.code, error.message.as_str()),
-            (Code::NotFound, "no sandbox `nope`")
-        );
+        assert_eq!((error.code, error.message.as_str()), (Code::NotFound, "no sandbox `nope`"));
     }
 }

@@ -35,9 +35,7 @@ impl Readiness {
 pub async fn health(State(api): State<Api>) -> Result<Json<Health>, Refused> {
     if !api.readiness.is_ready() {
         let message = "not ready: the template is being prepared or sandboxes are being recovered";
-        return Err(PublicError::new(Code::Unavailable, message)
-            .retry_after(5)
-            .into());
+        return Err(PublicError::new(Code::Unavailable, message).retry_after(5).into());
     }
     Ok(Json(Health {
         status: "ok".to_owned(),

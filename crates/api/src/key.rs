@@ -82,14 +82,7 @@ impl NewKey {
         let prefix = text[..LISTED_BYTES.min(text.len() / 4)].to_owned();
         let hash = hash(&text);
         let label = label.to_owned();
-        let row = KeyRow {
-            id: ApiKeyId::new(),
-            org,
-            label,
-            prefix,
-            hash,
-            created: now,
-        };
+        let row = KeyRow { id: ApiKeyId::new(), org, label, prefix, hash, created: now };
         Ok(Self { row, text })
     }
 }
@@ -113,11 +106,7 @@ mod tests {
         let key = NewKey::generate(OrgId::new(), "ci", NOW).unwrap();
         let digits = key.text.strip_prefix(KEY_PREFIX).unwrap();
         assert_eq!(digits.len(), 64);
-        assert!(
-            digits
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-        );
+        assert!(digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)));
         assert_eq!(key.row.prefix, key.text[..12]);
         assert_eq!(key.row.hash, hash(&key.text));
         let other = NewKey::generate(OrgId::new(), "ci", NOW).unwrap();
@@ -134,13 +123,9 @@ mod tests {
     fn a_preset_must_be_worth_something() {
         let preset = |text: &str| NewKey::from_preset(OrgId::new(), "preset", text, NOW);
         assert_eq!(preset("pds_0123456789abcdef").unwrap().row.prefix, "pds_0");
-        for bad in [
-            "",
-            "short",
-            "has a space in its middle",
-            "nähe-nähe-nähe-nähe",
-            &"x".repeat(257),
-        ] {
+        for bad in
+            ["", "short", "has a space in its middle", "nähe-nähe-nähe-nähe", &"x".repeat(257)]
+        {
             assert_eq!(preset(bad).err(), Some(KeyError::Preset), "{bad:?}");
         }
     }
@@ -148,10 +133,7 @@ mod tests {
     #[test]
     fn a_label_is_one_line() {
         for bad in ["", "two\nlines", &"x".repeat(101)] {
-            assert_eq!(
-                NewKey::generate(OrgId::new(), bad, NOW).err(),
-                Some(KeyError::Label)
-            );
+            assert_eq!(NewKey::generate(OrgId::new(), bad, NOW).err(), Some(KeyError::Label));
         }
     }
 }

@@ -12,32 +12,16 @@ use crate::refusal::Refused;
 /// Method, path below `/v1`, and what it would do.
 const LATER: &[(Method, &str, &str)] = &[
     (Method::POST, "/sandboxes/{id}/fork", "forking a sandbox"),
-    (
-        Method::POST,
-        "/sandboxes/{id}/fork-tree",
-        "forking a sandbox",
-    ),
+    (Method::POST, "/sandboxes/{id}/fork-tree", "forking a sandbox"),
     (Method::POST, "/sandboxes/{id}/promote", "promoting a fork"),
     (Method::POST, "/sandboxes/{id}/snapshots", "snapshots"),
     (Method::POST, "/sandboxes/{id}/hibernate", "hibernation"),
     (Method::POST, "/sandboxes/{id}/wake", "hibernation"),
     (Method::GET, "/sandboxes/{id}/logs", "sandbox logs"),
     (Method::GET, "/sandboxes/{id}/events", "sandbox events"),
-    (
-        Method::POST,
-        "/sandboxes/{id}/repl/sessions",
-        "code contexts",
-    ),
-    (
-        Method::POST,
-        "/sandboxes/{id}/repl/sessions/{session}/run",
-        "code contexts",
-    ),
-    (
-        Method::DELETE,
-        "/sandboxes/{id}/repl/sessions/{session}",
-        "code contexts",
-    ),
+    (Method::POST, "/sandboxes/{id}/repl/sessions", "code contexts"),
+    (Method::POST, "/sandboxes/{id}/repl/sessions/{session}/run", "code contexts"),
+    (Method::DELETE, "/sandboxes/{id}/repl/sessions/{session}", "code contexts"),
     (Method::GET, "/sandboxes/{id}/exec/pty", "terminals"),
     (Method::GET, "/sandboxes/{id}/exec/ws", "multiplexed exec"),
     (Method::GET, "/sandboxes/{id}/ssh", "terminals"),
@@ -52,83 +36,27 @@ const LATER: &[(Method, &str, &str)] = &[
     (Method::POST, "/templates/build", "building a template"),
     (Method::GET, "/templates/builds", "building a template"),
     (Method::GET, "/templates/builds/{id}", "building a template"),
-    (
-        Method::GET,
-        "/templates/builds/{id}/logs",
-        "building a template",
-    ),
+    (Method::GET, "/templates/builds/{id}/logs", "building a template"),
     (Method::GET, "/me/tokens", "managing keys over the API"),
     (Method::POST, "/me/tokens", "managing keys over the API"),
-    (
-        Method::DELETE,
-        "/me/tokens/{prefix}",
-        "managing keys over the API",
-    ),
+    (Method::DELETE, "/me/tokens/{prefix}", "managing keys over the API"),
     (Method::PATCH, "/apps/{id}", "changing an app"),
     (Method::POST, "/apps/{id}/rollback", "rolling back"),
-    (
-        Method::GET,
-        "/apps/{id}/env",
-        "changing an app's environment",
-    ),
-    (
-        Method::PUT,
-        "/apps/{id}/env/{key}",
-        "changing an app's environment",
-    ),
-    (
-        Method::DELETE,
-        "/apps/{id}/env/{key}",
-        "changing an app's environment",
-    ),
-    (
-        Method::POST,
-        "/apps/{id}/env/import",
-        "changing an app's environment",
-    ),
+    (Method::GET, "/apps/{id}/env", "changing an app's environment"),
+    (Method::PUT, "/apps/{id}/env/{key}", "changing an app's environment"),
+    (Method::DELETE, "/apps/{id}/env/{key}", "changing an app's environment"),
+    (Method::POST, "/apps/{id}/env/import", "changing an app's environment"),
     (Method::GET, "/apps/{id}/domains", "custom domains"),
     (Method::POST, "/apps/{id}/domains", "custom domains"),
     (Method::GET, "/apps/{id}/domains/{domain}", "custom domains"),
-    (
-        Method::DELETE,
-        "/apps/{id}/domains/{domain}",
-        "custom domains",
-    ),
-    (
-        Method::GET,
-        "/preview-repos",
-        "switching previews by repository",
-    ),
-    (
-        Method::POST,
-        "/preview-repos",
-        "switching previews by repository",
-    ),
-    (
-        Method::DELETE,
-        "/preview-repos/{id}",
-        "switching previews by repository",
-    ),
-    (
-        Method::GET,
-        "/repos/{id}/preview-env",
-        "a repository's preview environment",
-    ),
-    (
-        Method::PUT,
-        "/repos/{id}/preview-env/{key}",
-        "a repository's preview environment",
-    ),
-    (
-        Method::DELETE,
-        "/repos/{id}/preview-env/{key}",
-        "a repository's preview environment",
-    ),
-    (
-        Method::POST,
-        "/repos/{id}/preview-env/import",
-        "a repository's preview environment",
-    ),
+    (Method::DELETE, "/apps/{id}/domains/{domain}", "custom domains"),
+    (Method::GET, "/preview-repos", "switching previews by repository"),
+    (Method::POST, "/preview-repos", "switching previews by repository"),
+    (Method::DELETE, "/preview-repos/{id}", "switching previews by repository"),
+    (Method::GET, "/repos/{id}/preview-env", "a repository's preview environment"),
+    (Method::PUT, "/repos/{id}/preview-env/{key}", "a repository's preview environment"),
+    (Method::DELETE, "/repos/{id}/preview-env/{key}", "a repository's preview environment"),
+    (Method::POST, "/repos/{id}/preview-env/import", "a repository's preview environment"),
     (Method::GET, "/databases", "databases"),
     (Method::POST, "/databases", "databases"),
     (Method::GET, "/databases/{id}", "databases"),
@@ -138,11 +66,7 @@ const LATER: &[(Method, &str, &str)] = &[
     (Method::POST, "/databases/{id}/failover", "databases"),
     (Method::POST, "/databases/{id}/wake", "databases"),
     (Method::POST, "/databases/{id}/clone", "databases"),
-    (
-        Method::POST,
-        "/databases/{id}/reset-credentials",
-        "databases",
-    ),
+    (Method::POST, "/databases/{id}/reset-credentials", "databases"),
     (Method::GET, "/functions", "functions"),
     (Method::POST, "/functions", "functions"),
     (Method::GET, "/functions/{id}", "functions"),
@@ -166,19 +90,13 @@ const LATER: &[(Method, &str, &str)] = &[
 pub fn add_to<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     LATER.iter().fold(router, |router, (method, path, what)| {
         let filter = filter(method);
-        router.route(
-            path,
-            on(filter, move || async move { Refused::from(not_yet(what)) }),
-        )
+        router.route(path, on(filter, move || async move { Refused::from(not_yet(what)) }))
     })
 }
 
 fn not_yet(what: &str) -> PublicError {
-    PublicError::new(
-        Code::NotImplemented,
-        format!("{what}: this server does not have it yet"),
-    )
-    .hint("`/openapi.json` lists what it has")
+    PublicError::new(Code::NotImplemented, format!("{what}: this server does not have it yet"))
+        .hint("`/openapi.json` lists what it has")
 }
 
 fn filter(method: &Method) -> MethodFilter {

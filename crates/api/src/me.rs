@@ -16,10 +16,5 @@ pub async fn me(State(api): State<Api>, caller: Caller) -> Result<Json<Me>, Refu
     let org = api.store.org_get(caller.org).await.map_err(store_failed)?;
     // A key's org cannot go without the key: the row refers to it.
     let org = org.ok_or_else(|| PublicError::not_found("org", caller.org))?;
-    Ok(Json(Me {
-        id: caller.key,
-        label: caller.label,
-        org_id: caller.org,
-        org: org.name,
-    }))
+    Ok(Json(Me { id: caller.key, label: caller.label, org_id: caller.org, org: org.name }))
 }

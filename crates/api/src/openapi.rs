@@ -57,10 +57,7 @@ impl IntoResponses for Refusals {
                 "4XX".to_owned(),
                 refusal("The request must change first; `code` and `field` say how"),
             ),
-            (
-                "5XX".to_owned(),
-                refusal("The server or the guest could not; see `Retry-After`"),
-            ),
+            ("5XX".to_owned(), refusal("The server or the guest could not; see `Retry-After`")),
         ])
     }
 }
@@ -79,14 +76,8 @@ impl Modify for SecuritySchemes {
 
 fn description() -> String {
     let limits: &[(&str, String)] = &[
-        (
-            "JSON body",
-            format!("{} bytes", limits::MAX_JSON_BODY_BYTES),
-        ),
-        (
-            "webhook body",
-            format!("{} bytes", limits::MAX_WEBHOOK_BODY_BYTES),
-        ),
+        ("JSON body", format!("{} bytes", limits::MAX_JSON_BODY_BYTES)),
+        ("webhook body", format!("{} bytes", limits::MAX_WEBHOOK_BODY_BYTES)),
         (
             "command (a shell string, or an argv together)",
             format!("{} bytes", limits::MAX_COMMAND_BYTES),
@@ -103,21 +94,9 @@ fn description() -> String {
             "stdout, and stderr, of a command that is not streamed",
             format!("{} bytes kept", limits::MAX_EXEC_OUTPUT_BYTES),
         ),
-        (
-            "file read or written in one request",
-            format!("{} bytes", limits::MAX_FILE_BYTES),
-        ),
-        (
-            "path",
-            format!(
-                "{} bytes, absolute, no `..`, no NUL",
-                limits::MAX_PATH_BYTES
-            ),
-        ),
-        (
-            "directory listing",
-            format!("{} entries", limits::MAX_DIR_ENTRIES),
-        ),
+        ("file read or written in one request", format!("{} bytes", limits::MAX_FILE_BYTES)),
+        ("path", format!("{} bytes, absolute, no `..`, no NUL", limits::MAX_PATH_BYTES)),
+        ("directory listing", format!("{} entries", limits::MAX_DIR_ENTRIES)),
         (
             "`ttl_seconds`",
             format!(
@@ -126,14 +105,7 @@ fn description() -> String {
                 limits::MAX_TTL.as_secs()
             ),
         ),
-        (
-            "`cpu`",
-            format!(
-                "default {}, at most {}",
-                limits::DEFAULT_CPU,
-                limits::MAX_CPU
-            ),
-        ),
+        ("`cpu`", format!("default {}, at most {}", limits::DEFAULT_CPU, limits::MAX_CPU)),
         (
             "`memory_mb`",
             format!(
@@ -153,15 +125,10 @@ fn description() -> String {
             ),
         ),
         ("app name", format!("{} bytes", limits::MAX_APP_NAME_BYTES)),
-        (
-            "log of a deployment",
-            format!("{} bytes kept", limits::MAX_DEPLOYMENT_LOG_BYTES),
-        ),
+        ("log of a deployment", format!("{} bytes kept", limits::MAX_DEPLOYMENT_LOG_BYTES)),
     ];
-    let rows: String = limits
-        .iter()
-        .map(|(what, limit)| format!("| {what} | {limit} |\n"))
-        .collect();
+    let rows: String =
+        limits.iter().map(|(what, limit)| format!("| {what} | {limit} |\n")).collect();
     format!(
         "Pando gives every pull request a live, isolated copy of the whole app in its own microVM.\n\n\
          Every refusal is `{{\"error\", \"code\", \"field\"?, \"hint\"?}}`; `code` is stable. \

@@ -11,16 +11,12 @@ pub fn value(query: Option<&str>, name: &str) -> Result<Option<String>, PublicEr
         if decode(key).as_deref() != Some(name.as_bytes()) {
             continue;
         }
-        let text = decode(raw)
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .ok_or_else(|| {
+        let text =
+            decode(raw).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
                 PublicError::invalid(name, format!("`{name}` must be percent-encoded UTF-8"))
             })?;
         if found.replace(text).is_some() {
-            return Err(PublicError::invalid(
-                name,
-                format!("`{name}` is given twice"),
-            ));
+            return Err(PublicError::invalid(name, format!("`{name}` is given twice")));
         }
     }
     Ok(found)
@@ -31,10 +27,7 @@ pub fn switch(query: Option<&str>, name: &str) -> Result<bool, PublicError> {
     match value(query, name)?.as_deref() {
         None | Some("false" | "0") => Ok(false),
         Some("" | "true" | "1") => Ok(true),
-        Some(_) => Err(PublicError::invalid(
-            name,
-            format!("`{name}` must be `true` or `false`"),
-        )),
+        Some(_) => Err(PublicError::invalid(name, format!("`{name}` must be `true` or `false`"))),
     }
 }
 
@@ -53,9 +46,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -78,13 +69,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_decoded_is_refused() {
-        for query in [
-            "path=%FF",
-            "path=%",
-            "path=%2",
-            "path=%zz",
-            "path=/a&path=/b",
-        ] {
+        for query in ["path=%FF", "path=%", "path=%2", "path=%zz", "path=/a&path=/b"] {
             assert_eq!(path(query), Err(Some("path".into())), "{query}");
         }
     }

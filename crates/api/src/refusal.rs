@@ -44,9 +44,7 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.error.body())).into_response();
         if let Some(secs) = self.error.retry_after_secs {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(secs));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
         response
     }
@@ -70,13 +68,8 @@ pub fn guest_failed(error: GuestError) -> Refused {
 
 /// No route has this path.
 pub async fn no_route(method: Method, uri: Uri) -> Refused {
-    let message = format!(
-        "no route `{method} {}`",
-        crate::trace::printable_path(uri.path())
-    );
-    PublicError::new(Code::NotFound, message)
-        .hint("`/openapi.json` lists every route")
-        .into()
+    let message = format!("no route `{method} {}`", crate::trace::printable_path(uri.path()));
+    PublicError::new(Code::NotFound, message).hint("`/openapi.json` lists every route").into()
 }
 
 /// The path has routes, but none for this method (405; axum adds `Allow`).
@@ -108,13 +101,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_route_is_named_without_the_id_in_it() {
-        let uri = "/v1/sandboxes/6f1c1f3e-8f57-4b5e-9a51-6d1f0d5a7c11/nope"
-            .parse()
-            .unwrap();
+        let uri = "/v1/sandboxes/6f1c1f3e-8f57-4b5e-9a51-6d1f0d5a7c11/nope".parse().unwrap();
         let refused = no_route(Method::GET, uri).await;
-        assert_eq!(
-            refused.into_error().message,
-            "no route `GET /v1/sandboxes/6f1c1f3e/nope`"
-        );
+        assert_eq!(refused.into_error().message, "no route `GET /v1/sandboxes/6f1c1f3e/nope`");
     }
 }

@@ -28,10 +28,7 @@ fn keyed() -> Routes {
         routes!(sandboxes::exec::exec),
         routes!(sandboxes::exec_stream::exec_stream),
         routes!(sandboxes::ports::ports),
-        routes!(
-            sandboxes::lifecycle::lifecycle,
-            sandboxes::lifecycle::set_lifecycle
-        ),
+        routes!(sandboxes::lifecycle::lifecycle, sandboxes::lifecycle::set_lifecycle),
         routes!(sandboxes::pause::pause),
         routes!(sandboxes::resume::resume),
         routes!(

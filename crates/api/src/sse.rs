@@ -28,10 +28,7 @@ pub struct Message {
 impl Message {
     /// A named event whose data is `value` as JSON.
     pub fn json(name: &'static str, value: &impl Serialize) -> Self {
-        Self {
-            name: Some(name),
-            data: ascii_json(value),
-        }
+        Self { name: Some(name), data: ascii_json(value) }
     }
 
     /// Log lines as nameless events. A line that would read as the end of the
@@ -39,26 +36,18 @@ impl Message {
     pub fn lines(text: &str) -> Vec<Self> {
         let message = |line: &str| {
             let tail = if line.trim() == "end" { "\u{200B}" } else { "" };
-            Self {
-                name: None,
-                data: format!("{}{tail}", line.trim_end()),
-            }
+            Self { name: None, data: format!("{}{tail}", line.trim_end()) }
         };
         text.split(ends_line).map(message).collect()
     }
 
     /// The event that ends a log.
     pub fn end() -> Self {
-        Self {
-            name: None,
-            data: "end".to_owned(),
-        }
+        Self { name: None, data: "end".to_owned() }
     }
 
     fn into_event(self) -> Event {
-        let event = self
-            .name
-            .map_or_else(Event::default, |name| Event::default().event(name));
+        let event = self.name.map_or_else(Event::default, |name| Event::default().event(name));
         event.data(self.data)
     }
 }
@@ -66,17 +55,12 @@ impl Message {
 /// The response that sends `messages` as they come.
 pub fn response(messages: impl Stream<Item = Message> + Send + 'static) -> Response {
     let events = messages.map(|message| Ok::<_, Infallible>(message.into_event()));
-    let mut response = Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(HEARTBEAT))
-        .into_response();
+    let mut response =
+        Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response();
     let content_type = HeaderValue::from_static("text/event-stream; charset=utf-8");
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     // nginx and its kin hold back a stream unless told not to.
-    response
-        .headers_mut()
-        .insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 
@@ -116,13 +100,8 @@ mod tests {
 
     async fn sent(messages: Vec<Message>) -> String {
         let response = response(futures_util::stream::iter(messages));
-        assert_eq!(
-            response.headers()["content-type"],
-            "text/event-stream; charset=utf-8"
-        );
-        let body = axum::body::to_bytes(response.into_body(), 1 << 20)
-            .await
-            .unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
         String::from_utf8(body.to_vec()).unwrap()
     }
 

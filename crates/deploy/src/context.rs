@@ -93,11 +93,7 @@ impl Running {
     ) -> Entered<'_> {
         let stop = shutdown.child_token();
         self.tokens().insert(deployment, (app, stop.clone()));
-        Entered {
-            running: self,
-            deployment,
-            stop,
-        }
+        Entered { running: self, deployment, stop }
     }
 
     fn stop(&self, deployment: DeploymentId) {

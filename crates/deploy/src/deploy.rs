@@ -71,26 +71,16 @@ impl Deploy {
             shutdown,
         });
         load_routes(&context).await?;
-        let freed = context
-            .store
-            .job_release_of_other_boots(config.boot)
-            .await?;
+        let freed = context.store.job_release_of_other_boots(config.boot).await?;
         if freed > 0 {
             tracing::info!(jobs = freed, "taking up what an earlier start left");
         }
         let horizon = context.store.now().as_millis() - KEEP_DELIVERIES_MS;
-        context
-            .store
-            .delivery_prune(Timestamp::from_millis(horizon))
-            .await?;
+        context.store.delivery_prune(Timestamp::from_millis(horizon)).await?;
         let tasks = TaskTracker::new();
         job::start(&context, &tasks, config.workers.max(1));
         tasks.close();
-        Ok(Self {
-            context,
-            tasks,
-            secret: config.webhook_secret,
-        })
+        Ok(Self { context, tasks, secret: config.webhook_secret })
     }
 
     /// Returns when every worker has ended, after the shutdown was cancelled.
@@ -174,17 +164,11 @@ impl Deploy {
             (None, AppKind::App) => app.git_branch.clone(),
             (None, AppKind::Preview(preview)) => format!("refs/pull/{}/head", preview.pr_number),
         };
-        let commit = if is_commit(&git_ref) {
-            git_ref.as_str()
-        } else {
-            ""
-        };
+        let commit = if is_commit(&git_ref) { git_ref.as_str() } else { "" };
         let mut tx = self.context.store.begin().await?;
         // Again, now that nobody else writes.
-        let app = tx
-            .app_get(app.id)
-            .await?
-            .filter(|app| app.presence == pando_store::Presence::Kept);
+        let app =
+            tx.app_get(app.id).await?.filter(|app| app.presence == pando_store::Presence::Kept);
         let app =
             app.ok_or_else(|| PublicError::new(Code::Conflict, "the app is being removed"))?;
         let mut effects = Effects::default();
@@ -204,11 +188,7 @@ impl Deploy {
         app: AppId,
     ) -> Result<Vec<Deployment>, PublicError> {
         let app = app::find::one(&self.context, org, app).await?;
-        let rows = self
-            .context
-            .store
-            .deployment_list(app.id, None, MAX_LISTED)
-            .await;
+        let rows = self.context.store.deployment_list(app.id, None, MAX_LISTED).await;
         let rows = rows.map_err(DeployError::from)?;
         Ok(rows.iter().map(|row| view::deployment(row, None)).collect())
     }
@@ -224,12 +204,7 @@ impl Deploy {
         id: DeploymentId,
     ) -> Result<Deployment, PublicError> {
         let row = self.deployment(org, app, id).await?;
-        let log = self
-            .context
-            .logs
-            .read(row.id)
-            .await
-            .map_err(DeployError::from)?;
+        let log = self.context.logs.read(row.id).await.map_err(DeployError::from)?;
         Ok(view::deployment(&row, Some(log)))
     }
 
@@ -254,12 +229,7 @@ impl Deploy {
         id: DeploymentId,
     ) -> Result<DeploymentRow, DeployError> {
         let app = app::find::one(&self.context, org, app).await?;
-        let row = self
-            .context
-            .store
-            .deployment_get(id)
-            .await?
-            .filter(|row| row.app == app.id);
+        let row = self.context.store.deployment_get(id).await?.filter(|row| row.app == app.id);
         row.ok_or_else(|| PublicError::not_found("deployment", id).into())
     }
 
@@ -280,10 +250,7 @@ impl Deploy {
 async fn load_routes(context: &Context) -> Result<(), DeployError> {
     let mut after: Option<String> = None;
     loop {
-        let page = context
-            .store
-            .route_list(after.as_deref(), PAGE_ROUTES)
-            .await?;
+        let page = context.store.route_list(after.as_deref(), PAGE_ROUTES).await?;
         for route in &page {
             context.routes.apply(route);
         }

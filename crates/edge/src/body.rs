@@ -48,11 +48,7 @@ pub(crate) enum Upload {
 
 impl Upload {
     pub(crate) fn new(body: Incoming, progress: &Progress) -> Self {
-        if body.is_end_stream() {
-            Self::Empty
-        } else {
-            Self::Stream(body, progress.clone())
-        }
+        if body.is_end_stream() { Self::Empty } else { Self::Stream(body, progress.clone()) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -109,12 +105,7 @@ pub(crate) struct Download {
 
 impl Download {
     pub(crate) fn new(body: Incoming, lease: Lease) -> Self {
-        Self {
-            body,
-            lease: Some(lease),
-            ended: false,
-            stop: None,
-        }
+        Self { body, lease: Some(lease), ended: false, stop: None }
     }
 
     /// The same body, which ends when `token` is cancelled.

@@ -26,9 +26,7 @@ pub struct Edge<B> {
 
 impl<B> Clone for Edge<B> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -63,9 +61,7 @@ impl<B: Backend> Edge<B> {
             suffix: Suffix::parse(&urls.suffix)?,
             scheme: urls.scheme,
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Whether a request for `host` is the edge's.
@@ -126,9 +122,7 @@ impl<B: Backend> Shared<B> {
         }
         let origin = Origin {
             client: client.ip(),
-            host: host
-                .parse()
-                .map_err(|_| Trouble::Host(host::HostError::Malformed))?,
+            host: host.parse().map_err(|_| Trouble::Host(host::HostError::Malformed))?,
             scheme: self.scheme,
         };
         let target = match self.backend.resolve(&label) {

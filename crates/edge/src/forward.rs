@@ -102,10 +102,7 @@ impl<B: Backend> Shared<B> {
                 .max_header_size(limits::MAX_HEADER_BYTES)
                 .max_headers(limits::MAX_HEADERS);
             let io = TokioIo::new(OneWay::new(stream));
-            client
-                .handshake(io)
-                .await
-                .map_err(|error| error.to_string())
+            client.handshake(io).await.map_err(|error| error.to_string())
         };
         let (sender, connection) = opened.await.map_err(|error| {
             tracing::debug!(
@@ -221,20 +218,13 @@ fn app_request(
     if http_body::Body::size_hint(&body).exact().is_none() {
         // A body of unknown length is sent whatever the method is: without this,
         // the client below takes it that a GET has none.
-        head.headers_mut().insert(
-            header::TRANSFER_ENCODING,
-            HeaderValue::from_static("chunked"),
-        );
+        head.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     (head, body)
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    let kind = kind
-        .and_then(|kind| kind.split(';').next())
-        .unwrap_or_default();
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
     kind.trim().eq_ignore_ascii_case("text/event-stream")
 }

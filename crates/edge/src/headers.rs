@@ -80,10 +80,7 @@ pub(crate) fn for_app(headers: &mut HeaderMap, origin: &Origin, upgrade: Option<
     }
     headers.insert(header::HOST, origin.host.clone());
     headers.insert(X_FORWARDED_HOST, origin.host.clone());
-    headers.insert(
-        X_FORWARDED_PROTO,
-        HeaderValue::from_static(origin.scheme.as_str()),
-    );
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(origin.scheme.as_str()));
 }
 
 /// An app's answer's headers as the client gets them; `upgrade` is the protocol
@@ -126,18 +123,11 @@ pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     }
     let is_http = |protocol: &str| {
         let name = protocol.split('/').next().unwrap_or_default();
-        ["h2", "h2c", "http"]
-            .iter()
-            .any(|http| name.eq_ignore_ascii_case(http))
+        ["h2", "h2c", "http"].iter().any(|http| name.eq_ignore_ascii_case(http))
     };
-    let wanted: Vec<&str> = tokens(headers, &header::UPGRADE)
-        .filter(|protocol| !is_http(protocol))
-        .collect();
-    if wanted.is_empty() {
-        None
-    } else {
-        HeaderValue::try_from(wanted.join(", ")).ok()
-    }
+    let wanted: Vec<&str> =
+        tokens(headers, &header::UPGRADE).filter(|protocol| !is_http(protocol)).collect();
+    if wanted.is_empty() { None } else { HeaderValue::try_from(wanted.join(", ")).ok() }
 }
 
 /// Whether the body is coded in a way that the edge does not undo.
@@ -154,9 +144,8 @@ fn drop_claims(headers: &mut HeaderMap) {
 }
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<String> = tokens(headers, &header::CONNECTION)
-        .map(str::to_ascii_lowercase)
-        .collect();
+    let named: Vec<String> =
+        tokens(headers, &header::CONNECTION).map(str::to_ascii_lowercase).collect();
     drop_where(headers, |name| {
         HOP_BY_HOP.contains(&name.as_str()) || named.iter().any(|other| other == name.as_str())
     });
@@ -174,11 +163,7 @@ fn spelling(name: &HeaderName) -> String {
 }
 
 fn drop_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
-    let names: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| unwanted(name))
-        .cloned()
-        .collect();
+    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
     for name in names {
         if let Entry::Occupied(entry) = headers.entry(name) {
             entry.remove_entry_mult();
@@ -192,14 +177,8 @@ fn lists(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
 
 /// The members of a comma-separated header, over all its lines.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let lines = headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    lines
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .filter(|token| !token.is_empty())
+    let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|token| !token.is_empty())
 }
 
 #[cfg(test)]
@@ -225,11 +204,7 @@ mod tests {
     }
 
     fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
-        headers
-            .get_all(name)
-            .iter()
-            .map(|value| value.to_str().unwrap())
-            .collect()
+        headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
     }
 
     #[test]
@@ -252,10 +227,7 @@ mod tests {
         assert_eq!(all(&headers, "x-forwarded-for"), ["192.0.2.7"]);
         assert_eq!(all(&headers, "x-real-ip"), ["192.0.2.7"]);
         assert_eq!(all(&headers, "x-forwarded-proto"), ["https"]);
-        assert_eq!(
-            all(&headers, "x-forwarded-host"),
-            ["shop.preview.localhost:7070"]
-        );
+        assert_eq!(all(&headers, "x-forwarded-host"), ["shop.preview.localhost:7070"]);
         assert_eq!(all(&headers, "host"), ["shop.preview.localhost:7070"]);
         assert_eq!(all(&headers, "cookie"), ["a=b"]);
         assert_eq!(headers.keys_len(), 6);
@@ -291,10 +263,7 @@ mod tests {
         let upgrade = |connection, protocol| {
             upgrade(&map(&[("connection", connection), ("upgrade", protocol)]))
         };
-        assert_eq!(
-            upgrade("keep-alive, Upgrade", "websocket").unwrap(),
-            "websocket"
-        );
+        assert_eq!(upgrade("keep-alive, Upgrade", "websocket").unwrap(), "websocket");
         assert_eq!(upgrade("upgrade", "h2c, websocket").unwrap(), "websocket");
         assert_eq!(upgrade("keep-alive", "websocket"), None);
         assert_eq!(upgrade("upgrade, http2-settings", "h2c"), None);
@@ -302,11 +271,7 @@ mod tests {
         assert_eq!(upgrade("upgrade", ""), None);
 
         let mut headers = map(&[("connection", "upgrade"), ("upgrade", "websocket")]);
-        for_app(
-            &mut headers,
-            &origin(),
-            Some(HeaderValue::from_static("websocket")),
-        );
+        for_app(&mut headers, &origin(), Some(HeaderValue::from_static("websocket")));
         assert_eq!(all(&headers, "connection"), ["upgrade"]);
         assert_eq!(all(&headers, "upgrade"), ["websocket"]);
     }
@@ -321,15 +286,9 @@ mod tests {
 
     #[test]
     fn chunked_is_the_only_coding() {
-        assert!(!has_foreign_coding(&map(&[(
-            "transfer-encoding",
-            "Chunked"
-        )])));
+        assert!(!has_foreign_coding(&map(&[("transfer-encoding", "Chunked")])));
         assert!(!has_foreign_coding(&map(&[])));
-        assert!(has_foreign_coding(&map(&[(
-            "transfer-encoding",
-            "gzip, chunked"
-        )])));
+        assert!(has_foreign_coding(&map(&[("transfer-encoding", "gzip, chunked")])));
     }
 
     proptest! {

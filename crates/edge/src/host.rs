@@ -53,11 +53,7 @@ impl Suffix {
         let name = name_of(host)?;
         let at = name.len().checked_sub(self.0.len())?;
         let (label, suffix) = (name.get(..at)?, name.get(at..)?);
-        if suffix.eq_ignore_ascii_case(&self.0) {
-            label.strip_suffix('.')
-        } else {
-            None
-        }
+        if suffix.eq_ignore_ascii_case(&self.0) { label.strip_suffix('.') } else { None }
     }
 }
 
@@ -177,10 +173,7 @@ mod tests {
     #[test]
     fn a_port_of_a_sandbox() {
         let sandbox = SandboxId::new();
-        let expected = Some(HostLabel::Port {
-            sandbox,
-            port: 3000,
-        });
+        let expected = Some(HostLabel::Port { sandbox, port: 3000 });
         for host in [
             format!("3000-{sandbox}.preview.localhost:7070"),
             format!("3000-{sandbox}.preview.localhost"),
@@ -197,10 +190,7 @@ mod tests {
         let sandbox = SandboxId::new();
         for port in ["0", "03000", "65536", "+80", "99999999999"] {
             let label = suffix().label(&format!("{port}-{sandbox}.preview.localhost"));
-            assert!(
-                !matches!(label, Some(HostLabel::Port { .. })),
-                "{port}: {label:?}"
-            );
+            assert!(!matches!(label, Some(HostLabel::Port { .. })), "{port}: {label:?}");
         }
         let plain = sandbox.to_string().replace('-', "");
         let label = suffix().label(&format!("80-{plain}.preview.localhost"));
@@ -249,9 +239,7 @@ mod tests {
     #[test]
     fn a_suffix_is_made_of_labels() {
         assert_eq!(suffix().to_string(), "preview.localhost");
-        for bad in [
-            "", ":80", "a..b", ".a", "a b", "a:b", "http://a", "a/b", "[::1]",
-        ] {
+        for bad in ["", ":80", "a..b", ".a", "a b", "a:b", "http://a", "a/b", "[::1]"] {
             assert!(Suffix::parse(bad).is_err(), "{bad}");
         }
     }
@@ -269,25 +257,12 @@ mod tests {
         assert_eq!(authority(&request("/", &["a.b:80"])), Ok("a.b:80"));
         assert_eq!(authority(&request("http://a.b/", &["A.b"])), Ok("A.b"));
         assert_eq!(authority(&request("/", &[])), Err(HostError::Missing));
-        assert_eq!(
-            authority(&request("http://a.b/", &[])),
-            Err(HostError::Missing)
-        );
+        assert_eq!(authority(&request("http://a.b/", &[])), Err(HostError::Missing));
         assert_eq!(authority(&request("/", &[""])), Err(HostError::Missing));
-        assert_eq!(
-            authority(&request("/", &["a.b", "a.b"])),
-            Err(HostError::Repeated)
-        );
-        assert_eq!(
-            authority(&request("http://c/", &["a.b"])),
-            Err(HostError::Mismatch)
-        );
+        assert_eq!(authority(&request("/", &["a.b", "a.b"])), Err(HostError::Repeated));
+        assert_eq!(authority(&request("http://c/", &["a.b"])), Err(HostError::Mismatch));
         for bad in ["a b", "a/b", "x@a.b", "a:b:c"] {
-            assert_eq!(
-                authority(&request("/", &[bad])),
-                Err(HostError::Malformed),
-                "{bad}"
-            );
+            assert_eq!(authority(&request("/", &[bad])), Err(HostError::Malformed), "{bad}");
         }
     }
 
@@ -325,13 +300,6 @@ mod tests {
 
     fn uuid_text(bits: u128) -> String {
         let hex = format!("{bits:032x}");
-        format!(
-            "{}-{}-{}-{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..]
-        )
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 }

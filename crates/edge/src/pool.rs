@@ -67,20 +67,14 @@ impl Lease {
         if idle.len() >= POOL_MAX_PER_TARGET {
             return;
         }
-        idle.push(Idle {
-            sender: self.sender,
-            since: Instant::now(),
-        });
+        idle.push(Idle { sender: self.sender, since: Instant::now() });
         state.count += 1;
     }
 }
 
 impl Pool {
     pub(crate) fn new(idle_limit: Duration) -> Arc<Self> {
-        Arc::new(Self {
-            idle_limit,
-            state: Mutex::default(),
-        })
+        Arc::new(Self { idle_limit, state: Mutex::default() })
     }
 
     /// A kept connection that is ready now, the latest used first.
@@ -94,12 +88,7 @@ impl Pool {
             state.idle.remove(&target);
         }
         state.count -= 1;
-        Some(Lease {
-            pool: Arc::clone(self),
-            target,
-            age: state.age,
-            sender,
-        })
+        Some(Lease { pool: Arc::clone(self), target, age: state.age, sender })
     }
 
     /// Names a new connection, so that it can be kept after its first exchange.
@@ -110,12 +99,7 @@ impl Pool {
         age: u64,
         sender: SendRequest<Upload>,
     ) -> Lease {
-        Lease {
-            pool: Arc::clone(self),
-            target,
-            age,
-            sender,
-        }
+        Lease { pool: Arc::clone(self), target, age, sender }
     }
 
     pub(crate) fn age(&self) -> u64 {

@@ -71,13 +71,7 @@ pub async fn serve<B, S, R>(
             }
             accepted = accept(&listener, &slots) => accepted,
         };
-        let (router, end) = (
-            Router {
-                edge: edge.clone(),
-                api: api.clone(),
-            },
-            shutdown.clone(),
-        );
+        let (router, end) = (Router { edge: edge.clone(), api: api.clone() }, shutdown.clone());
         let (cut, connection) = (cut.clone(), connection(stream, client, slot, router, end));
         connections.spawn(async move {
             tokio::select! {
@@ -90,14 +84,8 @@ pub async fn serve<B, S, R>(
     drop(listener);
     edge.stop();
     connections.close();
-    if timeout(edge.shared.limits.drain, connections.wait())
-        .await
-        .is_err()
-    {
-        tracing::info!(
-            open = connections.len(),
-            "cutting connections that did not end in time"
-        );
+    if timeout(edge.shared.limits.drain, connections.wait()).await.is_err() {
+        tracing::info!(open = connections.len(), "cutting connections that did not end in time");
         cut.cancel();
         connections.wait().await;
     }
@@ -113,13 +101,7 @@ async fn accept(
         let permit = Arc::clone(slots).acquire_owned().await;
         match (permit, listener.accept().await) {
             (Ok(permit), Ok((stream, client))) => {
-                return (
-                    stream,
-                    client,
-                    ConnectionSlot {
-                        _permit: Arc::new(permit),
-                    },
-                );
+                return (stream, client, ConnectionSlot { _permit: Arc::new(permit) });
             }
             (_, Err(error)) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -156,10 +138,7 @@ async fn connection<B, S, R>(
     let io = TokioIo::new(Lingering::new(stream, tunnelled.clone()));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(slot.clone());
-        let router = Router {
-            edge: router.edge.clone(),
-            api: router.api.clone(),
-        };
+        let router = Router { edge: router.edge.clone(), api: router.api.clone() };
         let tunnelled = tunnelled.clone();
         async move {
             let response = router.answer(request, client).await;

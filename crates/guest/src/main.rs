@@ -45,10 +45,7 @@ enum AgentError {
 }
 
 fn main() -> ExitCode {
-    if std::env::args()
-        .nth(1)
-        .is_some_and(|argument| argument == "--version")
-    {
+    if std::env::args().nth(1).is_some_and(|argument| argument == "--version") {
         println!("pando-guest {}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
@@ -74,9 +71,7 @@ fn run() -> Result<std::convert::Infallible, AgentError> {
         .map_err(AgentError::Runtime)?;
     runtime.block_on(async {
         let access = Arc::new(session::Access::default());
-        let listener = TcpListener::bind(session::ADDRESS)
-            .await
-            .map_err(AgentError::Listen)?;
+        let listener = TcpListener::bind(session::ADDRESS).await.map_err(AgentError::Listen)?;
         let line = control::find_port()?;
         tokio::select! {
             never = session::listen(listener, Arc::clone(&access)) => match never {},

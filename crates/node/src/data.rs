@@ -119,7 +119,8 @@ impl DataDir {
         }
         let image = self.pool_image();
         if !image.exists() {
-            let stat = rustix::fs::statvfs(&self.root).map_err(io::Error::from).map_err(io(&self.root))?;
+            let stat =
+                rustix::fs::statvfs(&self.root).map_err(io::Error::from).map_err(io(&self.root))?;
             let free_bytes = stat.f_bavail * stat.f_frsize;
             if free_bytes < MIN_POOL_BYTES {
                 return Err(DataError::NoSpace { free_bytes });

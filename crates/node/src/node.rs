@@ -141,11 +141,16 @@ impl From<&NodeError> for PublicError {
             NodeError::NotRunning(_) | NodeError::Denied(_) => Self::new(Code::Conflict, text),
             NodeError::UnknownTemplate(_) => Self::invalid("template", text)
                 .hint("GET /v1/templates lists the templates there are"),
-            NodeError::NoDisk => Self::new(Code::InsufficientStorage, text).retry_after(RETRY_AFTER_SECS),
+            NodeError::NoDisk => {
+                Self::new(Code::InsufficientStorage, text).retry_after(RETRY_AFTER_SECS)
+            }
             NodeError::NoMemory | NodeError::Stopping | NodeError::Fenced => {
                 Self::new(Code::Unavailable, text).retry_after(RETRY_AFTER_SECS)
             }
-            NodeError::Data(_) | NodeError::Bake(_) | NodeError::NotMade(_) | NodeError::Failed(_) => {
+            NodeError::Data(_)
+            | NodeError::Bake(_)
+            | NodeError::NotMade(_)
+            | NodeError::Failed(_) => {
                 Self::new(Code::Internal, format!("{text}; the server's log holds the cause"))
             }
         }
@@ -199,7 +204,9 @@ impl Node {
             tasks: TaskTracker::new(),
             sandboxes: Default::default(),
         });
-        let found = reconcile::run(&shared).await.map_err(|error| NodeError::Failed(crate::chain(&error)))?;
+        let found = reconcile::run(&shared)
+            .await
+            .map_err(|error| NodeError::Failed(crate::chain(&error)))?;
         tracing::info!(
             adopted = found.adopted,
             lost = found.lost,
@@ -218,7 +225,11 @@ impl Node {
         self.machine(template, shape).await.map(drop)
     }
 
-    async fn machine(&self, template: &str, shape: Shape) -> Result<crate::bake::Machine, NodeError> {
+    async fn machine(
+        &self,
+        template: &str,
+        shape: Shape,
+    ) -> Result<crate::bake::Machine, NodeError> {
         let recipe = self.bakery.recipe(template);
         let recipe = recipe.ok_or_else(|| NodeError::UnknownTemplate(template.to_owned()))?;
         Ok(self.bakery.machine(recipe, shape).await?)
@@ -255,7 +266,8 @@ impl Node {
                     spec.deadline,
                     spec.persistent,
                 );
-                let handle = actor::spawn(&self.shared, manifest, slot, Origin::Restore { machine });
+                let handle =
+                    actor::spawn(&self.shared, manifest, slot, Origin::Restore { machine });
                 self.shared.remember(id, Arc::clone(&handle));
                 handle
             }
@@ -278,7 +290,9 @@ impl Node {
         if host::available_memory_bytes().is_some_and(|free| free < MEMORY_RESERVE_BYTES) {
             return Err(NodeError::NoMemory);
         }
-        if host::free_disk_bytes(&self.shared.data.pool()).is_some_and(|free| free < DISK_RESERVE_BYTES) {
+        if host::free_disk_bytes(&self.shared.data.pool())
+            .is_some_and(|free| free < DISK_RESERVE_BYTES)
+        {
             return Err(NodeError::NoDisk);
         }
         Ok(())

@@ -24,7 +24,8 @@ impl Routes {
     /// tombstone stays, so that a late change cannot bring a removed host back.
     pub fn apply(&self, change: &RouteChange) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let newer = table.get(&change.label).is_none_or(|entry| entry.generation < change.generation);
+        let newer =
+            table.get(&change.label).is_none_or(|entry| entry.generation < change.generation);
         if newer {
             table.insert(
                 change.label.clone(),

@@ -61,7 +61,8 @@ impl Slots {
     async fn make(&self) -> Result<Arc<Slot>, SlotError> {
         let number = {
             let mut state = self.state();
-            let free = (0..MAX_SLOTS).map(SlotNumber::new).find(|number| !state.used.contains(number));
+            let free =
+                (0..MAX_SLOTS).map(SlotNumber::new).find(|number| !state.used.contains(number));
             let number = free.ok_or(SlotError::None)?;
             state.used.insert(number);
             number
@@ -127,7 +128,10 @@ impl Slots {
         let unused = std::mem::take(&mut self.state().ready);
         for slot in unused {
             if let Err(error) = self.release(&slot).await {
-                tracing::warn!(error = crate::chain(&error), "a network slot stays until the next start");
+                tracing::warn!(
+                    error = crate::chain(&error),
+                    "a network slot stays until the next start"
+                );
             }
         }
     }

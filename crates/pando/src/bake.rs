@@ -10,10 +10,7 @@ use crate::host::{self, HostOptions};
 pub async fn run(args: BakeArgs) -> anyhow::Result<()> {
     crate::log::init();
     let host = host::start(&HostOptions::from(&args.host)).await?;
-    let shape = Shape {
-        cpu: args.cpu,
-        memory_mib: args.memory_mb,
-    };
+    let shape = Shape { cpu: args.cpu, memory_mib: args.memory_mb };
     let baked = host.node.bake(&args.template, shape).await;
     host.node.stop().await;
     baked.with_context(|| format!("template `{}`", args.template))?;

@@ -6,12 +6,7 @@ use crate::commands::{app, bake, doctor, key, preview, sandbox, serve, teardown}
 
 /// A live, isolated copy of your app for every pull request, each in its own microVM.
 #[derive(Debug, Parser)]
-#[command(
-    name = "pando",
-    version,
-    arg_required_else_help = true,
-    propagate_version = true
-)]
+#[command(name = "pando", version, arg_required_else_help = true, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -60,18 +55,14 @@ mod tests {
         else {
             panic!("not parsed")
         };
-        let sandbox::Verb::Exec(exec) = args.verb else {
-            panic!("not exec")
-        };
+        let sandbox::Verb::Exec(exec) = args.verb else { panic!("not exec") };
         assert_eq!(exec.command, ["ls", "--json", "-l"]);
         assert!(!args.client.json);
     }
 
     #[test]
     fn json_may_follow_the_verb() {
-        let Ok(Command::App(args)) = parsed("pando app ls --json") else {
-            panic!("not parsed")
-        };
+        let Ok(Command::App(args)) = parsed("pando app ls --json") else { panic!("not parsed") };
         assert!(args.client.json);
     }
 

@@ -26,9 +26,5 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
         }
     }
     let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -30,38 +30,25 @@ pub struct Failure {
 impl Failure {
     /// A failure with the step that mends it.
     pub fn new(error: impl Into<anyhow::Error>, hint: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Failed,
-            error: error.into(),
-            hint: hint.into(),
-        }
+        Self { kind: Kind::Failed, error: error.into(), hint: hint.into() }
     }
 
     /// Something that was typed and cannot be meant.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         let error = anyhow::Error::msg(message.into());
-        Self {
-            kind: Kind::Usage,
-            error,
-            hint: hint.into(),
-        }
+        Self { kind: Kind::Usage, error, hint: hint.into() }
     }
 
     /// The same failure as one of `exec`, whose exit code must not be taken for the command's.
     pub fn of_exec(self) -> Self {
-        Self {
-            kind: Kind::Exec,
-            ..self
-        }
+        Self { kind: Kind::Exec, ..self }
     }
 
     /// Prints it, and returns the exit code.
     pub fn report(self) -> ExitCode {
         // Whoever read our output has gone, and needs no message.
         let pipe = |cause: &(dyn std::error::Error + 'static)| {
-            cause
-                .downcast_ref::<io::Error>()
-                .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+            cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
         };
         if !self.error.chain().any(pipe) {
             eprint!("{}", self.text());
@@ -145,9 +132,7 @@ mod tests {
     #[test]
     fn each_cause_is_printed_once_and_a_next_step_follows() {
         let io = io::Error::other("disk on fire");
-        let error = Err::<(), _>(io)
-            .context("cannot write x: disk on fire")
-            .context("cannot copy");
+        let error = Err::<(), _>(io).context("cannot write x: disk on fire").context("cannot copy");
         let failure = Failure::new(error.unwrap_err(), "call the fire brigade");
         insta::assert_snapshot!(failure.text(), @r"
         error: cannot copy
@@ -159,17 +144,9 @@ mod tests {
     #[test]
     fn a_refusal_is_shown_with_the_servers_hint_or_ours() {
         let refused = |code, hint: Option<&str>| {
-            let refusal = Refusal {
-                error: "no".into(),
-                code,
-                field: None,
-                hint: hint.map(str::to_owned),
-            };
-            Failure::from(ClientError::Refused {
-                status: code.status(),
-                refusal,
-            })
-            .text()
+            let refusal =
+                Refusal { error: "no".into(), code, field: None, hint: hint.map(str::to_owned) };
+            Failure::from(ClientError::Refused { status: code.status(), refusal }).text()
         };
         insta::assert_snapshot!(refused(Code::NotFound, None), @r"
         error: no (404)

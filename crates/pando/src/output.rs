@@ -18,10 +18,7 @@ pub fn line(text: &str) -> Result<(), Failure> {
 /// Writes `text` as it is to stdout.
 pub fn raw(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(not_written)
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(not_written)
 }
 
 /// Writes what the API said, as JSON: a contract for scripts.
@@ -37,10 +34,7 @@ pub fn say(text: &str) {
 
 /// The failure of writing to stdout.
 pub fn not_written(error: io::Error) -> Failure {
-    Failure::new(
-        anyhow::Error::new(error).context("cannot write to stdout"),
-        "is its disk full?",
-    )
+    Failure::new(anyhow::Error::new(error).context("cannot write to stdout"), "is its disk full?")
 }
 
 /// Rows under a header, in columns.
@@ -48,22 +42,13 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
     let mut table = Table::new();
     // Cells come from repositories and guests; none may steer the terminal.
     let clean = |cell: String| cell.replace(char::is_control, " ");
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.iter().copied());
-    table.add_rows(
-        rows.into_iter()
-            .map(|row| row.into_iter().map(clean).collect::<Vec<_>>()),
-    );
+    table.add_rows(rows.into_iter().map(|row| row.into_iter().map(clean).collect::<Vec<_>>()));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// Something that takes a while: a spinner on a terminal, a line elsewhere.
@@ -103,16 +88,8 @@ mod tests {
     #[test]
     fn a_table_is_plain_text() {
         let rows = vec![
-            vec![
-                "shop".to_owned(),
-                "running".to_owned(),
-                "http://shop.localhost".to_owned(),
-            ],
-            vec![
-                "a-long-name".to_owned(),
-                "error".to_owned(),
-                "\u{1b}[31mred".to_owned(),
-            ],
+            vec!["shop".to_owned(), "running".to_owned(), "http://shop.localhost".to_owned()],
+            vec!["a-long-name".to_owned(), "error".to_owned(), "\u{1b}[31mred".to_owned()],
         ];
         insta::assert_snapshot!(table(&["NAME", "STATUS", "URL"], rows), @r"
         NAME         STATUS   URL

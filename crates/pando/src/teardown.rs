@@ -17,10 +17,7 @@ pub async fn run(args: TeardownArgs) -> anyhow::Result<()> {
     drain.abort();
     torn_down.context("something could not be removed")?;
     if !args.keep_mount {
-        host.data
-            .unmount_pool()
-            .await
-            .context("the pool stays mounted")?;
+        host.data.unmount_pool().await.context("the pool stays mounted")?;
     }
     Ok(())
 }

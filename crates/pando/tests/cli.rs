@@ -44,12 +44,7 @@ impl Fake {
             .spawn()
             .unwrap();
         // A command that reads no input may be gone already.
-        let _ = child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(stdin.as_bytes())
-            .await;
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes()).await;
         child.wait_with_output().await.unwrap()
     }
 }
@@ -62,11 +57,7 @@ impl Drop for Fake {
 
 fn said(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
 fn stream(events: &'static str) -> Router {
@@ -82,9 +73,7 @@ async fn exec_passes_on_both_outputs_and_the_exit_code() {
          event: exit\ndata: {\"exit_code\":42}\n\n",
     ))
     .await;
-    let output = fake
-        .pando(&["sandbox", "exec", ID, "--", "anything"], "")
-        .await;
+    let output = fake.pando(&["sandbox", "exec", ID, "--", "anything"], "").await;
     assert_eq!(said(&output), (Some(42), "out\n".into(), "err€\n".into()));
 }
 
@@ -95,15 +84,10 @@ async fn exec_that_loses_its_command_says_so_with_a_code_of_its_own() {
         "event: error\ndata: {\"error\":\"timeout: x\"}\n\n",
     ] {
         let fake = Fake::start(stream(events)).await;
-        let output = fake
-            .pando(&["sandbox", "exec", ID, "--", "anything"], "")
-            .await;
+        let output = fake.pando(&["sandbox", "exec", ID, "--", "anything"], "").await;
         let (code, _, stderr) = said(&output);
         assert_eq!(code, Some(125));
-        assert!(
-            stderr.starts_with("error: ") && stderr.contains("\nhint: "),
-            "{stderr}"
-        );
+        assert!(stderr.starts_with("error: ") && stderr.contains("\nhint: "), "{stderr}");
     }
 }
 
@@ -119,19 +103,8 @@ async fn exec_sends_what_was_typed_and_piped() {
     };
     let fake =
         Fake::start(Router::new().route(&format!("/sandboxes/{ID}/exec/stream"), post(echo))).await;
-    let arguments = [
-        "sandbox",
-        "exec",
-        ID,
-        "-i",
-        "--env",
-        "A=b",
-        "--timeout",
-        "2.5",
-        "--",
-        "cat",
-        "-n",
-    ];
+    let arguments =
+        ["sandbox", "exec", ID, "-i", "--env", "A=b", "--timeout", "2.5", "--", "cat", "-n"];
     let (code, stdout, stderr) = said(&fake.pando(&arguments, "typed").await);
     assert_eq!(code, Some(0), "{stderr}");
     let sent: serde_json::Value = serde_json::from_str(&stdout).unwrap();
@@ -149,60 +122,36 @@ async fn cp_goes_both_ways_and_leaves_nothing_half() {
     };
     let entry = r#"{"name":"a","path":"/a","is_dir":false,"size":5,"mode":"f","permissions":"0644","mtime":0}"#;
     let routes = Router::new()
-        .route(
-            &format!("/sandboxes/{ID}/fs"),
-            get(async || "hello").put(put),
-        )
-        .route(
-            &format!("/sandboxes/{ID}/fs/stat"),
-            get(move || async move { entry }),
-        );
+        .route(&format!("/sandboxes/{ID}/fs"), get(async || "hello").put(put))
+        .route(&format!("/sandboxes/{ID}/fs/stat"), get(move || async move { entry }));
     let fake = Fake::start(routes).await;
     let folder = tempfile::tempdir().unwrap();
     let here = |name: &str| folder.path().join(name).display().to_string();
 
     std::fs::write(here("a b.txt"), "hello").unwrap();
-    let up = fake
-        .pando(
-            &["sandbox", "cp", &here("a b.txt"), &format!("{ID}:/srv/")],
-            "",
-        )
-        .await;
+    let up = fake.pando(&["sandbox", "cp", &here("a b.txt"), &format!("{ID}:/srv/")], "").await;
     let (code, stdout, stderr) = said(&up);
     assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
     assert!(stderr.ends_with("5 bytes to /srv/a b.txt\n"), "{stderr}");
 
-    let down = fake
-        .pando(
-            &["sandbox", "cp", &format!("{ID}:/a"), &here("b"), "--json"],
-            "",
-        )
-        .await;
+    let down = fake.pando(&["sandbox", "cp", &format!("{ID}:/a"), &here("b"), "--json"], "").await;
     assert_eq!(said(&down).0, Some(0));
     assert_eq!(std::fs::read_to_string(here("b")).unwrap(), "hello");
 
-    let folder_up = fake
-        .pando(&["sandbox", "cp", &here("."), &format!("{ID}:/srv")], "")
-        .await;
+    let folder_up = fake.pando(&["sandbox", "cp", &here("."), &format!("{ID}:/srv")], "").await;
     let (code, _, stderr) = said(&folder_up);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("tar -cf"), "{stderr}");
 
-    let nowhere = fake
-        .pando(
-            &["sandbox", "cp", &format!("{ID}:/a"), &here("no/such/x")],
-            "",
-        )
-        .await;
+    let nowhere = fake.pando(&["sandbox", "cp", &format!("{ID}:/a"), &here("no/such/x")], "").await;
     assert_eq!(said(&nowhere).0, Some(1));
     assert_eq!(names(folder.path()), ["a b.txt", "b"]);
 }
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

@@ -43,9 +43,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(crate) fn id<T: FromStr>(&self, column: &'static str) -> Result<T, StoreError> {
-        self.get::<&str>(column)?
-            .parse()
-            .map_err(|_| StoreError::Column { column })
+        self.get::<&str>(column)?.parse().map_err(|_| StoreError::Column { column })
     }
 
     pub(crate) fn maybe_id<T: FromStr>(
@@ -53,8 +51,7 @@ impl<'r> Columns<'r> {
         column: &'static str,
     ) -> Result<Option<T>, StoreError> {
         let text = self.get::<Option<&str>>(column)?;
-        text.map(|text| text.parse().map_err(|_| StoreError::Column { column }))
-            .transpose()
+        text.map(|text| text.parse().map_err(|_| StoreError::Column { column })).transpose()
     }
 
     pub(crate) fn word<T: Word>(&self, column: &'static str) -> Result<T, StoreError> {
@@ -66,8 +63,7 @@ impl<'r> Columns<'r> {
         column: &'static str,
     ) -> Result<Option<T>, StoreError> {
         let text = self.get::<Option<&str>>(column)?;
-        text.map(|text| T::from_word(text).ok_or(StoreError::Column { column }))
-            .transpose()
+        text.map(|text| T::from_word(text).ok_or(StoreError::Column { column })).transpose()
     }
 
     pub(crate) fn number<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T, StoreError> {

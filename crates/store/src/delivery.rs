@@ -63,11 +63,7 @@ impl Store {
     /// Any [`StoreError`].
     pub async fn delivery_prune(&self, before: Timestamp) -> Result<u64, StoreError> {
         let query = sqlx::query("DELETE FROM delivery WHERE received_ms < $1");
-        Ok(query
-            .bind(before.as_millis())
-            .execute(&self.writer)
-            .await?
-            .rows_affected())
+        Ok(query.bind(before.as_millis()).execute(&self.writer).await?.rows_affected())
     }
 }
 
@@ -77,11 +73,7 @@ impl Tx {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn delivery_get(&mut self, id: &str) -> Result<Option<DeliveryRow>, StoreError> {
-        let query = sqlx::query(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM delivery WHERE id = $1"
-        ));
+        let query = sqlx::query(concat!("SELECT ", columns!(), " FROM delivery WHERE id = $1"));
         let row = query.bind(id).fetch_optional(self.connection()).await?;
         row.as_ref().map(read).transpose()
     }

@@ -100,15 +100,8 @@ impl Store {
         &self,
         id: DeploymentId,
     ) -> Result<Option<DeploymentRow>, StoreError> {
-        let query = sqlx::query(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM deployment WHERE id = $1"
-        ));
-        let row = query
-            .bind(id.to_string())
-            .fetch_optional(&self.reader)
-            .await?;
+        let query = sqlx::query(concat!("SELECT ", columns!(), " FROM deployment WHERE id = $1"));
+        let row = query.bind(id.to_string()).fetch_optional(&self.reader).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -193,15 +186,8 @@ impl Tx {
         &mut self,
         id: DeploymentId,
     ) -> Result<Option<DeploymentRow>, StoreError> {
-        let query = sqlx::query(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM deployment WHERE id = $1"
-        ));
-        let row = query
-            .bind(id.to_string())
-            .fetch_optional(self.connection())
-            .await?;
+        let query = sqlx::query(concat!("SELECT ", columns!(), " FROM deployment WHERE id = $1"));
+        let row = query.bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -218,10 +204,7 @@ impl Tx {
             columns!(),
             " FROM deployment WHERE app_id = $1 AND finished_ms IS NULL ORDER BY id"
         ));
-        let rows = query
-            .bind(app.to_string())
-            .fetch_all(self.connection())
-            .await?;
+        let rows = query.bind(app.to_string()).fetch_all(self.connection()).await?;
         rows.iter().map(read).collect()
     }
 
@@ -256,10 +239,6 @@ impl Tx {
         if result.rows_affected() > 0 {
             return Ok(Swap::Done);
         }
-        Ok(if self.deployment_get(old.id).await?.is_some() {
-            Swap::Stale
-        } else {
-            Swap::Missing
-        })
+        Ok(if self.deployment_get(old.id).await?.is_some() { Swap::Stale } else { Swap::Missing })
     }
 }

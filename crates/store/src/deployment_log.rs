@@ -92,10 +92,7 @@ impl Store {
             "SELECT COALESCE(MAX(seq) + 1, 0), COALESCE(SUM(OCTET_LENGTH(text)), 0) \
              FROM deployment_log WHERE deployment_id = $1",
         );
-        let row = query
-            .bind(deployment.to_string())
-            .fetch_one(&self.reader)
-            .await?;
+        let row = query.bind(deployment.to_string()).fetch_one(&self.reader).await?;
         let number = |index: usize| -> Result<u64, StoreError> {
             Ok(u64::try_from(row.try_get::<i64, _>(index)?).unwrap_or(0))
         };
@@ -109,10 +106,7 @@ impl Tx {
             "DELETE FROM deployment_log \
              WHERE deployment_id IN (SELECT id FROM deployment WHERE app_id = $1)",
         );
-        query
-            .bind(app.to_string())
-            .execute(self.connection())
-            .await?;
+        query.bind(app.to_string()).execute(self.connection()).await?;
         Ok(())
     }
 }

@@ -64,11 +64,10 @@ impl From<sqlx::Error> for StoreError {
 impl From<&StoreError> for PublicError {
     fn from(error: &StoreError) -> Self {
         match error {
-            StoreError::Busy(_) => Self::new(
-                Code::Unavailable,
-                "the server's database is busy: nothing was changed",
-            )
-            .retry_after(1),
+            StoreError::Busy(_) => {
+                Self::new(Code::Unavailable, "the server's database is busy: nothing was changed")
+                    .retry_after(1)
+            }
             StoreError::Full(_) => Self::new(
                 Code::InsufficientStorage,
                 "the disk of the server's database is full: nothing was changed",

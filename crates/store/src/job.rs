@@ -211,9 +211,7 @@ impl Store {
              ELSE run_at_ms END) FROM job WHERE kind = $1",
         );
         let row = query.bind(kind).fetch_one(&self.reader).await?;
-        Ok(row
-            .try_get::<Option<i64>, _>(0)?
-            .map(Timestamp::from_millis))
+        Ok(row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_millis))
     }
 
     /// Frees every lease that another start of the server holds; how many. Right
@@ -227,11 +225,7 @@ impl Store {
             "UPDATE job SET lease_owner = NULL, lease_until_ms = 0 \
              WHERE lease_owner IS NOT NULL AND lease_owner <> $1",
         );
-        Ok(query
-            .bind(boot.to_string())
-            .execute(&self.writer)
-            .await?
-            .rows_affected())
+        Ok(query.bind(boot.to_string()).execute(&self.writer).await?.rows_affected())
     }
 }
 

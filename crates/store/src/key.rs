@@ -42,9 +42,7 @@ fn read(row: &SqliteRow) -> Result<KeyRow, StoreError> {
         org: columns.id("org_id")?,
         label: columns.get("label")?,
         prefix: columns.get("prefix")?,
-        hash: hash
-            .try_into()
-            .map_err(|_| StoreError::Column { column: "hash" })?,
+        hash: hash.try_into().map_err(|_| StoreError::Column { column: "hash" })?,
         created: columns.time("created_ms")?,
     })
 }
@@ -77,15 +75,8 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyRow>, StoreError> {
-        let query = sqlx::query(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM api_key WHERE hash = $1"
-        ));
-        let row = query
-            .bind(hash.as_slice())
-            .fetch_optional(&self.reader)
-            .await?;
+        let query = sqlx::query(concat!("SELECT ", columns!(), " FROM api_key WHERE hash = $1"));
+        let row = query.bind(hash.as_slice()).fetch_optional(&self.reader).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -99,11 +90,7 @@ impl Store {
             columns!(),
             " FROM api_key WHERE org_id = $1 ORDER BY created_ms, id LIMIT $2"
         ));
-        let rows = query
-            .bind(org.to_string())
-            .bind(MAX_LISTED)
-            .fetch_all(&self.reader)
-            .await?;
+        let rows = query.bind(org.to_string()).bind(MAX_LISTED).fetch_all(&self.reader).await?;
         rows.iter().map(read).collect()
     }
 
@@ -113,11 +100,7 @@ impl Store {
     /// Any [`StoreError`].
     pub async fn key_delete(&self, org: OrgId, id: ApiKeyId) -> Result<bool, StoreError> {
         let query = sqlx::query("DELETE FROM api_key WHERE org_id = $1 AND id = $2");
-        let result = query
-            .bind(org.to_string())
-            .bind(id.to_string())
-            .execute(&self.writer)
-            .await?;
+        let result = query.bind(org.to_string()).bind(id.to_string()).execute(&self.writer).await?;
         Ok(result.rows_affected() > 0)
     }
 
@@ -126,9 +109,7 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn key_count(&self) -> Result<u64, StoreError> {
-        let row = sqlx::query("SELECT COUNT(*) FROM api_key")
-            .fetch_one(&self.reader)
-            .await?;
+        let row = sqlx::query("SELECT COUNT(*) FROM api_key").fetch_one(&self.reader).await?;
         Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
     }
 }

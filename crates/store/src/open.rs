@@ -55,10 +55,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub async fn open_with_clock(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let open = |source| StoreError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let open = |source| StoreError::Open { path: path.to_owned(), source };
         // FULL, because in WAL mode NORMAL loses the last commits in a power cut,
         // and what was acknowledged must stay.
         let options = SqliteConnectOptions::new()
@@ -69,24 +66,13 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(LOCK_TIMEOUT);
         let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(TURN_TIMEOUT)
+            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(TURN_TIMEOUT)
         };
         let writer = pool(1).connect_with(options.clone()).await.map_err(open)?;
-        sqlx::migrate!("./migrations")
-            .run(&writer)
-            .await
-            .map_err(StoreError::Migrate)?;
-        let reader = pool(READERS)
-            .connect_with(options.pragma("query_only", "1"))
-            .await
-            .map_err(open)?;
-        let store = Self {
-            writer,
-            reader,
-            clock,
-        };
+        sqlx::migrate!("./migrations").run(&writer).await.map_err(StoreError::Migrate)?;
+        let reader =
+            pool(READERS).connect_with(options.pragma("query_only", "1")).await.map_err(open)?;
+        let store = Self { writer, reader, clock };
         let mut tx = store.begin().await?;
         tx.org_ensure(OrgId::new(), crate::org::DEFAULT).await?;
         tx.commit().await?;
@@ -105,10 +91,7 @@ impl Store {
     /// [`StoreError::Busy`] when the writer stays taken.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let inner = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Tx {
-            inner,
-            now: self.now(),
-        })
+        Ok(Tx { inner, now: self.now() })
     }
 
     /// Closes every connection; what is under way ends first.

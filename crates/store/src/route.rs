@@ -76,11 +76,6 @@ impl Tx {
             .fetch_one(self.connection())
             .await?;
         let generation = Generation::from_row(row.try_get(0)?);
-        Ok(RouteChange {
-            app,
-            label: label.to_owned(),
-            generation,
-            target,
-        })
+        Ok(RouteChange { app, label: label.to_owned(), generation, target })
     }
 }

@@ -170,15 +170,8 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn sandbox_get(&self, id: SandboxId) -> Result<Option<SandboxRow>, StoreError> {
-        let query = sqlx::query(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM sandbox WHERE id = $1"
-        ));
-        let row = query
-            .bind(id.to_string())
-            .fetch_optional(&self.reader)
-            .await?;
+        let query = sqlx::query(concat!("SELECT ", columns!(), " FROM sandbox WHERE id = $1"));
+        let row = query.bind(id.to_string()).fetch_optional(&self.reader).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -192,9 +185,8 @@ impl Store {
         after: Option<SandboxKey>,
         limit: u32,
     ) -> Result<Vec<SandboxRow>, StoreError> {
-        let (time, id) = after.map_or((i64::MIN, String::new()), |(time, id)| {
-            (time.as_millis(), id.to_string())
-        });
+        let (time, id) = after
+            .map_or((i64::MIN, String::new()), |(time, id)| (time.as_millis(), id.to_string()));
         let query = sqlx::query(concat!(
             "SELECT ",
             columns!(),
@@ -304,10 +296,7 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`].
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a report is all of these, and its writer one"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "a report is all of these, and its writer one")]
     pub async fn sandbox_report(
         &self,
         id: SandboxId,
@@ -345,14 +334,7 @@ impl Store {
             return Ok(Swap::Done);
         }
         let query = sqlx::query("SELECT 1 FROM sandbox WHERE id = $1");
-        let row = query
-            .bind(id.to_string())
-            .fetch_optional(&self.reader)
-            .await?;
-        Ok(if row.is_some() {
-            Swap::Stale
-        } else {
-            Swap::Missing
-        })
+        let row = query.bind(id.to_string()).fetch_optional(&self.reader).await?;
+        Ok(if row.is_some() { Swap::Stale } else { Swap::Missing })
     }
 }

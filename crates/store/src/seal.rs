@@ -53,10 +53,7 @@ impl Sealer {
     /// # Errors
     /// [`SealError::KeyFile`], [`SealError::NotAKey`].
     pub fn open(path: &Path) -> Result<Self, SealError> {
-        let failed = |source| SealError::KeyFile {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| SealError::KeyFile { path: path.to_owned(), source };
         match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 make_key_file(path).map_err(failed)?
@@ -66,17 +63,10 @@ impl Sealer {
         }
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(failed)?;
-        file.take(KEY_BYTES as u64 + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-        let key = Key::<XChaCha20Poly1305>::try_from(bytes.as_slice()).map_err(|_| {
-            SealError::NotAKey {
-                path: path.to_owned(),
-            }
-        })?;
-        Ok(Self {
-            cipher: Arc::new(XChaCha20Poly1305::new(&key)),
-        })
+        file.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+        let key = Key::<XChaCha20Poly1305>::try_from(bytes.as_slice())
+            .map_err(|_| SealError::NotAKey { path: path.to_owned() })?;
+        Ok(Self { cipher: Arc::new(XChaCha20Poly1305::new(&key)) })
     }
 
     /// Seals `plain` for one column of the row with this id.
@@ -86,14 +76,8 @@ impl Sealer {
     pub fn seal(&self, row: &str, column: &str, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let nonce = Nonce::<XChaCha20Poly1305>::generate();
         let aad = bound_to(row, column);
-        let payload = Payload {
-            msg: plain,
-            aad: aad.as_bytes(),
-        };
-        let sealed = self
-            .cipher
-            .encrypt(&nonce, payload)
-            .map_err(|_| SealError::Refused)?;
+        let payload = Payload { msg: plain, aad: aad.as_bytes() };
+        let sealed = self.cipher.encrypt(&nonce, payload).map_err(|_| SealError::Refused)?;
         let mut bytes = Vec::with_capacity(1 + NONCE_BYTES + sealed.len());
         bytes.push(FORMAT);
         bytes.extend_from_slice(&nonce);
@@ -107,21 +91,14 @@ impl Sealer {
     /// [`SealError::Refused`] when it was not made for them, or not under this key.
     pub fn unseal(&self, row: &str, column: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let (&format, rest) = sealed.split_first().ok_or(SealError::Refused)?;
-        let (nonce, sealed) = rest
-            .split_at_checked(NONCE_BYTES)
-            .ok_or(SealError::Refused)?;
+        let (nonce, sealed) = rest.split_at_checked(NONCE_BYTES).ok_or(SealError::Refused)?;
         let nonce = Nonce::<XChaCha20Poly1305>::try_from(nonce).map_err(|_| SealError::Refused)?;
         if format != FORMAT {
             return Err(SealError::Refused);
         }
         let aad = bound_to(row, column);
-        let payload = Payload {
-            msg: sealed,
-            aad: aad.as_bytes(),
-        };
-        self.cipher
-            .decrypt(&nonce, payload)
-            .map_err(|_| SealError::Refused)
+        let payload = Payload { msg: sealed, aad: aad.as_bytes() };
+        self.cipher.decrypt(&nonce, payload).map_err(|_| SealError::Refused)
     }
 
     /// Seals an environment.
@@ -134,11 +111,7 @@ impl Sealer {
         column: &str,
         env: &BTreeMap<String, String>,
     ) -> Result<Vec<u8>, SealError> {
-        self.seal(
-            row,
-            column,
-            &serde_json::to_vec(env).map_err(|_| SealError::Refused)?,
-        )
+        self.seal(row, column, &serde_json::to_vec(env).map_err(|_| SealError::Refused)?)
     }
 
     /// Opens an environment.
@@ -182,11 +155,7 @@ fn make_key_file(path: &Path) -> io::Result<()> {
     let removed = fs::remove_file(&temporary);
     written.and(removed)?;
     path.parent().map_or(Ok(()), |folder| {
-        let folder = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         File::open(folder)?.sync_all()
     })
 }
@@ -203,22 +172,10 @@ mod tests {
     fn the_key_file_is_made_once_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret.key");
-        let sealed = Sealer::open(&path)
-            .unwrap()
-            .seal("row", "env", b"value")
-            .unwrap();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        let sealed = Sealer::open(&path).unwrap().seal("row", "env", b"value").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert_eq!(
-            Sealer::open(&path)
-                .unwrap()
-                .unseal("row", "env", &sealed)
-                .unwrap(),
-            b"value"
-        );
+        assert_eq!(Sealer::open(&path).unwrap().unseal("row", "env", &sealed).unwrap(), b"value");
     }
 
     #[test]
@@ -227,25 +184,13 @@ mod tests {
         let sealer = Sealer::open(&folder.path().join("a.key")).unwrap();
         let other = Sealer::open(&folder.path().join("b.key")).unwrap();
         let sealed = sealer.seal("row", "env", b"value").unwrap();
-        assert!(matches!(
-            other.unseal("row", "env", &sealed),
-            Err(SealError::Refused)
-        ));
-        assert!(matches!(
-            sealer.unseal("row2", "env", &sealed),
-            Err(SealError::Refused)
-        ));
-        assert!(matches!(
-            sealer.unseal("row", "preview_env", &sealed),
-            Err(SealError::Refused)
-        ));
+        assert!(matches!(other.unseal("row", "env", &sealed), Err(SealError::Refused)));
+        assert!(matches!(sealer.unseal("row2", "env", &sealed), Err(SealError::Refused)));
+        assert!(matches!(sealer.unseal("row", "preview_env", &sealed), Err(SealError::Refused)));
         for position in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[position] ^= 1;
-            assert!(
-                sealer.unseal("row", "env", &changed).is_err(),
-                "byte {position}"
-            );
+            assert!(sealer.unseal("row", "env", &changed).is_err(), "byte {position}");
             assert!(sealer.unseal("row", "env", &sealed[..position]).is_err());
         }
     }
@@ -256,10 +201,7 @@ mod tests {
         let path = folder.path().join("secret.key");
         for junk in [&b""[..], &[7; 31], &[7; 33]] {
             fs::write(&path, junk).unwrap();
-            assert!(matches!(
-                Sealer::open(&path),
-                Err(SealError::NotAKey { .. })
-            ));
+            assert!(matches!(Sealer::open(&path), Err(SealError::NotAKey { .. })));
             assert_eq!(fs::read(&path).unwrap(), junk);
         }
     }

@@ -26,10 +26,6 @@ pub enum Insert {
 
 impl Insert {
     pub(crate) fn of(result: &SqliteQueryResult) -> Self {
-        if result.rows_affected() == 0 {
-            Self::Exists
-        } else {
-            Self::Done
-        }
+        if result.rows_affected() == 0 { Self::Exists } else { Self::Done }
     }
 }

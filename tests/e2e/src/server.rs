@@ -45,7 +45,8 @@ impl Server {
     /// # Errors
     /// When it does not come up; the error holds the end of its log.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let data = std::env::var_os("PANDO_TEST_DATA").map_or("/var/tmp/pando-test".into(), PathBuf::from);
+        let data =
+            std::env::var_os("PANDO_TEST_DATA").map_or("/var/tmp/pando-test".into(), PathBuf::from);
         std::fs::create_dir_all(&data)?;
         let port = match options.port {
             Some(port) => port,
@@ -243,6 +244,7 @@ impl Drop for Server {
 /// A program of this repository's release build.
 pub(crate) fn program(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let target = std::env::var_os("PANDO_BIN_DIR").map_or_else(|| root.join("target/release"), PathBuf::from);
+    let target = std::env::var_os("PANDO_BIN_DIR")
+        .map_or_else(|| root.join("target/release"), PathBuf::from);
     target.join(name)
 }

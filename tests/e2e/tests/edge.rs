@@ -72,15 +72,18 @@ async fn an_app_on_loopback_gets_its_url() -> anyhow::Result<()> {
         assert_eq!(headers["x-forwarded-for"], "127.0.0.1");
         assert_eq!(headers["x-forwarded-proto"], "http");
         assert_eq!(headers.get("pando-node"), None);
-        let ports: Value = server.request(Method::GET, &sandbox.path("/ports")).send().await?.json().await?;
+        let ports: Value =
+            server.request(Method::GET, &sandbox.path("/ports")).send().await?.json().await?;
         assert_eq!(ports["ports"][0]["port"], 3000, "{ports}");
     }
 
     // Large bodies both ways, event by event, WebSocket.
     let body = vec![b'x'; 20_000_000];
-    let echoed = server.edge(Method::POST, &four.host(3000), "/echo").body(body.clone()).send().await?;
+    let echoed =
+        server.edge(Method::POST, &four.host(3000), "/echo").body(body.clone()).send().await?;
     assert_eq!(echoed.bytes().await?.len(), body.len());
-    let mut events = server.edge(Method::GET, &four.host(3000), "/events").send().await?.bytes_stream();
+    let mut events =
+        server.edge(Method::GET, &four.host(3000), "/events").send().await?.bytes_stream();
     let first = events.next().await.transpose()?;
     assert_eq!(first.as_deref(), Some(b"data: first\n\n".as_slice()));
     let second = events.next().await.transpose()?;
@@ -106,12 +109,17 @@ async fn what_is_not_there_has_its_own_answer() -> anyhow::Result<()> {
     let unknown = format!("3000-00000000-0000-4000-8000-000000000000.{}", server.suffix());
     let nobody = format!("no-such-app.{}", server.suffix());
     for (host, status) in [(unknown, 404), (nobody, 404), (sandbox.host(3000), 502)] {
-        let json = server.edge(Method::GET, &host, "/").header("accept", "application/json").send().await?;
+        let json = server
+            .edge(Method::GET, &host, "/")
+            .header("accept", "application/json")
+            .send()
+            .await?;
         assert_eq!(json.status().as_u16() / 100, status / 100, "{host}");
         assert_eq!(json.headers()["x-robots-tag"], "noindex");
         let said: Value = json.json().await?;
         assert!(said["error"].is_string() && said["code"].is_string(), "{said}");
-        let html = server.edge(Method::GET, &host, "/").header("accept", "text/html").send().await?;
+        let html =
+            server.edge(Method::GET, &host, "/").header("accept", "text/html").send().await?;
         assert!(html.text().await?.starts_with("<!doctype html>"));
     }
     server.finish()

@@ -10,12 +10,16 @@ async fn a_guest_reaches_the_internet_and_nothing_near() -> anyhow::Result<()> {
     // Names resolve and TLS is trusted: a package registry answers.
     let registry = one.sh("npm ping 2>&1 || true; npm view is-number version").await?;
     assert!(registry.contains("7.0.0"), "{registry}");
-    two.sh("curl -fsS -o /dev/null https://pypi.org/simple/six/ || pip download --no-deps -d /tmp six").await?;
+    two.sh(
+        "curl -fsS -o /dev/null https://pypi.org/simple/six/ || pip download --no-deps -d /tmp six",
+    )
+    .await?;
     assert_eq!(one.sh("cat /sys/class/net/eth0/mtu").await?, host_mtu()?);
 
     // Nothing near answers: the host by any address, the neighbour, metadata, private ranges.
     one.sh("setsid python3 -m http.server 8000 >/dev/null 2>&1 & sleep 3").await?;
-    let host_address = run("sh", &["-c", "ip -4 route get 192.0.2.1 | sed -n 's/.* src \\([0-9.]*\\).*/\\1/p'"])?;
+    let host_address =
+        run("sh", &["-c", "ip -4 route get 192.0.2.1 | sed -n 's/.* src \\([0-9.]*\\).*/\\1/p'"])?;
     let api = server.url("").rsplit(':').next().map(str::to_owned).unwrap_or_default();
     for target in [
         format!("{}:{api}", host_address.trim()),
@@ -38,6 +42,9 @@ async fn a_guest_reaches_the_internet_and_nothing_near() -> anyhow::Result<()> {
 }
 
 fn host_mtu() -> anyhow::Result<String> {
-    let device = run("sh", &["-c", "ip -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -1"])?;
+    let device = run(
+        "sh",
+        &["-c", "ip -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -1"],
+    )?;
     Ok(std::fs::read_to_string(format!("/sys/class/net/{}/mtu", device.trim()))?.trim().to_owned())
 }

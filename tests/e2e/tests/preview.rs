@@ -45,7 +45,8 @@ impl World {
             ("PANDO_GITHUB_WEBHOOK_SECRET".to_owned(), SECRET.to_owned()),
             ("PANDO_GITHUB_TOKEN".to_owned(), TOKEN.to_owned()),
         ];
-        let options = Options { arguments: arguments.into(), environment: environment.into(), port: None };
+        let options =
+            Options { arguments: arguments.into(), environment: environment.into(), port: None };
         let server = Server::start(options).await?;
         let url = server.url("/v1/webhooks/github");
         forge.set_webhook(Webhook { url, secret: SECRET.to_owned() });
@@ -85,7 +86,10 @@ impl World {
             }
             if begun.elapsed() > DEPLOY_LIMIT {
                 let deployments = self.previews().await?;
-                anyhow::bail!("{url} says {status} {text}\n{deployments:#?}\n{}", self.server.log_tail());
+                anyhow::bail!(
+                    "{url} says {status} {text}\n{deployments:#?}\n{}",
+                    self.server.log_tail()
+                );
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
@@ -99,7 +103,11 @@ impl World {
     async fn settle_at(&self, sandboxes: usize) -> anyhow::Result<()> {
         let begun = Instant::now();
         while self.sandboxes().await? != sandboxes {
-            ensure!(begun.elapsed() < Duration::from_secs(60), "{} sandboxes", self.sandboxes().await?);
+            ensure!(
+                begun.elapsed() < Duration::from_secs(60),
+                "{} sandboxes",
+                self.sandboxes().await?
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         Ok(())
@@ -144,7 +152,10 @@ async fn a_pull_request_lives_and_dies_with_its_preview() -> anyhow::Result<()> 
     let deployments = world.get(&format!("/v1/apps/{id}/deploys")).await?;
     let first = deployments.get("items").unwrap_or(&deployments)[0].clone();
     assert_eq!(first["git_commit"], pull.head_sha);
-    let log = world.server.request(Method::GET, &format!("/v1/apps/{id}/deploys/{}/logs", first["id"].as_str().unwrap_or_default()));
+    let log = world.server.request(
+        Method::GET,
+        &format!("/v1/apps/{id}/deploys/{}/logs", first["id"].as_str().unwrap_or_default()),
+    );
     let log = log.send().await?.text().await?;
     assert!(log.contains("package.json") && log.trim_end().ends_with("data: end"), "{log}");
 
@@ -155,7 +166,11 @@ async fn a_pull_request_lives_and_dies_with_its_preview() -> anyhow::Result<()> 
         if comments.len() == 1 && comments[0].body.contains(&url) {
             break;
         }
-        ensure!(begun.elapsed() < Duration::from_secs(30), "{comments:?}\n{}", world.server.log_tail());
+        ensure!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{comments:?}\n{}",
+            world.server.log_tail()
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 
@@ -208,7 +223,9 @@ async fn a_pull_request_lives_and_dies_with_its_preview() -> anyhow::Result<()> 
     let back = world.previews().await?;
     assert_eq!(back[0]["preview_url"], url.as_str());
     world.repo.close_pull_request(pull.number).await?;
-    let deleted = world.server.request(Method::DELETE, &format!("/v1/apps/{}", made["id"].as_str().unwrap_or_default()));
+    let deleted = world
+        .server
+        .request(Method::DELETE, &format!("/v1/apps/{}", made["id"].as_str().unwrap_or_default()));
     assert_eq!(deleted.send().await?.status(), 204);
     world.settle_at(0).await?;
     world.finish().await

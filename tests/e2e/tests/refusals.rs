@@ -53,7 +53,8 @@ async fn every_refusal_has_its_status_and_names_the_fault() -> anyhow::Result<()
     let anyone = |path: &str| server.client().get(server.url(path));
     refused(anyone("/v1/sandboxes"), 401, "unauthorized").await?;
     refused(anyone("/v1/sandboxes").bearer_auth("pando_wrong"), 401, "unauthorized").await?;
-    refused(anyone("/v1/sandboxes").header("X-API-Key", "pando_wrong"), 401, "unauthorized").await?;
+    refused(anyone("/v1/sandboxes").header("X-API-Key", "pando_wrong"), 401, "unauthorized")
+        .await?;
     assert_eq!(anyone("/v1/me").header("X-API-Key", server.api_key()).send().await?.status(), 200);
     refused(server.request(Method::GET, "/v1/no-such-route"), 404, "").await?;
     refused(server.request(Method::PUT, "/v1/me"), 405, "").await?;
@@ -75,10 +76,10 @@ async fn every_refusal_has_its_status_and_names_the_fault() -> anyhow::Result<()
             .header("X-GitHub-Delivery", "1")
             .body("{}")
     };
-    refused(hook(), 401, "signature").await?;
-    refused(hook().header("X-Hub-Signature-256", "sha256=00"), 401, "signature").await?;
+    refused(hook(), 401, "ignature").await?;
+    refused(hook().header("X-Hub-Signature-256", "sha256=00"), 401, "ignature").await?;
     let wrong = format!("sha256={}", "ab".repeat(32));
-    refused(hook().header("X-Hub-Signature-256", wrong), 401, "signature").await?;
+    refused(hook().header("X-Hub-Signature-256", wrong), 401, "ignature").await?;
 
     // An expired sandbox is gone for everyone.
     let expiring = server.sandbox(json!({ "ttl_seconds": 1 })).await?;
@@ -90,7 +91,8 @@ async fn every_refusal_has_its_status_and_names_the_fault() -> anyhow::Result<()
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     refused(server.request(Method::GET, &path), 404, "sandbox").await?;
-    let late = server.request(Method::POST, &expiring.path("/exec")).json(&json!({ "cmd": "true" }));
+    let late =
+        server.request(Method::POST, &expiring.path("/exec")).json(&json!({ "cmd": "true" }));
     refused(late, 404, "sandbox").await?;
     let edge = server.edge(Method::GET, &expiring.host(3000), "/");
     refused(edge.header("accept", "application/json"), 404, "").await?;

@@ -29,7 +29,11 @@ async fn sandboxes_and_deadlines_outlive_a_restart() -> anyhow::Result<()> {
     let exec = |id: &str| format!("/v1/sandboxes/{id}/exec");
     let start = json!({ "cmd": "cd /srv && echo '<h1>still here</h1>' > index.html && setsid python3 -m http.server 3000 --bind 127.0.0.1 >/dev/null 2>&1 & sleep 3" });
     server.request(Method::POST, &exec(&kept)).json(&start).send().await?.error_for_status()?;
-    server.request(Method::POST, &format!("/v1/sandboxes/{paused}/pause")).send().await?.error_for_status()?;
+    server
+        .request(Method::POST, &format!("/v1/sandboxes/{paused}/pause"))
+        .send()
+        .await?
+        .error_for_status()?;
 
     server.terminate()?;
     server.launch().await?;
@@ -38,10 +42,22 @@ async fn sandboxes_and_deadlines_outlive_a_restart() -> anyhow::Result<()> {
     let page = server.edge(Method::GET, &host, "/").send().await?;
     assert_eq!(page.status(), 200, "{}", server.log_tail());
     assert!(page.text().await?.contains("still here"));
-    let answer = server.request(Method::POST, &exec(&kept)).json(&json!({ "cmd": "echo yes" })).send().await?;
+    let answer = server
+        .request(Method::POST, &exec(&kept))
+        .json(&json!({ "cmd": "echo yes" }))
+        .send()
+        .await?;
     assert_eq!(answer.json::<Value>().await?["stdout"], "yes\n");
-    server.request(Method::POST, &format!("/v1/sandboxes/{paused}/resume")).send().await?.error_for_status()?;
-    let answer = server.request(Method::POST, &exec(&paused)).json(&json!({ "cmd": "echo too" })).send().await?;
+    server
+        .request(Method::POST, &format!("/v1/sandboxes/{paused}/resume"))
+        .send()
+        .await?
+        .error_for_status()?;
+    let answer = server
+        .request(Method::POST, &exec(&paused))
+        .json(&json!({ "cmd": "echo too" }))
+        .send()
+        .await?;
     assert_eq!(answer.json::<Value>().await?["stdout"], "too\n");
     gone(&server, &short, Duration::from_secs(30)).await?;
     assert_eq!(status(&server, &kept).await?, 200);
@@ -81,7 +97,8 @@ async fn a_machine_that_dies_says_why() -> anyhow::Result<()> {
     let pids = run("pgrep", &["-f", &format!("pando:.*:{}", sandbox.id)])?;
     run("kill", &["-9", pids.trim()])?;
     for _ in 0..100 {
-        let shown: Value = server.request(Method::GET, &sandbox.path("")).send().await?.json().await?;
+        let shown: Value =
+            server.request(Method::GET, &sandbox.path("")).send().await?.json().await?;
         if shown["status"] == "failed" {
             assert!(shown["status_reason"].is_string(), "{shown}");
             assert_eq!(sandbox.delete().await?, 204);

@@ -53,11 +53,7 @@ pub(crate) async fn announce(
         }
         for number in merged_by(forge, &git, repo, moved).await? {
             let sha = moved.after.clone();
-            let state = PullState::Merged {
-                at: SystemClock.now(),
-                sha,
-                by: pusher.to_owned(),
-            };
+            let state = PullState::Merged { at: SystemClock.now(), sha, by: pusher.to_owned() };
             set_state(forge, repo, number, state)?;
             let closed = PullAction::Closed;
             deliveries.extend(hook::pull_request(forge, repo, number, closed, pusher).await?);
@@ -69,10 +65,7 @@ pub(crate) async fn announce(
 fn compare(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Moved> {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let at = |branches: &BTreeMap<String, String>, name: &str| {
-        branches
-            .get(name)
-            .cloned()
-            .unwrap_or_else(|| NO_COMMIT.to_owned())
+        branches.get(name).cloned().unwrap_or_else(|| NO_COMMIT.to_owned())
     };
     names
         .into_iter()
@@ -104,21 +97,11 @@ async fn follow(
     moved: &Moved,
 ) -> Result<PullAction, ForgeError> {
     if moved.after == NO_COMMIT {
-        set_state(
-            forge,
-            base,
-            number,
-            PullState::Closed {
-                at: SystemClock.now(),
-            },
-        )?;
+        set_state(forge, base, number, PullState::Closed { at: SystemClock.now() })?;
         return Ok(PullAction::Closed);
     }
     move_head(forge, base, number, source, &moved.after).await?;
-    Ok(PullAction::Synchronize {
-        before: moved.before.clone(),
-        after: moved.after.clone(),
-    })
+    Ok(PullAction::Synchronize { before: moved.before.clone(), after: moved.after.clone() })
 }
 
 /// Brings a head into the base repository, under the pull request's own ref.
@@ -203,9 +186,7 @@ mod tests {
     #[test]
     fn new_moved_and_gone_branches_are_told_apart() {
         let branches = |list: &[(&str, &str)]| {
-            list.iter()
-                .map(|(name, sha)| ((*name).to_owned(), (*sha).to_owned()))
-                .collect()
+            list.iter().map(|(name, sha)| ((*name).to_owned(), (*sha).to_owned())).collect()
         };
         let moved = compare(
             &branches(&[("gone", "a"), ("main", "b"), ("still", "c")]),
@@ -215,13 +196,6 @@ mod tests {
             .iter()
             .map(|m| (m.branch.as_str(), m.before.as_str(), m.after.as_str()))
             .collect();
-        assert_eq!(
-            seen,
-            [
-                ("gone", "a", NO_COMMIT),
-                ("main", "b", "d"),
-                ("new", NO_COMMIT, "e")
-            ]
-        );
+        assert_eq!(seen, [("gone", "a", NO_COMMIT), ("main", "b", "d"), ("new", NO_COMMIT, "e")]);
     }
 }

@@ -10,18 +10,9 @@ pub(crate) const FILES: &[(&str, &[u8])] = &[
     ("README.md", include_bytes!("../demo/hello/README.md")),
     ("message.txt", include_bytes!("../demo/hello/message.txt")),
     ("package.json", include_bytes!("../demo/hello/package.json")),
-    (
-        "package-lock.json",
-        include_bytes!("../demo/hello/package-lock.json"),
-    ),
-    (
-        "public/leaf.svg",
-        include_bytes!("../demo/hello/public/leaf.svg"),
-    ),
-    (
-        "public/style.css",
-        include_bytes!("../demo/hello/public/style.css"),
-    ),
+    ("package-lock.json", include_bytes!("../demo/hello/package-lock.json")),
+    ("public/leaf.svg", include_bytes!("../demo/hello/public/leaf.svg")),
+    ("public/style.css", include_bytes!("../demo/hello/public/style.css")),
     ("server.js", include_bytes!("../demo/hello/server.js")),
 ];
 /// A branch that is one commit ahead, ready for a pull request.

@@ -88,20 +88,15 @@ impl Forge {
     pub async fn start(settings: Settings) -> Result<Self, ForgeError> {
         let root = claim(&settings.root).map_err(|error| match error {
             Claim::Foreign => ForgeError::ForeignRoot(settings.root.clone()),
-            Claim::Io(source) => ForgeError::Io {
-                doing: format!("use {}", settings.root.display()),
-                source,
-            },
+            Claim::Io(source) => {
+                ForgeError::Io { doing: format!("use {}", settings.root.display()), source }
+            }
         })?;
         let listener = TcpListener::bind(settings.listen)
             .await
             .map_err(ForgeError::io(format!("listen on {}", settings.listen)))?;
-        let address = listener
-            .local_addr()
-            .map_err(ForgeError::io("learn the own address"))?;
-        let url = settings
-            .public_url
-            .unwrap_or_else(|| format!("http://{address}"));
+        let address = listener.local_addr().map_err(ForgeError::io("learn the own address"))?;
+        let url = settings.public_url.unwrap_or_else(|| format!("http://{address}"));
         let inner = Arc::new(Inner {
             url: url.trim_end_matches('/').to_owned(),
             token: settings.token,
@@ -237,17 +232,12 @@ impl Inner {
 
     /// The lock on changes of a repository's branches; a stray one for an unknown name.
     pub(crate) fn turn(&self, name: &RepoName) -> Arc<tokio::sync::Mutex<()>> {
-        self.state()
-            .repo(name)
-            .map(|row| Arc::clone(&row.turn))
-            .unwrap_or_default()
+        self.state().repo(name).map(|row| Arc::clone(&row.turn)).unwrap_or_default()
     }
 
     /// Where the repository of that name goes.
     pub(crate) fn repository_path(&self, name: &RepoName) -> PathBuf {
-        self.root
-            .join(name.owner())
-            .join(format!("{}.git", name.name()))
+        self.root.join(name.owner()).join(format!("{}.git", name.name()))
     }
 }
 
@@ -266,9 +256,7 @@ fn router(inner: &Arc<Inner>) -> Router {
             }
         }
     };
-    Router::new()
-        .nest("/_standin", standin::router(inner))
-        .fallback(git_or_rest)
+    Router::new().nest("/_standin", standin::router(inner)).fallback(git_or_rest)
 }
 
 enum Claim {
@@ -289,10 +277,7 @@ fn claim(root: &Path) -> Result<PathBuf, Claim> {
     if !marker.exists() && std::fs::read_dir(root)?.next().is_some() {
         return Err(Claim::Foreign);
     }
-    std::fs::write(
-        &marker,
-        "Made by pando-forge, and emptied by it at each start.\n",
-    )?;
+    std::fs::write(&marker, "Made by pando-forge, and emptied by it at each start.\n")?;
     if repositories.exists() {
         std::fs::remove_dir_all(&repositories)?;
     }

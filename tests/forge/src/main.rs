@@ -110,26 +110,13 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Serve {
-            listen,
-            root,
-            public_url,
-            webhook_url,
-            webhook_secret,
-            token,
-        } => {
+        Command::Serve { listen, root, public_url, webhook_url, webhook_secret, token } => {
             ensure!(
                 !webhook_secret.is_empty(),
                 "set PANDO_GITHUB_WEBHOOK_SECRET to what Pando has"
             );
-            ensure!(
-                !token.is_empty(),
-                "set PANDO_GITHUB_TOKEN to what Pando has"
-            );
-            let webhook = Webhook {
-                url: webhook_url,
-                secret: webhook_secret,
-            };
+            ensure!(!token.is_empty(), "set PANDO_GITHUB_TOKEN to what Pando has");
+            let webhook = Webhook { url: webhook_url, secret: webhook_secret };
             let settings = Settings {
                 listen,
                 public_url,
@@ -144,43 +131,17 @@ async fn run(command: Command) -> anyhow::Result<()> {
             println!("clone it: git clone {}", done.clone_url);
             Ok(())
         }
-        Command::OpenPr {
-            repo,
-            branch,
-            title,
-            running,
-        } => {
-            let wanted = OpenPull {
-                repo,
-                branch,
-                title,
-            };
-            report(
-                "opened",
-                &Client::new(&running.forge)?.open_pull(&wanted).await?,
-            )
+        Command::OpenPr { repo, branch, title, running } => {
+            let wanted = OpenPull { repo, branch, title };
+            report("opened", &Client::new(&running.forge)?.open_pull(&wanted).await?)
         }
-        Command::ClosePr {
-            repo,
-            number,
-            running,
-        } => {
+        Command::ClosePr { repo, number, running } => {
             let wanted = NamePull { repo, number };
-            report(
-                "closed",
-                &Client::new(&running.forge)?.close_pull(&wanted).await?,
-            )
+            report("closed", &Client::new(&running.forge)?.close_pull(&wanted).await?)
         }
-        Command::ReopenPr {
-            repo,
-            number,
-            running,
-        } => {
+        Command::ReopenPr { repo, number, running } => {
             let wanted = NamePull { repo, number };
-            report(
-                "reopened",
-                &Client::new(&running.forge)?.reopen_pull(&wanted).await?,
-            )
+            report("reopened", &Client::new(&running.forge)?.reopen_pull(&wanted).await?)
         }
     }
 }
@@ -188,11 +149,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let target = settings
-        .webhook
-        .as_ref()
-        .map(|webhook| webhook.url.clone())
-        .unwrap_or_default();
+    let target = settings.webhook.as_ref().map(|webhook| webhook.url.clone()).unwrap_or_default();
     let forge = Forge::start(settings).await?;
     println!("the forge stand-in serves {}", forge.url());
     println!("webhooks go to {target}");
@@ -210,16 +167,8 @@ fn report(verb: &str, done: &Done) -> anyhow::Result<()> {
     if let Some(number) = done.number {
         println!("{verb} pull request {number} of {}", done.repo);
     }
-    for Delivery {
-        event,
-        action,
-        answer,
-        ..
-    } in &done.deliveries
-    {
-        let name = action
-            .as_ref()
-            .map_or_else(|| event.clone(), |it| format!("{event} {it}"));
+    for Delivery { event, action, answer, .. } in &done.deliveries {
+        let name = action.as_ref().map_or_else(|| event.clone(), |it| format!("{event} {it}"));
         match answer {
             Answer::Answered { status, body } if (200..300).contains(status) => {
                 println!("webhook {name}: {status} {}", body.trim());

@@ -30,19 +30,14 @@ impl RepoName {
             !half.is_empty()
                 && half.len() <= MAX_HALF_BYTES
                 && !half.starts_with(['.', '-'])
-                && half
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+                && half.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
         };
         let good = plain(owner)
             && plain(name)
             && !name.ends_with(".git")
             && !RESERVED_OWNERS.contains(&owner);
         if good {
-            Ok(Self {
-                owner: owner.to_owned(),
-                name: name.to_owned(),
-            })
+            Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
         } else {
             Err(ForgeError::BadName(format!("{owner}/{name}")))
         }
@@ -71,9 +66,8 @@ impl FromStr for RepoName {
     type Err = ForgeError;
 
     fn from_str(text: &str) -> Result<Self, ForgeError> {
-        let (owner, name) = text
-            .split_once('/')
-            .ok_or_else(|| ForgeError::BadName(text.to_owned()))?;
+        let (owner, name) =
+            text.split_once('/').ok_or_else(|| ForgeError::BadName(text.to_owned()))?;
         Self::new(owner, name)
     }
 }
@@ -98,10 +92,7 @@ mod tests {
 
     #[test]
     fn a_name_is_two_plain_halves() {
-        assert_eq!(
-            "pando/hello".parse::<RepoName>().unwrap().to_string(),
-            "pando/hello"
-        );
+        assert_eq!("pando/hello".parse::<RepoName>().unwrap().to_string(), "pando/hello");
         for bad in [
             "pando",
             "/x",

@@ -17,14 +17,8 @@ pub(crate) struct Tip {
 #[derive(Debug, Clone)]
 pub(crate) enum PullState {
     Open,
-    Closed {
-        at: Timestamp,
-    },
-    Merged {
-        at: Timestamp,
-        sha: String,
-        by: String,
-    },
+    Closed { at: Timestamp },
+    Merged { at: Timestamp, sha: String, by: String },
 }
 
 /// A pull request.

@@ -73,18 +73,8 @@ impl WebhookExchange {
             Answer::Answered { status, .. } => Some(status),
             Answer::Failed { .. } => None,
         };
-        let Delivery {
-            event,
-            action,
-            body,
-            ..
-        } = delivery.clone();
-        Self {
-            event,
-            action,
-            body,
-            status,
-        }
+        let Delivery { event, action, body, .. } = delivery.clone();
+        Self { event, action, body, status }
     }
 }
 

@@ -120,10 +120,7 @@ impl RepoRow {
 
     /// The pull request of that number.
     pub(crate) fn pull(&self, number: u64) -> Result<&Pull, ForgeError> {
-        let missing = || ForgeError::NoPullRequest {
-            repo: self.name.clone(),
-            number,
-        };
+        let missing = || ForgeError::NoPullRequest { repo: self.name.clone(), number };
         self.pulls.get(&number).ok_or_else(missing)
     }
 }
@@ -141,10 +138,7 @@ pub(crate) struct State {
 impl State {
     /// Nothing, but for where webhooks go.
     pub(crate) fn sending_to(webhook: Option<Webhook>) -> Self {
-        Self {
-            webhook,
-            ..Self::default()
-        }
+        Self { webhook, ..Self::default() }
     }
 
     /// The next id, of whatever kind.
@@ -155,16 +149,12 @@ impl State {
 
     /// The repository of that name.
     pub(crate) fn repo(&self, name: &RepoName) -> Result<&RepoRow, ForgeError> {
-        self.repos
-            .get(name)
-            .ok_or_else(|| ForgeError::NoRepository(name.clone()))
+        self.repos.get(name).ok_or_else(|| ForgeError::NoRepository(name.clone()))
     }
 
     /// The repository of that name, to change.
     pub(crate) fn repo_mut(&mut self, name: &RepoName) -> Result<&mut RepoRow, ForgeError> {
-        self.repos
-            .get_mut(name)
-            .ok_or_else(|| ForgeError::NoRepository(name.clone()))
+        self.repos.get_mut(name).ok_or_else(|| ForgeError::NoRepository(name.clone()))
     }
 
     /// Remembers a delivery.

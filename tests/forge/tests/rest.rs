@@ -15,11 +15,7 @@ use serde_json::{Value, json};
 
 /// A client as GitHub wants one.
 fn client() -> Client {
-    Client::builder()
-        .no_proxy()
-        .user_agent("pando-tests")
-        .build()
-        .unwrap()
+    Client::builder().no_proxy().user_agent("pando-tests").build().unwrap()
 }
 
 struct Caller<'a> {
@@ -48,59 +44,29 @@ impl Caller<'_> {
 
 async fn world_with_a_pull_request() -> World {
     let world = World::start().await;
-    world
-        .repo
-        .commit("feature/one", &[("one.txt", b"1\n")], "One")
-        .await
-        .unwrap();
-    world
-        .repo
-        .open_pull_request("feature/one", "main", "One")
-        .await
-        .unwrap();
+    world.repo.commit("feature/one", &[("one.txt", b"1\n")], "One").await.unwrap();
+    world.repo.open_pull_request("feature/one", "main", "One").await.unwrap();
     world
 }
 
 #[tokio::test]
 async fn a_comment_is_written_found_and_edited() {
     let world = world_with_a_pull_request().await;
-    let caller = Caller {
-        world: &world,
-        token: Some(TOKEN),
-    };
+    let caller = Caller { world: &world, token: Some(TOKEN) };
     let path = "/issues/1/comments";
-    let (status, made) = caller
-        .ask(Method::POST, path, Some(json!({ "body": "First" })))
-        .await;
-    assert_eq!(
-        (status, &made["user"]["type"]),
-        (StatusCode::CREATED, &"Bot".into())
-    );
+    let (status, made) = caller.ask(Method::POST, path, Some(json!({ "body": "First" }))).await;
+    assert_eq!((status, &made["user"]["type"]), (StatusCode::CREATED, &"Bot".into()));
     let one = format!("/issues/comments/{}", made["id"]);
-    let (status, edited) = caller
-        .ask(Method::PATCH, &one, Some(json!({ "body": "Second" })))
-        .await;
-    assert_eq!(
-        (status, &edited["body"]),
-        (StatusCode::OK, &"Second".into())
-    );
+    let (status, edited) = caller.ask(Method::PATCH, &one, Some(json!({ "body": "Second" }))).await;
+    assert_eq!((status, &edited["body"]), (StatusCode::OK, &"Second".into()));
     let comments = world.repo.comments(1).unwrap();
     assert_eq!(comments.len(), 1);
     assert_eq!(comments[0].body, "Second");
 
     for number in 0..3 {
-        caller
-            .ask(
-                Method::POST,
-                path,
-                Some(json!({ "body": format!("More {number}") })),
-            )
-            .await;
+        caller.ask(Method::POST, path, Some(json!({ "body": format!("More {number}") }))).await;
     }
-    let anonymous = Caller {
-        world: &world,
-        token: None,
-    };
+    let anonymous = Caller { world: &world, token: None };
     let (_, page) = anonymous.get("/issues/1/comments?per_page=3&page=2").await;
     assert_eq!(page.as_array().unwrap().len(), 1);
     assert_eq!(page[0]["body"], "More 2");
@@ -111,35 +77,18 @@ async fn a_comment_is_written_found_and_edited() {
 #[tokio::test]
 async fn a_list_links_to_its_next_page() {
     let world = world_with_a_pull_request().await;
-    world
-        .repo
-        .commit("two", &[("two.txt", b"2\n")], "Two")
-        .await
-        .unwrap();
-    world
-        .repo
-        .open_pull_request("two", "main", "Two")
-        .await
-        .unwrap();
-    let mut url = Some(format!(
-        "{}/repos/pando/hello/pulls?state=open&per_page=1",
-        world.forge.url()
-    ));
+    world.repo.commit("two", &[("two.txt", b"2\n")], "Two").await.unwrap();
+    world.repo.open_pull_request("two", "main", "Two").await.unwrap();
+    let mut url =
+        Some(format!("{}/repos/pando/hello/pulls?state=open&per_page=1", world.forge.url()));
     let mut numbers = Vec::new();
     while let Some(address) = url {
         let response = client().get(address).send().await.unwrap();
-        let link = response
-            .headers()
-            .get("link")
-            .map(|link| link.to_str().unwrap().to_owned());
+        let link = response.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
         url = link.and_then(|link| Some(link.strip_prefix('<')?.split_once('>')?.0.to_owned()));
         let page: Value = response.json().await.unwrap();
-        numbers.extend(
-            page.as_array()
-                .unwrap()
-                .iter()
-                .map(|pull| pull["number"].as_u64().unwrap()),
-        );
+        numbers
+            .extend(page.as_array().unwrap().iter().map(|pull| pull["number"].as_u64().unwrap()));
     }
     assert_eq!(numbers, [2, 1]);
     world.holds_the_contract();
@@ -149,36 +98,24 @@ async fn a_list_links_to_its_next_page() {
 #[tokio::test]
 async fn what_can_be_read_reads_as_githubs() {
     let world = world_with_a_pull_request().await;
-    let caller = Caller {
-        world: &world,
-        token: Some(TOKEN),
-    };
+    let caller = Caller { world: &world, token: Some(TOKEN) };
     let (_, repo) = caller.get("").await;
     assert_eq!(
         (&repo["full_name"], &repo["default_branch"]),
         (&"pando/hello".into(), &"main".into())
     );
     let (_, pull) = caller.get("/pulls/1").await;
-    assert_eq!(
-        (&pull["state"], &pull["head"]["ref"]),
-        (&"open".into(), &"feature/one".into())
-    );
+    assert_eq!((&pull["state"], &pull["head"]["ref"]), (&"open".into(), &"feature/one".into()));
     let head = world.repo.head("feature/one").await.unwrap();
     for revision in ["feature/one", "feature%2Fone", "heads/feature/one", &head] {
         let (status, commit) = caller.get(&format!("/commits/{revision}")).await;
-        assert_eq!(
-            (status, &commit["sha"]),
-            (StatusCode::OK, &head.as_str().into()),
-            "{revision}"
-        );
+        assert_eq!((status, &commit["sha"]), (StatusCode::OK, &head.as_str().into()), "{revision}");
         assert_eq!(commit["parents"].as_array().unwrap().len(), 1);
     }
 
     world.repo.set_permission("ada", Permission::Write).unwrap();
     for (login, permission) in [("pando", "admin"), ("ada", "write"), ("stranger", "read")] {
-        let (_, answer) = caller
-            .get(&format!("/collaborators/{login}/permission"))
-            .await;
+        let (_, answer) = caller.get(&format!("/collaborators/{login}/permission")).await;
         assert_eq!(answer["permission"], permission);
     }
 
@@ -190,20 +127,9 @@ async fn what_can_be_read_reads_as_githubs() {
     let (_, merged) = caller.get("/pulls/1").await;
     assert_eq!(merged["merged"], true);
 
-    world
-        .forge
-        .create_fork("pando/hello", "ada/hello")
-        .await
-        .unwrap();
+    world.forge.create_fork("pando/hello", "ada/hello").await.unwrap();
     let fork = format!("{}/repos/ada/hello", world.forge.url());
-    let fork: Value = client()
-        .get(fork)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let fork: Value = client().get(fork).send().await.unwrap().json().await.unwrap();
     assert_eq!(fork["parent"]["full_name"], "pando/hello");
     world.holds_the_contract();
     world.finish().await;
@@ -212,10 +138,7 @@ async fn what_can_be_read_reads_as_githubs() {
 #[tokio::test]
 async fn a_status_is_set_on_a_commit_that_exists() {
     let world = world_with_a_pull_request().await;
-    let caller = Caller {
-        world: &world,
-        token: Some(TOKEN),
-    };
+    let caller = Caller { world: &world, token: Some(TOKEN) };
     let head = world.repo.head("feature/one").await.unwrap();
     let status = json!({
         "state": "success", "context": "pando/preview", "description": "Live",
@@ -223,23 +146,14 @@ async fn a_status_is_set_on_a_commit_that_exists() {
     });
     let path = format!("/statuses/{head}");
     let (code, made) = caller.ask(Method::POST, &path, Some(status)).await;
-    assert_eq!(
-        (code, &made["context"]),
-        (StatusCode::CREATED, &"pando/preview".into())
-    );
+    assert_eq!((code, &made["context"]), (StatusCode::CREATED, &"pando/preview".into()));
     let kept = world.repo.statuses(&head).unwrap();
     assert_eq!((kept.len(), kept[0].state.as_str()), (1, "success"));
 
     for (path, body) in [
         (path.as_str(), json!({ "state": "fine" })),
-        (
-            path.as_str(),
-            json!({ "state": "success", "description": "x".repeat(141) }),
-        ),
-        (
-            "/statuses/0123456789012345678901234567890123456789",
-            json!({ "state": "success" }),
-        ),
+        (path.as_str(), json!({ "state": "success", "description": "x".repeat(141) })),
+        ("/statuses/0123456789012345678901234567890123456789", json!({ "state": "success" })),
     ] {
         let (code, _) = caller.ask(Method::POST, path, Some(body)).await;
         assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY);
@@ -252,50 +166,26 @@ async fn a_status_is_set_on_a_commit_that_exists() {
 #[tokio::test]
 async fn refusals_are_githubs() {
     let world = world_with_a_pull_request().await;
-    let good = Caller {
-        world: &world,
-        token: Some(TOKEN),
-    };
-    let anonymous = Caller {
-        world: &world,
-        token: None,
-    };
-    let wrong = Caller {
-        world: &world,
-        token: Some("wrong"),
-    };
+    let good = Caller { world: &world, token: Some(TOKEN) };
+    let anonymous = Caller { world: &world, token: None };
+    let wrong = Caller { world: &world, token: Some("wrong") };
     let path = "/issues/1/comments";
     let comment = || Some(json!({ "body": "x" }));
 
     let (status, body) = anonymous.ask(Method::POST, path, comment()).await;
-    assert_eq!(
-        (status.as_u16(), &body["message"]),
-        (401, &"Requires authentication".into())
-    );
+    assert_eq!((status.as_u16(), &body["message"]), (401, &"Requires authentication".into()));
     let (status, body) = wrong.ask(Method::POST, path, comment()).await;
-    assert_eq!(
-        (status.as_u16(), &body["message"]),
-        (401, &"Bad credentials".into())
-    );
+    assert_eq!((status.as_u16(), &body["message"]), (401, &"Bad credentials".into()));
     let (status, _) = wrong.get(path).await;
-    assert_eq!(
-        status.as_u16(),
-        401,
-        "a wrong token is refused for reading too"
-    );
+    assert_eq!(status.as_u16(), 401, "a wrong token is refused for reading too");
     let (status, _) = anonymous.get("/collaborators/ada/permission").await;
     assert_eq!(status.as_u16(), 401);
 
     for path in ["/issues/9/comments", "/issues/x/comments"] {
         let (status, body) = good.ask(Method::POST, path, comment()).await;
-        assert_eq!(
-            (status.as_u16(), &body["message"]),
-            (404, &"Not Found".into())
-        );
+        assert_eq!((status.as_u16(), &body["message"]), (404, &"Not Found".into()));
     }
-    let (status, _) = good
-        .ask(Method::PATCH, "/issues/comments/999", comment())
-        .await;
+    let (status, _) = good.ask(Method::PATCH, "/issues/comments/999", comment()).await;
     assert_eq!(status.as_u16(), 404);
     assert_eq!(good.get("/pulls/9").await.0.as_u16(), 404);
     assert_eq!(good.get("/commits/nowhere").await.0.as_u16(), 422);
@@ -306,10 +196,7 @@ async fn refusals_are_githubs() {
         json!({ "body": "x".repeat(65_537) }),
     ] {
         let (status, answer) = good.ask(Method::POST, path, Some(body)).await;
-        assert_eq!(
-            (status.as_u16(), &answer["message"]),
-            (422, &"Validation Failed".into())
-        );
+        assert_eq!((status.as_u16(), &answer["message"]), (422, &"Validation Failed".into()));
     }
     let bad_json = client()
         .post(format!("{}/repos/pando/hello{path}", world.forge.url()))
@@ -329,27 +216,11 @@ async fn what_github_would_not_take_breaks_the_contract() {
     let url = world.forge.url();
     let nameless = Client::builder().no_proxy().build().unwrap();
     for (request, status, fault) in [
-        (
-            nameless.get(format!("{url}/repos/pando/hello")),
-            403,
-            "User-Agent",
-        ),
-        (
-            client().get(format!("{url}/repos/pando/hello/nowhere")),
-            501,
-            "no such path",
-        ),
+        (nameless.get(format!("{url}/repos/pando/hello")), 403, "User-Agent"),
+        (client().get(format!("{url}/repos/pando/hello/nowhere")), 501, "no such path"),
         (client().get(format!("{url}/user")), 501, "501"),
-        (
-            client().delete(format!("{url}/repos/pando/hello/pulls/1")),
-            501,
-            "no DELETE",
-        ),
-        (
-            client().get(format!("{url}/repos/pando/hello/pulls?stat=open")),
-            200,
-            "`stat`",
-        ),
+        (client().delete(format!("{url}/repos/pando/hello/pulls/1")), 501, "no DELETE"),
+        (client().get(format!("{url}/repos/pando/hello/pulls?stat=open")), 200, "`stat`"),
     ] {
         assert_eq!(request.send().await.unwrap().status().as_u16(), status);
         let exchange = world.forge.exchanges().pop().expect("an exchange");
@@ -357,15 +228,8 @@ async fn what_github_would_not_take_breaks_the_contract() {
         assert!(breach.contains(fault), "{breach}");
     }
     // No credential is kept.
-    client()
-        .get(format!("{url}/repos/pando/hello"))
-        .bearer_auth(TOKEN)
-        .send()
-        .await
-        .unwrap();
-    let Some(Exchange::Rest(last)) = world.forge.exchanges().pop() else {
-        panic!("no exchange")
-    };
+    client().get(format!("{url}/repos/pando/hello")).bearer_auth(TOKEN).send().await.unwrap();
+    let Some(Exchange::Rest(last)) = world.forge.exchanges().pop() else { panic!("no exchange") };
     assert!(!format!("{last:?}").contains(TOKEN));
     world.finish().await;
 }

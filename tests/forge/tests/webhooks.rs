@@ -36,67 +36,40 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
         bytes
     };
     let inner = sha256(&padded(0x36, message));
-    sha256(&padded(0x5c, &inner))
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    sha256(&padded(0x5c, &inner)).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]
 async fn a_pull_requests_whole_life_is_told() {
     let world = World::start().await;
     let repo = &world.repo;
-    let pushed = repo
-        .push("one", &[("one.txt", b"1\n2\n")], "One")
-        .await
-        .unwrap();
+    let pushed = repo.push("one", &[("one.txt", b"1\n2\n")], "One").await.unwrap();
     assert_eq!(events(&pushed.deliveries), ["push"]);
     let pull = repo.open_pull_request("one", "main", "One").await.unwrap();
     assert_eq!((pull.number, &pull.head_sha), (1, &pushed.sha));
     assert_eq!(events(&pull.deliveries), ["pull_request opened"]);
     let opened = payload(&pull.deliveries[0]);
-    assert_eq!(
-        opened["pull_request"]["head"]["repo"]["full_name"],
-        "pando/hello"
-    );
+    assert_eq!(opened["pull_request"]["head"]["repo"]["full_name"], "pando/hello");
     assert_eq!(opened["pull_request"]["additions"], 2);
     assert_eq!(opened["pull_request"]["changed_files"], 1);
     assert_eq!(opened["repository"]["clone_url"], repo.clone_url());
 
     let again = repo.open_pull_request("one", "main", "Again").await;
-    assert!(matches!(
-        again,
-        Err(ForgeError::PullRequestExists { number: 1, .. })
-    ));
+    assert!(matches!(again, Err(ForgeError::PullRequestExists { number: 1, .. })));
     let nothing = repo.open_pull_request("main", "main", "Nothing").await;
     assert!(matches!(nothing, Err(ForgeError::NothingToMerge { .. })));
 
-    let moved = repo
-        .push("one", &[("one.txt", b"3\n")], "Two")
-        .await
-        .unwrap();
-    assert_eq!(
-        events(&moved.deliveries),
-        ["push", "pull_request synchronize"]
-    );
+    let moved = repo.push("one", &[("one.txt", b"3\n")], "Two").await.unwrap();
+    assert_eq!(events(&moved.deliveries), ["push", "pull_request synchronize"]);
     assert_eq!(repo.pull_request_head(1).await.unwrap(), moved.sha);
 
     let closed = repo.close_pull_request(1).await.unwrap();
     assert_eq!(payload(&closed[0])["pull_request"]["state"], "closed");
-    assert!(matches!(
-        repo.close_pull_request(1).await,
-        Err(ForgeError::WrongState { .. })
-    ));
-    let pushed = repo
-        .push("one", &[("one.txt", b"4\n")], "While closed")
-        .await
-        .unwrap();
+    assert!(matches!(repo.close_pull_request(1).await, Err(ForgeError::WrongState { .. })));
+    let pushed = repo.push("one", &[("one.txt", b"4\n")], "While closed").await.unwrap();
     assert_eq!(events(&pushed.deliveries), ["push"]);
     let reopened = repo.reopen_pull_request(1).await.unwrap();
-    assert_eq!(
-        payload(&reopened[0])["pull_request"]["head"]["sha"],
-        pushed.sha
-    );
+    assert_eq!(payload(&reopened[0])["pull_request"]["head"]["sha"], pushed.sha);
 
     let merged = repo.merge_pull_request(1).await.unwrap();
     assert_eq!(events(&merged.deliveries), ["push", "pull_request closed"]);
@@ -104,10 +77,7 @@ async fn a_pull_requests_whole_life_is_told() {
     assert_eq!(closed["pull_request"]["merged"], true);
     assert_eq!(closed["pull_request"]["merge_commit_sha"], merged.sha);
     assert_eq!(repo.head("main").await.unwrap(), merged.sha);
-    assert!(matches!(
-        repo.reopen_pull_request(1).await,
-        Err(ForgeError::WrongState { .. })
-    ));
+    assert!(matches!(repo.reopen_pull_request(1).await, Err(ForgeError::WrongState { .. })));
     world.holds_the_contract();
     world.finish().await;
 }
@@ -116,18 +86,11 @@ async fn a_pull_requests_whole_life_is_told() {
 async fn a_merge_that_conflicts_changes_nothing() {
     let world = World::start().await;
     let repo = &world.repo;
-    repo.commit("one", &[("README.md", b"one\n")], "One")
-        .await
-        .unwrap();
+    repo.commit("one", &[("README.md", b"one\n")], "One").await.unwrap();
     repo.open_pull_request("one", "main", "One").await.unwrap();
-    repo.push("main", &[("README.md", b"two\n")], "Two")
-        .await
-        .unwrap();
+    repo.push("main", &[("README.md", b"two\n")], "Two").await.unwrap();
     let before = repo.head("main").await.unwrap();
-    assert!(matches!(
-        repo.merge_pull_request(1).await,
-        Err(ForgeError::Conflict { .. })
-    ));
+    assert!(matches!(repo.merge_pull_request(1).await, Err(ForgeError::Conflict { .. })));
     assert_eq!(repo.head("main").await.unwrap(), before);
     assert!(repo.close_pull_request(1).await.is_ok(), "it is still open");
     world.finish().await;
@@ -136,14 +99,8 @@ async fn a_merge_that_conflicts_changes_nothing() {
 #[tokio::test]
 async fn a_forks_pull_request_names_the_fork_and_follows_it() {
     let world = World::start().await;
-    let fork = world
-        .forge
-        .create_fork("pando/hello", "stranger/hello")
-        .await
-        .unwrap();
-    fork.commit("theirs", &[("theirs.txt", b"x\n")], "Theirs")
-        .await
-        .unwrap();
+    let fork = world.forge.create_fork("pando/hello", "stranger/hello").await.unwrap();
+    fork.commit("theirs", &[("theirs.txt", b"x\n")], "Theirs").await.unwrap();
     let opened = world
         .repo
         .open_pull_request_from_fork("stranger/hello", "theirs", "main", "From a stranger")
@@ -161,15 +118,9 @@ async fn a_forks_pull_request_names_the_fork_and_follows_it() {
     assert_eq!(event["sender"]["login"], "stranger");
 
     // The parent hears that the pull request moved, and nothing of the fork's own pushes.
-    let moved = fork
-        .push("theirs", &[("theirs.txt", b"y\n")], "More")
-        .await
-        .unwrap();
+    let moved = fork.push("theirs", &[("theirs.txt", b"y\n")], "More").await.unwrap();
     assert_eq!(events(&moved.deliveries), ["pull_request synchronize"]);
-    assert_eq!(
-        world.repo.pull_request_head(opened.number).await.unwrap(),
-        moved.sha
-    );
+    assert_eq!(world.repo.pull_request_head(opened.number).await.unwrap(), moved.sha);
     world.holds_the_contract();
     world.finish().await;
 }
@@ -177,16 +128,9 @@ async fn a_forks_pull_request_names_the_fork_and_follows_it() {
 #[tokio::test]
 async fn each_delivery_is_signed_over_its_raw_bytes() {
     let world = World::start().await;
-    let pushed = world
-        .repo
-        .push("one", &[("ü.txt", "ä\n".as_bytes())], "Ünïcode")
-        .await
-        .unwrap();
+    let pushed = world.repo.push("one", &[("ü.txt", "ä\n".as_bytes())], "Ünïcode").await.unwrap();
     let delivery = &pushed.deliveries[0];
-    let answered = Answer::Answered {
-        status: 202,
-        body: "taken".to_owned(),
-    };
+    let answered = Answer::Answered { status: 202, body: "taken".to_owned() };
     assert_eq!(delivery.answer, answered);
 
     let again = world.forge.redeliver(delivery.id).await.unwrap();
@@ -218,14 +162,8 @@ async fn each_delivery_is_signed_over_its_raw_bytes() {
 async fn a_receiver_that_is_away_fails_the_delivery_and_nothing_else() {
     let world = World::start().await;
     // A port that was free a moment ago and that nobody listens on.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    world.forge.set_webhook(Webhook {
-        url: format!("http://{gone}/"),
-        secret: SECRET.to_owned(),
-    });
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    world.forge.set_webhook(Webhook { url: format!("http://{gone}/"), secret: SECRET.to_owned() });
     let pushed = world.repo.push("one", &[("a", b"a")], "A").await.unwrap();
     assert!(matches!(pushed.deliveries[0].answer, Answer::Failed { .. }));
     assert_eq!(world.repo.head("one").await.unwrap(), pushed.sha);

@@ -30,41 +30,25 @@ impl Shell {
         let store = Store::open(&data.path().join("pando.db")).await.unwrap();
         let org = store.org_default().await.unwrap().id;
         let key = NewKey::generate(org, "test", store.now()).unwrap();
-        assert_eq!(
-            store.key_insert(&key.row).await.unwrap(),
-            pando_store::Insert::Done
-        );
+        assert_eq!(store.key_insert(&key.row).await.unwrap(), pando_store::Insert::Done);
         let keyed = Router::new()
             .route("/label", get(async |caller: Caller| caller.label))
-            .route(
-                "/app",
-                post(async |JsonBody(app): JsonBody<CreateApp>| app.name),
-            )
+            .route("/app", post(async |JsonBody(app): JsonBody<CreateApp>| app.name))
             .route(
                 "/deploy",
                 post(async |OptionalJson(d): OptionalJson<CreateDeployment>| format!("{d:?}")),
             )
-            .route(
-                "/file",
-                put(async |path: crate::sandboxes::fs::path::FilePath| path.0),
-            )
+            .route("/file", put(async |path: crate::sandboxes::fs::path::FilePath| path.0))
             .route("/panic", get(async || -> String { panic!("on purpose") }));
-        let signed = Router::new().route(
-            "/webhooks/probe",
-            post(async |body: String| body.len().to_string()),
-        );
+        let signed = Router::new()
+            .route("/webhooks/probe", post(async |body: String| body.len().to_string()));
         let parts = Parts {
             keyed: later::add_to(keyed),
             signed,
             free: Router::new().route("/healthz", get(async || "ok")),
             document: document(),
         };
-        Self {
-            router: assemble(parts, store.clone()),
-            store,
-            key,
-            _data: data,
-        }
+        Self { router: assemble(parts, store.clone()), store, key, _data: data }
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {
@@ -75,10 +59,7 @@ impl Shell {
     async fn ask(&self, method: &str, path: &str, body: impl Into<Body>) -> (u16, String) {
         let bearer = format!("Bearer {}", self.key.text);
         let request = Request::builder().method(method).uri(path);
-        let request = request
-            .header(header::AUTHORIZATION, bearer)
-            .body(body.into())
-            .unwrap();
+        let request = request.header(header::AUTHORIZATION, bearer).body(body.into()).unwrap();
         said(self.send(request).await).await
     }
 
@@ -99,33 +80,18 @@ impl Shell {
 
 async fn said(response: Response<Body>) -> (u16, String) {
     let status = response.status().as_u16();
-    let body = axum::body::to_bytes(response.into_body(), 64 << 20)
-        .await
-        .unwrap();
+    let body = axum::body::to_bytes(response.into_body(), 64 << 20).await.unwrap();
     (status, String::from_utf8_lossy(&body).into_owned())
 }
 
 #[tokio::test]
 async fn a_key_opens_the_door_and_a_deleted_one_does_not() {
     let shell = Shell::start().await;
-    assert_eq!(
-        shell.ask("GET", "/v1/label", "").await,
-        (200, "test".into())
-    );
+    assert_eq!(shell.ask("GET", "/v1/label", "").await, (200, "test".into()));
     let by_header = Request::get("/v1/label").header("x-api-key", &shell.key.text);
-    assert_eq!(
-        shell
-            .send(by_header.body(Body::empty()).unwrap())
-            .await
-            .status(),
-        200
-    );
+    assert_eq!(shell.send(by_header.body(Body::empty()).unwrap()).await.status(), 200);
 
-    for wrong in [
-        format!("{}0", shell.key.text),
-        "pando_".into(),
-        "x".repeat(7000),
-    ] {
+    for wrong in [format!("{}0", shell.key.text), "pando_".into(), "x".repeat(7000)] {
         let request =
             Request::get("/v1/label").header(header::AUTHORIZATION, format!("Bearer {wrong}"));
         let (status, text) = said(shell.send(request.body(Body::empty()).unwrap()).await).await;
@@ -135,13 +101,7 @@ async fn a_key_opens_the_door_and_a_deleted_one_does_not() {
         assert!(!text.contains(&wrong) || wrong == "pando_");
     }
 
-    assert!(
-        shell
-            .store
-            .key_delete(shell.key.row.org, shell.key.row.id)
-            .await
-            .unwrap()
-    );
+    assert!(shell.store.key_delete(shell.key.row.org, shell.key.row.id).await.unwrap());
     assert_eq!(shell.ask("GET", "/v1/label", "").await.0, 401);
 }
 
@@ -149,19 +109,10 @@ async fn a_key_opens_the_door_and_a_deleted_one_does_not() {
 async fn all_of_v1_needs_a_key_and_the_rest_does_not() {
     let shell = Shell::start().await;
     let status = async |method: &str, path: &str| {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .body(Body::empty())
-            .unwrap();
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         shell.send(request).await.status().as_u16()
     };
-    for path in [
-        "/v1/label",
-        "/v1/no-such-route",
-        "/v1/snapshots",
-        "/v1/sandboxes/x/fork",
-    ] {
+    for path in ["/v1/label", "/v1/no-such-route", "/v1/snapshots", "/v1/sandboxes/x/fork"] {
         assert_eq!(status("GET", path).await, 401, "{path}");
     }
     for path in ["/healthz", "/openapi.json", "/docs/"] {
@@ -180,62 +131,27 @@ async fn every_refusal_has_one_shape() {
     let bad = |field| refused(400, "invalid_request", field);
     assert_eq!(shell.refused("POST", "/v1/app", "{").await, bad(None));
     assert_eq!(shell.refused("POST", "/v1/app", "").await, bad(None));
+    assert_eq!(shell.refused("POST", "/v1/app", r#"{"git_url":"x"}"#).await, bad(Some("name")));
     assert_eq!(
-        shell.refused("POST", "/v1/app", r#"{"git_url":"x"}"#).await,
-        bad(Some("name"))
-    );
-    assert_eq!(
-        shell
-            .refused("POST", "/v1/app", r#"{"name":7,"git_url":"x"}"#)
-            .await,
+        shell.refused("POST", "/v1/app", r#"{"name":7,"git_url":"x"}"#).await,
         bad(Some("name"))
     );
     assert_eq!(shell.refused("POST", "/v1/app", "\u{0}").await, bad(None));
-    assert_eq!(
-        shell.refused("PUT", "/v1/file", "").await,
-        bad(Some("path"))
-    );
-    assert_eq!(
-        shell.refused("PUT", "/v1/file?path=%FF", "").await,
-        bad(Some("path"))
-    );
-    assert_eq!(
-        shell.refused("PUT", "/v1/file?path=/a/../b", "").await,
-        bad(Some("path"))
-    );
-    assert_eq!(
-        shell.refused("PUT", "/v1/file?path=/a%00", "").await,
-        bad(Some("path"))
-    );
-    assert_eq!(
-        shell.refused("GET", "/v1/nope", "").await,
-        refused(404, "not_found", None)
-    );
-    assert_eq!(
-        shell.refused("GET", "/nope", "").await,
-        refused(404, "not_found", None)
-    );
-    assert_eq!(
-        shell.refused("GET", "/v1/app", "").await,
-        refused(405, "invalid_request", None)
-    );
-    assert_eq!(
-        shell.refused("POST", "/healthz", "").await,
-        refused(405, "invalid_request", None)
-    );
+    assert_eq!(shell.refused("PUT", "/v1/file", "").await, bad(Some("path")));
+    assert_eq!(shell.refused("PUT", "/v1/file?path=%FF", "").await, bad(Some("path")));
+    assert_eq!(shell.refused("PUT", "/v1/file?path=/a/../b", "").await, bad(Some("path")));
+    assert_eq!(shell.refused("PUT", "/v1/file?path=/a%00", "").await, bad(Some("path")));
+    assert_eq!(shell.refused("GET", "/v1/nope", "").await, refused(404, "not_found", None));
+    assert_eq!(shell.refused("GET", "/nope", "").await, refused(404, "not_found", None));
+    assert_eq!(shell.refused("GET", "/v1/app", "").await, refused(405, "invalid_request", None));
+    assert_eq!(shell.refused("POST", "/healthz", "").await, refused(405, "invalid_request", None));
     assert_eq!(
         shell.refused("GET", "/v1/webhooks/probe", "").await,
         refused(405, "invalid_request", None)
     );
-    assert_eq!(
-        shell.refused("GET", "/v1/panic", "").await,
-        refused(500, "internal", None)
-    );
+    assert_eq!(shell.refused("GET", "/v1/panic", "").await, refused(500, "internal", None));
     let large = vec![b' '; limits::MAX_JSON_BODY_BYTES + 1];
-    assert_eq!(
-        shell.refused("POST", "/v1/app", large).await,
-        refused(413, "too_large", None)
-    );
+    assert_eq!(shell.refused("POST", "/v1/app", large).await, refused(413, "too_large", None));
 }
 
 #[tokio::test]
@@ -251,9 +167,7 @@ async fn a_wrong_method_learns_the_right_ones() {
 async fn an_absent_body_is_an_empty_one_where_that_is_allowed() {
     let shell = Shell::start().await;
     assert_eq!(shell.ask("POST", "/v1/deploy", "").await.0, 200);
-    let (_, text) = shell
-        .ask("POST", "/v1/deploy", r#"{"git_ref":"main"}"#)
-        .await;
+    let (_, text) = shell.ask("POST", "/v1/deploy", r#"{"git_ref":"main"}"#).await;
     assert!(text.contains("main"));
     assert_eq!(shell.ask("POST", "/v1/deploy", "[]").await.0, 400);
 }
@@ -262,9 +176,7 @@ async fn an_absent_body_is_an_empty_one_where_that_is_allowed() {
 async fn a_webhook_may_be_larger_than_other_bodies() {
     let shell = Shell::start().await;
     let size = limits::MAX_JSON_BODY_BYTES * 2;
-    let (status, text) = shell
-        .ask("POST", "/v1/webhooks/probe", vec![b'x'; size])
-        .await;
+    let (status, text) = shell.ask("POST", "/v1/webhooks/probe", vec![b'x'; size]).await;
     assert_eq!((status, text), (200, size.to_string()));
 }
 
@@ -272,10 +184,7 @@ async fn a_webhook_may_be_larger_than_other_bodies() {
 async fn what_comes_later_says_so() {
     let shell = Shell::start().await;
     for (method, path) in [
-        (
-            "POST",
-            "/v1/sandboxes/6f1c1f3e-8f57-4b5e-9a51-6d1f0d5a7c11/fork",
-        ),
+        ("POST", "/v1/sandboxes/6f1c1f3e-8f57-4b5e-9a51-6d1f0d5a7c11/fork"),
         ("GET", "/v1/functions"),
         ("POST", "/v1/schedules"),
         ("PATCH", "/v1/databases/x"),
@@ -283,11 +192,7 @@ async fn what_comes_later_says_so() {
         ("PUT", "/v1/apps/x/env/KEY"),
     ] {
         let (status, code, _) = shell.refused(method, path, "").await;
-        assert_eq!(
-            (status, code.as_str()),
-            (501, "not_implemented"),
-            "{method} {path}"
-        );
+        assert_eq!((status, code.as_str()), (501, "not_implemented"), "{method} {path}");
     }
 }
 
@@ -298,10 +203,7 @@ async fn every_answer_has_a_request_id() {
     let first = shell.send(request()).await.headers()["x-request-id"].clone();
     let second = shell.send(request()).await.headers()["x-request-id"].clone();
     assert_ne!(first, second);
-    assert_eq!(
-        shell.send(request()).await.status(),
-        StatusCode::UNAUTHORIZED
-    );
+    assert_eq!(shell.send(request()).await.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[test]
@@ -336,16 +238,9 @@ fn every_operation_is_described_and_may_refuse() {
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             let what = format!("{method} {path}");
-            assert!(
-                operation["summary"].is_string(),
-                "{what} says nothing of itself"
-            );
+            assert!(operation["summary"].is_string(), "{what} says nothing of itself");
             let id = operation["operationId"].as_str().unwrap();
-            assert_eq!(
-                ids.insert(id.to_owned(), what.clone()),
-                None,
-                "{what}: `{id}` is taken"
-            );
+            assert_eq!(ids.insert(id.to_owned(), what.clone()), None, "{what}: `{id}` is taken");
             assert!(operation["tags"].is_array(), "{what} has no tag");
             assert!(
                 operation["responses"]["4XX"].is_object() || what == "get /v1/templates",
@@ -354,12 +249,6 @@ fn every_operation_is_described_and_may_refuse() {
         }
     }
     for limit in ["86400", "2592000", "17179869184"] {
-        assert!(
-            document["info"]["description"]
-                .as_str()
-                .unwrap()
-                .contains(limit),
-            "{limit}"
-        );
+        assert!(document["info"]["description"].as_str().unwrap().contains(limit), "{limit}");
     }
 }

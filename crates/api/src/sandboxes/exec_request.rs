@@ -34,10 +34,7 @@ pub fn check(command: ExecCommand) -> Result<Checked, PublicError> {
     if let Some(user) = &command.user {
         no_nul("user", user)?;
         if user.is_empty() {
-            return Err(PublicError::invalid(
-                "user",
-                "`user` is empty; leave it out for root",
-            ));
+            return Err(PublicError::invalid("user", "`user` is empty; leave it out for root"));
         }
     }
     let env = command.env.unwrap_or_default();
@@ -47,18 +44,10 @@ pub fn check(command: ExecCommand) -> Result<Checked, PublicError> {
         cwd: command.cwd,
         env,
         user: command.user,
-        timeout_ms: Some(
-            u64::try_from(timeout.as_millis())
-                .unwrap_or(u64::MAX)
-                .max(1),
-        ),
+        timeout_ms: Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1)),
         detached_log: None,
     };
-    Ok(Checked {
-        exec,
-        stdin: command.stdin.map(Bytes::from),
-        timeout,
-    })
+    Ok(Checked { exec, stdin: command.stdin.map(Bytes::from), timeout })
 }
 
 /// The standard input of a checked command.
@@ -97,29 +86,20 @@ fn timeout(seconds: Option<f64>) -> Result<Duration, PublicError> {
     };
     let most = limits::MAX_EXEC_TIMEOUT.as_secs();
     let in_range = seconds > 0.0 && seconds <= limits::MAX_EXEC_TIMEOUT.as_secs_f64();
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|_| in_range)
-        .ok_or_else(|| {
-            let message = format!("`timeout_seconds` must be more than 0 and at most {most}");
-            PublicError::invalid("timeout_seconds", message)
-        })
+    Duration::try_from_secs_f64(seconds).ok().filter(|_| in_range).ok_or_else(|| {
+        let message = format!("`timeout_seconds` must be more than 0 and at most {most}");
+        PublicError::invalid("timeout_seconds", message)
+    })
 }
 
 fn argv(command: Command) -> Result<Vec<String>, PublicError> {
     let argv = match command {
         Command::Shell(text) if text.trim().is_empty() => {
-            return Err(PublicError::invalid(
-                "cmd",
-                "`cmd` is empty: there is nothing to run",
-            ));
+            return Err(PublicError::invalid("cmd", "`cmd` is empty: there is nothing to run"));
         }
         Command::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text],
         Command::Argv(argv) if argv.first().is_none_or(String::is_empty) => {
-            return Err(PublicError::invalid(
-                "cmd",
-                "`cmd` is empty: there is no program to run",
-            ));
+            return Err(PublicError::invalid("cmd", "`cmd` is empty: there is no program to run"));
         }
         Command::Argv(argv) => argv,
     };
@@ -148,11 +128,8 @@ fn check_env(env: &BTreeMap<String, String>) -> Result<(), PublicError> {
         }
         no_nul(&field(), value)?;
         if name.len() + value.len() + 2 > limits::MAX_COMMAND_BYTES {
-            let message = format!(
-                "`{}` is longer than {} bytes",
-                field(),
-                limits::MAX_COMMAND_BYTES
-            );
+            let message =
+                format!("`{}` is longer than {} bytes", field(), limits::MAX_COMMAND_BYTES);
             return Err(PublicError::invalid(field(), message));
         }
     }
@@ -161,10 +138,7 @@ fn check_env(env: &BTreeMap<String, String>) -> Result<(), PublicError> {
 
 fn no_nul(field: &str, text: &str) -> Result<(), PublicError> {
     if text.contains('\0') {
-        return Err(PublicError::invalid(
-            field,
-            format!("`{field}` must not hold a NUL byte"),
-        ));
+        return Err(PublicError::invalid(field, format!("`{field}` must not hold a NUL byte")));
     }
     Ok(())
 }
@@ -216,18 +190,9 @@ mod tests {
             (json!({"cmd": "a\u{0}b"}), "cmd"),
             (json!({"cmd": long}), "cmd"),
             (json!({"cmd": "x", "timeout_seconds": 0}), "timeout_seconds"),
-            (
-                json!({"cmd": "x", "timeout_seconds": -1}),
-                "timeout_seconds",
-            ),
-            (
-                json!({"cmd": "x", "timeout_seconds": 86400.5}),
-                "timeout_seconds",
-            ),
-            (
-                json!({"cmd": "x", "timeout_seconds": 1e300}),
-                "timeout_seconds",
-            ),
+            (json!({"cmd": "x", "timeout_seconds": -1}), "timeout_seconds"),
+            (json!({"cmd": "x", "timeout_seconds": 86400.5}), "timeout_seconds"),
+            (json!({"cmd": "x", "timeout_seconds": 1e300}), "timeout_seconds"),
             (json!({"cmd": "x", "cwd": "relative"}), "cwd"),
             (json!({"cmd": "x", "cwd": "/a/../b"}), "cwd"),
             (json!({"cmd": "x", "user": ""}), "user"),
@@ -244,9 +209,7 @@ mod tests {
     fn a_missing_program_is_the_requests_fault() {
         let failure = |kind| {
             let message = "no program `nope`".to_owned();
-            failed(GuestError::Failed(Failure { kind, message }))
-                .into_error()
-                .code
+            failed(GuestError::Failed(Failure { kind, message })).into_error().code
         };
         assert_eq!(failure(FailureKind::NotFound), Code::InvalidRequest);
         assert_eq!(failure(FailureKind::Busy), Code::Unavailable);
@@ -257,11 +220,7 @@ mod tests {
     fn a_timeout_says_so() {
         let error = timed_out(Duration::from_millis(1500));
         assert_eq!(error.code.status(), 504);
-        assert!(
-            error
-                .message
-                .starts_with("timeout: the command ran for 1.5 s")
-        );
+        assert!(error.message.starts_with("timeout: the command ran for 1.5 s"));
         // This phrase means something else to the same clients.
         assert!(!error.message.contains("i/o timeout"));
     }

@@ -40,10 +40,7 @@ pub async fn exec_stream(
     let command = exec_request::check(command)?;
     let guest = guest(&api, &caller, &id).await?;
     let stdin = exec_request::input(command.stdin);
-    let events = guest
-        .exec_stream(command.exec, stdin)
-        .await
-        .map_err(exec_request::failed)?;
+    let events = guest.exec_stream(command.exec, stdin).await.map_err(exec_request::failed)?;
     Ok(sse::response(messages(events, command.timeout)))
 }
 
@@ -81,12 +78,7 @@ struct Encoder {
 impl Encoder {
     fn new(timeout: Duration) -> Self {
         let (stdout, stderr) = Default::default();
-        Self {
-            timeout,
-            stdout,
-            stderr,
-            ended: false,
-        }
+        Self { timeout, stdout, stderr, ended: false }
     }
 
     /// The messages of one event; `None` is the end of the stream.
@@ -113,11 +105,7 @@ impl Encoder {
 }
 
 fn chunk(stream: &'static str, text: &str) -> Vec<Message> {
-    if text.is_empty() {
-        Vec::new()
-    } else {
-        vec![Message::json(stream, &json!({"chunk": text}))]
-    }
+    if text.is_empty() { Vec::new() } else { vec![Message::json(stream, &json!({"chunk": text}))] }
 }
 
 fn exit(done: &ExecDone, timeout: Duration) -> Message {
@@ -138,11 +126,7 @@ mod tests {
     use axum::body::Bytes;
 
     fn done(exit_code: i32, timed_out: bool) -> ExecEvent {
-        ExecEvent::Exit(ExecDone {
-            exit_code,
-            timed_out,
-            duration_ms: 7,
-        })
+        ExecEvent::Exit(ExecDone { exit_code, timed_out, duration_ms: 7 })
     }
 
     async fn sent(events: Vec<ExecEvent>) -> Vec<Message> {
@@ -171,10 +155,7 @@ mod tests {
     #[tokio::test]
     async fn a_timeout_ends_in_an_error_that_says_so() {
         let got = sent(vec![done(137, true)]).await;
-        assert_eq!(
-            got,
-            [failed(&exec_request::timed_out(Duration::from_secs(2)))]
-        );
+        assert_eq!(got, [failed(&exec_request::timed_out(Duration::from_secs(2)))]);
     }
 
     #[tokio::test]

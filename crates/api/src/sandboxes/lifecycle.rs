@@ -21,11 +21,7 @@ pub async fn lifecycle(
     caller: Caller,
     UrlPath(id): UrlPath<String>,
 ) -> Result<Json<Lifecycle>, Refused> {
-    Ok(Json(
-        api.sandboxes
-            .lifecycle(caller.org, sandbox_id(&id)?)
-            .await?,
-    ))
+    Ok(Json(api.sandboxes.lifecycle(caller.org, sandbox_id(&id)?).await?))
 }
 
 /// Changes when a sandbox will be removed. What is absent stays as it is.
@@ -39,9 +35,5 @@ pub async fn set_lifecycle(
     UrlPath(id): UrlPath<String>,
     JsonBody(request): JsonBody<SetLifecycle>,
 ) -> Result<Json<Lifecycle>, Refused> {
-    Ok(Json(
-        api.sandboxes
-            .set_lifecycle(caller.org, sandbox_id(&id)?, request)
-            .await?,
-    ))
+    Ok(Json(api.sandboxes.set_lifecycle(caller.org, sandbox_id(&id)?, request).await?))
 }

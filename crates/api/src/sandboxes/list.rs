@@ -16,7 +16,5 @@ use crate::refusal::Refused;
     responses((status = 200, body = List<Sandbox>), Refusals)
 )]
 pub async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<List<Sandbox>>, Refused> {
-    Ok(Json(List {
-        items: api.sandboxes.list(caller.org).await?,
-    }))
+    Ok(Json(List { items: api.sandboxes.list(caller.org).await? }))
 }

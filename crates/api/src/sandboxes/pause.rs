@@ -21,7 +21,5 @@ pub async fn pause(
     caller: Caller,
     UrlPath(id): UrlPath<String>,
 ) -> Result<Json<Sandbox>, Refused> {
-    Ok(Json(
-        api.sandboxes.pause(caller.org, sandbox_id(&id)?).await?,
-    ))
+    Ok(Json(api.sandboxes.pause(caller.org, sandbox_id(&id)?).await?))
 }

@@ -27,9 +27,7 @@ pub async fn ports(
     let id = sandbox_id(&id)?;
     let guest = api.sandboxes.guest(caller.org, id).await?;
     let listeners = guest.ports().await.map_err(guest_failed)?;
-    Ok(Json(Ports {
-        ports: with_urls(listeners, id, &api.urls),
-    }))
+    Ok(Json(Ports { ports: with_urls(listeners, id, &api.urls) }))
 }
 
 fn with_urls(mut listeners: Vec<Listener>, id: SandboxId, urls: &PublicUrls) -> Vec<ListeningPort> {
@@ -50,24 +48,11 @@ mod tests {
     #[test]
     fn ports_come_by_number() {
         let id = SandboxId::new();
-        let urls = PublicUrls {
-            scheme: Scheme::Http,
-            suffix: "preview.localhost:7070".into(),
-        };
-        let listener = |address: &str, port| Listener {
-            address: address.parse().unwrap(),
-            port,
-        };
-        let ports = with_urls(
-            vec![listener("::1", 8080), listener("127.0.0.1", 3000)],
-            id,
-            &urls,
-        );
+        let urls = PublicUrls { scheme: Scheme::Http, suffix: "preview.localhost:7070".into() };
+        let listener = |address: &str, port| Listener { address: address.parse().unwrap(), port };
+        let ports = with_urls(vec![listener("::1", 8080), listener("127.0.0.1", 3000)], id, &urls);
         assert_eq!(ports[0].port, 3000);
-        assert_eq!(
-            ports[0].url,
-            format!("http://3000-{id}.preview.localhost:7070")
-        );
+        assert_eq!(ports[0].url, format!("http://3000-{id}.preview.localhost:7070"));
         assert_eq!((ports[1].port, ports[1].address.as_str()), (8080, "::1"));
     }
 }

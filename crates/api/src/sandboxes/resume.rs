@@ -21,7 +21,5 @@ pub async fn resume(
     caller: Caller,
     UrlPath(id): UrlPath<String>,
 ) -> Result<Json<Sandbox>, Refused> {
-    Ok(Json(
-        api.sandboxes.resume(caller.org, sandbox_id(&id)?).await?,
-    ))
+    Ok(Json(api.sandboxes.resume(caller.org, sandbox_id(&id)?).await?))
 }

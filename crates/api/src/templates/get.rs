@@ -19,11 +19,7 @@ pub async fn get(
     State(api): State<Api>,
     UrlPath(name): UrlPath<String>,
 ) -> Result<Json<Template>, Refused> {
-    let found = api
-        .node
-        .templates()
-        .into_iter()
-        .find(|template| template.name == name);
+    let found = api.node.templates().into_iter().find(|template| template.name == name);
     let shown = || PublicError::not_found("template", name.chars().take(64).collect::<String>());
     Ok(Json(found.ok_or_else(shown)?))
 }

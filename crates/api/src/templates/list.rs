@@ -14,7 +14,5 @@ use crate::openapi::Refusals;
     responses((status = 200, body = List<Template>), Refusals)
 )]
 pub async fn list(State(api): State<Api>) -> Json<List<Template>> {
-    Json(List {
-        items: api.node.templates(),
-    })
+    Json(List { items: api.node.templates() })
 }

@@ -53,29 +53,12 @@ pub(crate) async fn create(
     let mut tx = context.store.begin().await?;
     if tx.app_insert(&row).await? == Insert::Exists {
         let message = format!("an app named `{}` is there already", row.name);
-        return Err(DeployError::Refused(PublicError::new(
-            Code::Conflict,
-            message,
-        )));
+        return Err(DeployError::Refused(PublicError::new(Code::Conflict, message)));
     }
-    let target = RouteTarget {
-        sandbox: None,
-        port: row.port,
-    };
+    let target = RouteTarget { sandbox: None, port: row.port };
     let route = tx.route_put(id, &row.label, Some(target)).await?;
-    let mut effects = Effects {
-        routes: vec![route],
-        ..Effects::default()
-    };
-    create::create(
-        &mut tx,
-        &row,
-        &row.git_branch,
-        "",
-        Reason::Create,
-        &mut effects,
-    )
-    .await?;
+    let mut effects = Effects { routes: vec![route], ..Effects::default() };
+    create::create(&mut tx, &row, &row.git_branch, "", Reason::Create, &mut effects).await?;
     let row = tx.app_get(id).await?.unwrap_or(row);
     context.commit(tx, effects).await?;
     Ok(row)

@@ -28,10 +28,7 @@ fn assemble(prefix: &str, name: &str, id: AppId) -> String {
         .collect();
     let slug = slug.to_ascii_lowercase();
     let slug = slug.trim_matches('-');
-    format!(
-        "{prefix}{}-{digits}",
-        if slug.is_empty() { "app" } else { slug }
-    )
+    format!("{prefix}{}-{digits}", if slug.is_empty() { "app" } else { slug })
 }
 
 #[cfg(test)]

@@ -62,11 +62,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: AppId) -> Result<Outcome, De
     }
     for (sandbox, _) in context.machines.list(id).await? {
         context.machines.remove(app.org, sandbox).await?;
-        tracing::info!(
-            sandbox = sandbox.short(),
-            app = id.short(),
-            "sandbox removed"
-        );
+        tracing::info!(sandbox = sandbox.short(), app = id.short(), "sandbox removed");
     }
     let mut tx = context.store.begin().await?;
     let _ = tx.app_bury(id).await?;
@@ -79,10 +75,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: AppId) -> Result<Outcome, De
     if is_last && let Ok(url) = context.mirrors.parse(&app.git_url) {
         // Only room on the disk: the next fetch makes it anew.
         if let Err(error) = context.mirrors.remove(&url).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a mirror was not removed"
-            );
+            tracing::warn!(error = &error as &dyn std::error::Error, "a mirror was not removed");
         }
     }
     Ok(Outcome::Done)

@@ -55,9 +55,7 @@ pub(crate) fn wanted(
     templates: &[String],
 ) -> Result<Wanted, PublicError> {
     name(&request.name)?;
-    let git_branch = request
-        .git_branch
-        .unwrap_or_else(|| DEFAULT_BRANCH.to_owned());
+    let git_branch = request.git_branch.unwrap_or_else(|| DEFAULT_BRANCH.to_owned());
     if !is_branch(&git_branch) {
         return Err(PublicError::invalid(
             "git_branch",
@@ -69,10 +67,8 @@ pub(crate) fn wanted(
         Some(name) => name.to_owned(),
     };
     if !templates.contains(&template) {
-        let message = format!(
-            "there is no template `{}`",
-            template.chars().take(64).collect::<String>()
-        );
+        let message =
+            format!("there is no template `{}`", template.chars().take(64).collect::<String>());
         return Err(PublicError::invalid("template", message)
             .hint("GET /v1/templates lists the templates there are"));
     }
@@ -93,11 +89,7 @@ pub(crate) fn wanted(
             return Err(PublicError::invalid(field, message));
         }
     }
-    if request
-        .start_command
-        .as_ref()
-        .is_some_and(|command| command.trim().is_empty())
-    {
+    if request.start_command.as_ref().is_some_and(|command| command.trim().is_empty()) {
         return Err(PublicError::invalid(
             "start_command",
             "start_command is empty; leave it out to have it detected",
@@ -170,22 +162,12 @@ fn folder(text: &str) -> Result<String, PublicError> {
     let relative = text.trim_end_matches('/');
     let relative = relative.strip_prefix("./").unwrap_or(relative);
     if relative.is_empty() || relative == "." {
-        return if text.starts_with('/') {
-            Err(bad_folder())
-        } else {
-            Ok(String::new())
-        };
+        return if text.starts_with('/') { Err(bad_folder()) } else { Ok(String::new()) };
     }
     let good = |part: &str| !part.is_empty() && part != "." && part != ".." && part != ".git";
     let plain = relative.len() <= MAX_FOLDER_BYTES
-        && !relative
-            .bytes()
-            .any(|byte| byte < b' ' || byte == 0x7f || byte == b'\\');
-    if plain && relative.split('/').all(good) {
-        Ok(relative.to_owned())
-    } else {
-        Err(bad_folder())
-    }
+        && !relative.bytes().any(|byte| byte < b' ' || byte == 0x7f || byte == b'\\');
+    if plain && relative.split('/').all(good) { Ok(relative.to_owned()) } else { Err(bad_folder()) }
 }
 
 fn bad_folder() -> PublicError {
@@ -197,13 +179,12 @@ fn bad_folder() -> PublicError {
 
 fn port(port: Option<i64>) -> Result<u16, PublicError> {
     let port = port.map_or(Some(DEFAULT_PORT), |port| u16::try_from(port).ok());
-    port.filter(|port| *port > 0 && *port != AGENT_PORT)
-        .ok_or_else(|| {
-            PublicError::invalid(
-                "port",
-                format!("port is 1 to 65535, and not {AGENT_PORT} (the agent's own)"),
-            )
-        })
+    port.filter(|port| *port > 0 && *port != AGENT_PORT).ok_or_else(|| {
+        PublicError::invalid(
+            "port",
+            format!("port is 1 to 65535, and not {AGENT_PORT} (the agent's own)"),
+        )
+    })
 }
 
 fn within(
@@ -215,16 +196,10 @@ fn within(
     step: u32,
 ) -> Result<u32, PublicError> {
     let value = value.map_or(Some(default), |value| u32::try_from(value).ok());
-    value
-        .filter(|value| (least..=most).contains(value) && value % step == 0)
-        .ok_or_else(|| {
-            let steps = if step > 1 {
-                format!(" in steps of {step}")
-            } else {
-                String::new()
-            };
-            PublicError::invalid(field, format!("{field} is {least} to {most}{steps}"))
-        })
+    value.filter(|value| (least..=most).contains(value) && value % step == 0).ok_or_else(|| {
+        let steps = if step > 1 { format!(" in steps of {step}") } else { String::new() };
+        PublicError::invalid(field, format!("{field} is {least} to {most}{steps}"))
+    })
 }
 
 fn env(
@@ -234,9 +209,7 @@ fn env(
     let mut bytes = 0;
     for (name, value) in &env {
         let mut letters = name.bytes();
-        let starts = letters
-            .next()
-            .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+        let starts = letters.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
         if !starts || !letters.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             let name: String = name.chars().take(64).collect();
             let message = format!(
@@ -245,10 +218,7 @@ fn env(
             return Err(PublicError::invalid(field, message));
         }
         if value.contains('\0') {
-            return Err(PublicError::invalid(
-                field,
-                format!("the value of `{name}` holds a NUL"),
-            ));
+            return Err(PublicError::invalid(field, format!("the value of `{name}` holds a NUL")));
         }
         bytes += name.len() + value.len();
     }
@@ -266,10 +236,7 @@ mod tests {
     use super::*;
 
     fn judge(change: impl FnOnce(&mut CreateApp)) -> Result<Wanted, PublicError> {
-        let mut request = CreateApp {
-            name: "shop".into(),
-            ..CreateApp::default()
-        };
+        let mut request = CreateApp { name: "shop".into(), ..CreateApp::default() };
         change(&mut request);
         let url = GitUrl::parse("https://forge.example/acme/shop.git", &[]).unwrap();
         wanted(request, &url, &["base".to_owned()])
@@ -282,19 +249,11 @@ mod tests {
     #[test]
     fn what_is_left_out_has_a_default() {
         let wanted = judge(|_| {}).unwrap();
-        assert_eq!(
-            (wanted.git_branch.as_str(), wanted.template.as_str()),
-            ("main", "base")
-        );
-        assert_eq!(
-            (wanted.port, wanted.cpu, wanted.memory_mib),
-            (3000, 2, 2048)
-        );
+        assert_eq!((wanted.git_branch.as_str(), wanted.template.as_str()), ("main", "base"));
+        assert_eq!((wanted.port, wanted.cpu, wanted.memory_mib), (3000, 2, 2048));
         assert!(wanted.auto_deploy && wanted.previews && wanted.root_directory.is_empty());
         assert_eq!(
-            judge(|app| app.template = Some("code-interpreter".into()))
-                .unwrap()
-                .template,
+            judge(|app| app.template = Some("code-interpreter".into())).unwrap().template,
             "base"
         );
     }
@@ -304,36 +263,12 @@ mod tests {
         for name in ["", "Shop", "a b", "-a", "a-", &"a".repeat(41)] {
             assert_eq!(refused(|app| app.name = name.into()), "name");
         }
-        assert_eq!(
-            refused(|app| app.git_branch = Some("a..b".into())),
-            "git_branch"
-        );
-        assert_eq!(
-            refused(|app| app.template = Some("nope".into())),
-            "template"
-        );
-        assert_eq!(
-            refused(|app| app.framework = Some("rails".into())),
-            "framework"
-        );
-        assert_eq!(
-            refused(|app| app.start_command = Some(" ".into())),
-            "start_command"
-        );
-        assert_eq!(
-            refused(|app| app.install_command = Some("x".repeat(5000))),
-            "install_command"
-        );
-        for folder in [
-            "/",
-            "/etc",
-            "..",
-            "a/../b",
-            "a//b",
-            "a\\b",
-            "a\0",
-            ".git/hooks",
-        ] {
+        assert_eq!(refused(|app| app.git_branch = Some("a..b".into())), "git_branch");
+        assert_eq!(refused(|app| app.template = Some("nope".into())), "template");
+        assert_eq!(refused(|app| app.framework = Some("rails".into())), "framework");
+        assert_eq!(refused(|app| app.start_command = Some(" ".into())), "start_command");
+        assert_eq!(refused(|app| app.install_command = Some("x".repeat(5000))), "install_command");
+        for folder in ["/", "/etc", "..", "a/../b", "a//b", "a\\b", "a\0", ".git/hooks"] {
             assert_eq!(
                 refused(|app| app.root_directory = Some(folder.into())),
                 "root_directory",
@@ -355,13 +290,9 @@ mod tests {
 
     #[test]
     fn a_folder_has_one_spelling() {
-        for (given, kept) in [
-            ("", ""),
-            (".", ""),
-            ("./", ""),
-            ("web/", "web"),
-            ("./web/app", "web/app"),
-        ] {
+        for (given, kept) in
+            [("", ""), (".", ""), ("./", ""), ("web/", "web"), ("./web/app", "web/app")]
+        {
             let wanted = judge(|app| app.root_directory = Some(given.into())).unwrap();
             assert_eq!(wanted.root_directory, kept, "{given}");
         }

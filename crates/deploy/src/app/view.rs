@@ -11,11 +11,7 @@ pub(crate) fn app(row: &AppRow, urls: &PublicUrls) -> App {
         AppKind::App => None,
         AppKind::Preview(preview) => Some(preview),
     };
-    let open = if row.presence == Presence::Kept {
-        "open"
-    } else {
-        "closing"
-    };
+    let open = if row.presence == Presence::Kept { "open" } else { "closing" };
     App {
         id: row.id,
         name: row.name.clone(),

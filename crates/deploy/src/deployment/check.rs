@@ -35,8 +35,7 @@ enum Answer {
 impl Run {
     pub(super) async fn check(&self, machine: &dyn Machine, process: u32) -> Result<(), Halt> {
         let port = self.app.port;
-        self.say(format!("Waiting until the app answers on port {port}."))
-            .await;
+        self.say(format!("Waiting until the app answers on port {port}.")).await;
         let deadline = Instant::now() + self.context.health_grace;
         let mut look = Instant::now() + LOOK_EVERY;
         let mut last = Answer::NotYet;
@@ -53,9 +52,7 @@ impl Run {
                 look = Instant::now() + LOOK_EVERY;
                 // It may have handed over to another process and left: then the port tells.
                 if is_gone(machine, process).await && !self.listens(machine).await {
-                    return Err(self
-                        .unhealthy(machine, "the app ended before it answered")
-                        .await);
+                    return Err(self.unhealthy(machine, "the app ended before it answered").await);
                 }
             }
             tokio::time::sleep(PAUSE).await;
@@ -75,37 +72,24 @@ impl Run {
             let stream = machine.connect(self.app.port).await.ok()?;
             status_of(stream, self.app.port).await
         };
-        timeout(limit, asked)
-            .await
-            .ok()
-            .flatten()
-            .unwrap_or(Answer::NotYet)
+        timeout(limit, asked).await.ok().flatten().unwrap_or(Answer::NotYet)
     }
 
     async fn listens(&self, machine: &dyn Machine) -> bool {
         let listeners = machine.listeners().await.unwrap_or_default();
-        listeners
-            .iter()
-            .any(|listener| listener.port == self.app.port)
+        listeners.iter().any(|listener| listener.port == self.app.port)
     }
 
     /// The failure, with what helps to mend it in log and text.
     async fn unhealthy(&self, machine: &dyn Machine, what: &str) -> Halt {
-        let tail = ask(
-            machine,
-            exec(&["tail", "-n", LOG_TAIL_LINES, APP_LOG]),
-            MAX_LOG_TAIL_BYTES,
-        )
-        .await;
+        let tail =
+            ask(machine, exec(&["tail", "-n", LOG_TAIL_LINES, APP_LOG]), MAX_LOG_TAIL_BYTES).await;
         let tail = tail.map(|(_, tail)| tail).unwrap_or_default();
         self.say("The end of the app's own log:").await;
         if tail.is_empty() {
             self.say("(it is empty)").await;
         }
-        for line in String::from_utf8_lossy(&tail)
-            .replace('\0', "\u{fffd}")
-            .lines()
-        {
+        for line in String::from_utf8_lossy(&tail).replace('\0', "\u{fffd}").lines() {
             self.say(line).await;
         }
         let listeners = machine.listeners().await.unwrap_or_default();
@@ -159,9 +143,7 @@ fn parse_status(head: &[u8]) -> Answer {
         (Some(version), Some(status)) if version.starts_with("HTTP/") => status.parse().ok(),
         _ => None,
     };
-    status
-        .filter(|status| (100..600).contains(status))
-        .map_or(Answer::NoHttp, Answer::Status)
+    status.filter(|status| (100..600).contains(status)).map_or(Answer::NoHttp, Answer::Status)
 }
 
 #[cfg(test)]
@@ -170,18 +152,9 @@ mod tests {
 
     #[test]
     fn the_status_line_is_read() {
-        assert_eq!(
-            parse_status(b"HTTP/1.1 200 OK\r\nx: y\r\n"),
-            Answer::Status(200)
-        );
+        assert_eq!(parse_status(b"HTTP/1.1 200 OK\r\nx: y\r\n"), Answer::Status(200));
         assert_eq!(parse_status(b"HTTP/1.0 302\r\n"), Answer::Status(302));
-        for bad in [
-            &b"SSH-2.0-OpenSSH\r\n"[..],
-            b"HTTP/1.1 99 x",
-            b"HTTP/1.1",
-            b"",
-            b"\xff\n",
-        ] {
+        for bad in [&b"SSH-2.0-OpenSSH\r\n"[..], b"HTTP/1.1 99 x", b"HTTP/1.1", b"", b"\xff\n"] {
             assert_eq!(parse_status(bad), Answer::NoHttp);
         }
     }

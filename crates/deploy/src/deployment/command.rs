@@ -33,10 +33,7 @@ impl Run {
         exec.env.extend(self.env.clone());
         let lost = |error| Halt::Failed(format!("{step} broke off: {error}"));
         let mut output = machine.run(exec, ExecInput::Empty).await.map_err(lost)?;
-        let mut outputs = [
-            Lines::new(self.redactor.clone()),
-            Lines::new(self.redactor.clone()),
-        ];
+        let mut outputs = [Lines::new(self.redactor.clone()), Lines::new(self.redactor.clone())];
         let done = loop {
             let event = output.next().await.unwrap_or_else(|| Err(broken_off()));
             let lines = match event.map_err(lost)? {
@@ -53,9 +50,7 @@ impl Run {
         }
         if done.timed_out {
             let minutes = COMMAND_LIMIT.as_secs() / 60;
-            return Err(Halt::Failed(format!(
-                "`{command}` took longer than {minutes} minutes"
-            )));
+            return Err(Halt::Failed(format!("`{command}` took longer than {minutes} minutes")));
         }
         if done.exit_code != 0 {
             return Err(Halt::Failed(format!(

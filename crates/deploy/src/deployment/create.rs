@@ -52,10 +52,7 @@ pub(crate) async fn create(
         sandbox: None,
         error: None,
         plan: None,
-        history: vec![Entered {
-            status: DeploymentStatus::Queued,
-            at_ms: now,
-        }],
+        history: vec![Entered { status: DeploymentStatus::Queued, at_ms: now }],
         attempt: 1,
         created: now,
         finished: None,

@@ -37,11 +37,7 @@ impl Run {
         ))
         .await;
         let wanted = Wanted::of(&self.row.git_ref, &self.row.commit);
-        let mirror = context
-            .mirrors
-            .fetch(&url, &wanted)
-            .await
-            .map_err(refused)?;
+        let mirror = context.mirrors.fetch(&url, &wanted).await.map_err(refused)?;
         if self.row.commit != mirror.commit {
             let mut next = self.row.clone();
             next.commit.clone_from(&mirror.commit);
@@ -78,17 +74,14 @@ impl Run {
         let Some(creating) = self.creating.as_mut() else {
             return Err(Halt::Ended);
         };
-        let made = creating
-            .await
-            .unwrap_or_else(|_| Err(PublicError::internal()));
+        let made = creating.await.unwrap_or_else(|_| Err(PublicError::internal()));
         self.creating = None;
         let sandbox =
             made.map_err(|error| Halt::Failed(format!("no sandbox could be made: {error}")))?;
         let mut next = self.row.clone();
         next.sandbox = Some(sandbox);
         self.save(next).await?;
-        self.say(format!("Sandbox {} answers.", sandbox.short()))
-            .await;
+        self.say(format!("Sandbox {} answers.", sandbox.short())).await;
         Ok(())
     }
 
@@ -112,14 +105,10 @@ impl Run {
             })
         });
         let failed = |error: &dyn std::fmt::Display| {
-            Halt::Failed(format!(
-                "the tree could not be unpacked in the sandbox: {error}"
-            ))
+            Halt::Failed(format!("the tree could not be unpacked in the sandbox: {error}"))
         };
-        let mut output = machine
-            .run(command, input(tree.boxed()))
-            .await
-            .map_err(|error| failed(&error))?;
+        let mut output =
+            machine.run(command, input(tree.boxed())).await.map_err(|error| failed(&error))?;
         let mut said = Vec::new();
         loop {
             let event = tokio::select! {
@@ -134,10 +123,7 @@ impl Run {
                 ExecEvent::Stdout(_) | ExecEvent::Stderr(_) => {}
                 ExecEvent::Exit(done) if done.exit_code == 0 => return Ok(()),
                 ExecEvent::Exit(done) if done.timed_out => {
-                    return Err(failed(&format!(
-                        "it took longer than {} s",
-                        TREE_LIMIT.as_secs()
-                    )));
+                    return Err(failed(&format!("it took longer than {} s", TREE_LIMIT.as_secs())));
                 }
                 ExecEvent::Exit(_) => return Err(failed(&String::from_utf8_lossy(&said).trim())),
             }
@@ -146,22 +132,15 @@ impl Run {
 
     /// What kind of app it is, and why.
     pub(super) async fn detect(&mut self, mirror: &Mirror) -> Result<Plan, Halt> {
-        let sources = detect::read(mirror, &self.app.root_directory)
-            .await
-            .map_err(refused)?;
+        let sources = detect::read(mirror, &self.app.root_directory).await.map_err(refused)?;
         let settings = crate::app::settings::of(&self.app);
         let plan =
             detect::detect(&settings, &sources).map_err(|error| Halt::Failed(error.to_string()))?;
         for reason in &plan.reasons {
             self.say(reason).await;
         }
-        if mirror
-            .list("")
-            .await
-            .is_ok_and(|names| names.contains(".gitmodules"))
-        {
-            self.say("Note: submodules are not fetched; their folders are empty.")
-                .await;
+        if mirror.list("").await.is_ok_and(|names| names.contains(".gitmodules")) {
+            self.say("Note: submodules are not fetched; their folders are empty.").await;
         }
         let mut next = self.row.clone();
         next.plan = serde_json::to_string(&plan).ok();
@@ -176,9 +155,7 @@ async fn create(machines: &dyn Machines, spec: MachineSpec) -> Result<SandboxId,
     loop {
         match machines.create(spec.clone()).await {
             Err(error) if error.code == Code::Unavailable && begun.elapsed() < ROOM_LIMIT => {
-                let named = error
-                    .retry_after_secs
-                    .map(|secs| Duration::from_secs(secs.into()));
+                let named = error.retry_after_secs.map(|secs| Duration::from_secs(secs.into()));
                 tokio::time::sleep(named.unwrap_or(ROOM_PAUSE).min(ROOM_LIMIT / 4)).await;
             }
             other => return other,
@@ -195,10 +172,7 @@ fn wanted_text(git_ref: &str, commit: &str) -> String {
 }
 
 fn refused(error: GitError) -> Halt {
-    if matches!(
-        error,
-        GitError::Start { .. } | GitError::Folder(_) | GitError::Unreadable(_)
-    ) {
+    if matches!(error, GitError::Start { .. } | GitError::Folder(_) | GitError::Unreadable(_)) {
         tracing::error!(error = &error as &dyn std::error::Error, "git failed");
     }
     Halt::Failed(git_message(&error))

@@ -23,10 +23,7 @@ impl Run {
         let (Swap::Done, Some(flip)) = (swap, flip) else {
             return Err(Halt::Ended);
         };
-        let mut effects = Effects {
-            routes: vec![flip.route],
-            ..Effects::default()
-        };
+        let mut effects = Effects { routes: vec![flip.route], ..Effects::default() };
         if let Some(former) = before.active_deployment {
             let drained = tx.now().plus(self.context.drain);
             job::put_deployment(&mut tx, Kind::Sweep, self.app.id, former, drained).await?;
@@ -35,11 +32,7 @@ impl Run {
         report::put(&mut tx, &self.app, &live, &mut effects).await?;
         self.context.commit(tx, effects).await?;
         self.row = live;
-        self.say(format!(
-            "Live at {}.",
-            self.context.urls.label(&self.app.label)
-        ))
-        .await;
+        self.say(format!("Live at {}.", self.context.urls.label(&self.app.label))).await;
         Ok(())
     }
 }

@@ -14,10 +14,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn new(redactor: Redactor) -> Self {
-        Self {
-            redactor,
-            pending: Vec::new(),
-        }
+        Self { redactor, pending: Vec::new() }
     }
 
     /// The lines that these bytes complete.
@@ -76,20 +73,14 @@ mod tests {
     use super::*;
 
     fn lines(secret: &str) -> Lines {
-        Lines::new(Redactor::new(&BTreeMap::from([(
-            "S".to_owned(),
-            secret.to_owned(),
-        )])))
+        Lines::new(Redactor::new(&BTreeMap::from([("S".to_owned(), secret.to_owned())])))
     }
 
     #[test]
     fn bytes_become_lines() {
         let mut lines = lines("");
         assert_eq!(lines.push(b"one\ntw"), ["one"]);
-        assert_eq!(
-            lines.push(b"o\r\n10%\r20%\r30%\n\n\xff\0"),
-            ["two", "30%", ""]
-        );
+        assert_eq!(lines.push(b"o\r\n10%\r20%\r30%\n\n\xff\0"), ["two", "30%", ""]);
         assert_eq!(lines.finish().as_deref(), Some("\u{fffd}\u{fffd}"));
         assert_eq!(lines.finish(), None);
     }

@@ -70,17 +70,12 @@ impl Log {
 
 impl LogBook {
     pub(crate) fn new(store: Store) -> Self {
-        Self {
-            store,
-            written: Arc::new(watch::Sender::new(0)),
-            open: Arc::default(),
-        }
+        Self { store, written: Arc::new(watch::Sender::new(0)), open: Arc::default() }
     }
 
     /// Tells readers to look: a deployment moved, or said something.
     pub(crate) fn poke(&self) {
-        self.written
-            .send_modify(|count| *count = count.wrapping_add(1));
+        self.written.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Opens a log for its one writer.
@@ -92,14 +87,7 @@ impl LogBook {
         self.opened().insert(deployment);
         let (lines, receiver) = mpsc::channel(QUEUE_LINES);
         let task = tokio::spawn(self.clone().keep_writing(deployment, end, receiver));
-        Ok((
-            Log { lines },
-            LogWriter {
-                book: self.clone(),
-                deployment,
-                task: Some(task),
-            },
-        ))
+        Ok((Log { lines }, LogWriter { book: self.clone(), deployment, task: Some(task) }))
     }
 
     fn opened(&self) -> std::sync::MutexGuard<'_, HashSet<DeploymentId>> {
@@ -150,10 +138,7 @@ impl LogBook {
     pub(crate) async fn read(&self, deployment: DeploymentId) -> Result<String, StoreError> {
         let (mut text, mut from) = (String::new(), 0);
         loop {
-            let rows = self
-                .store
-                .deployment_log_list(deployment, from, PAGE_ROWS)
-                .await?;
+            let rows = self.store.deployment_log_list(deployment, from, PAGE_ROWS).await?;
             let Some(last) = rows.last() else {
                 return Ok(text);
             };
@@ -167,12 +152,8 @@ impl LogBook {
         &self,
         deployment: DeploymentId,
     ) -> BoxStream<'static, Result<LogLine, PublicError>> {
-        let reader = Reader {
-            book: self.clone(),
-            written: self.written.subscribe(),
-            deployment,
-            from: 0,
-        };
+        let reader =
+            Reader { book: self.clone(), written: self.written.subscribe(), deployment, from: 0 };
         let pages = stream::unfold(Some(reader), |reader| async {
             let mut reader = reader?;
             match reader.page().await {
@@ -231,28 +212,17 @@ impl Batch {
     }
 
     fn last(&self) -> DeploymentStatus {
-        self.rows
-            .last()
-            .map_or(DeploymentStatus::Queued, |(status, _)| *status)
+        self.rows.last().map_or(DeploymentStatus::Queued, |(status, _)| *status)
     }
 
     fn into_rows(self, first: u64, at: Timestamp) -> Vec<LogRow> {
-        let row = |(seq, (status, text))| LogRow {
-            seq,
-            at,
-            status,
-            text,
-        };
+        let row = |(seq, (status, text))| LogRow { seq, at, status, text };
         (first..).zip(self.rows).map(row).collect()
     }
 }
 
 fn split(row: &LogRow) -> Vec<LogLine> {
-    let line = |text: &str| LogLine {
-        at: row.at,
-        status: row.status,
-        text: text.to_owned(),
-    };
+    let line = |text: &str| LogLine { at: row.at, status: row.status, text: text.to_owned() };
     row.text.lines().map(line).collect()
 }
 
@@ -272,9 +242,7 @@ impl Reader {
             self.written.mark_unchanged();
             let ended = self.ended().await?;
             let store = &self.book.store;
-            let rows = store
-                .deployment_log_list(self.deployment, self.from, PAGE_ROWS)
-                .await?;
+            let rows = store.deployment_log_list(self.deployment, self.from, PAGE_ROWS).await?;
             if let Some(last) = rows.last() {
                 self.from = last.seq + 1;
                 return Ok(Some(rows));

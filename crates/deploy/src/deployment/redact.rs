@@ -89,10 +89,7 @@ mod tests {
     fn a_value_is_hidden_in_every_spelling() {
         let redactor = redactor(&["p@ss word/1", "true"]);
         for shown in ["p@ss word/1", "cEBzcyB3b3JkLzE", "p%40ss%20word%2F1"] {
-            assert_eq!(
-                redactor.clean(&format!("x {shown} true")),
-                "x [hidden] true"
-            );
+            assert_eq!(redactor.clean(&format!("x {shown} true")), "x [hidden] true");
         }
     }
 

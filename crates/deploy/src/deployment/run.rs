@@ -64,20 +64,11 @@ pub(crate) async fn run(
             context.machines.remove(row.org, sandbox).await?;
         }
     }
-    let env = context
-        .sealer
-        .unseal_env(&app.id.to_string(), "env", &app.env_sealed)?;
+    let env = context.sealer.unseal_env(&app.id.to_string(), "env", &app.env_sealed)?;
     let (log, writer) = context.logs.write(id).await?;
     let redactor = Redactor::new(&env);
-    let mut run = Run {
-        context: Arc::clone(context),
-        app,
-        row,
-        log,
-        env,
-        redactor,
-        creating: None,
-    };
+    let mut run =
+        Run { context: Arc::clone(context), app, row, log, env, redactor, creating: None };
     let halted = tokio::select! {
         biased;
         () = entered.stop.cancelled() => Err(Halt::Ended),
@@ -85,14 +76,7 @@ pub(crate) async fn run(
     };
     run.take_leave(&halted).await;
     // Every line is written before the end is told to anyone.
-    let Run {
-        app,
-        row,
-        log,
-        redactor,
-        creating,
-        ..
-    } = run;
+    let Run { app, row, log, redactor, creating, .. } = run;
     drop(log);
     writer.close().await;
     let outcome = match halted {
@@ -116,15 +100,7 @@ pub(crate) async fn run(
         let mut tx = context.store.begin().await?;
         let now = tx.now();
         job::put_deployment(&mut tx, Kind::Sweep, row.app, row.id, now).await?;
-        context
-            .commit(
-                tx,
-                Effects {
-                    wake: vec![Kind::Sweep],
-                    ..Effects::default()
-                },
-            )
-            .await?;
+        context.commit(tx, Effects { wake: vec![Kind::Sweep], ..Effects::default() }).await?;
     }
     Ok(outcome)
 }
@@ -176,11 +152,9 @@ impl Run {
         drop(mirror);
         self.step_done().await?;
         let machine = self.machine().await?;
-        self.command(&*machine, "install", plan.install.as_deref())
-            .await?;
+        self.command(&*machine, "install", plan.install.as_deref()).await?;
         self.step_done().await?;
-        self.command(&*machine, "build", plan.build.as_deref())
-            .await?;
+        self.command(&*machine, "build", plan.build.as_deref()).await?;
         let serve = self.find_built(&*machine, &plan).await?;
         self.step_done().await?;
         let process = self.start(&*machine, &serve).await?;
@@ -207,19 +181,14 @@ impl Run {
     }
 
     pub(super) async fn say(&self, text: impl AsRef<str>) {
-        self.log
-            .line(self.row.status, self.redactor.clean(text.as_ref()))
-            .await;
+        self.log.line(self.row.status, self.redactor.clean(text.as_ref())).await;
     }
 
     async fn greet(&self) {
         let what = match &self.app.kind {
             AppKind::App => format!("app {}", self.app.name),
             AppKind::Preview(preview) => {
-                format!(
-                    "preview of {}#{}",
-                    preview.repo_full_name, preview.pr_number
-                )
+                format!("preview of {}#{}", preview.repo_full_name, preview.pr_number)
             }
         };
         let why = match self.row.reason.as_str() {
@@ -264,10 +233,8 @@ impl Run {
             let page = format!("{}/{folder}/index.html", self.folder());
             let asked = crate::machine::ask(machine, exec(&["test", "-f", &page]), 0).await;
             if asked.is_ok_and(|(code, _)| code == 0) {
-                self.say(format!(
-                    "Serves {folder}/, because the build left index.html there."
-                ))
-                .await;
+                self.say(format!("Serves {folder}/, because the build left index.html there."))
+                    .await;
                 return Ok(Serve::Folder(folder.to_owned()));
             }
         }
@@ -291,8 +258,7 @@ impl Run {
                     .await;
             }
             Err(Halt::Broken(_)) => {
-                self.say("Stopped: the server has trouble. It is begun anew in a moment.")
-                    .await;
+                self.say("Stopped: the server has trouble. It is begun anew in a moment.").await;
             }
         }
     }

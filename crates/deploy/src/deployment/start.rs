@@ -17,13 +17,9 @@ impl Run {
                 exec(&["/bin/sh", "-c", command])
             }
             Serve::Folder(below) => {
-                let served = if below.is_empty() {
-                    folder.clone()
-                } else {
-                    format!("{folder}/{below}")
-                };
-                self.say(format!("Serving the files of {served} on port {port}."))
-                    .await;
+                let served =
+                    if below.is_empty() { folder.clone() } else { format!("{folder}/{below}") };
+                self.say(format!("Serving the files of {served} on port {port}.")).await;
                 exec(&[
                     "python3",
                     "-m",

@@ -78,10 +78,7 @@ pub(crate) fn phases(row: &DeploymentRow) -> Vec<Phase> {
         .map(|(entered, left)| {
             let span = left.at_ms.since(entered.at_ms).as_millis();
             let duration_ms = u64::try_from(span).unwrap_or(u64::MAX);
-            Phase {
-                status: entered.status,
-                duration_ms,
-            }
+            Phase { status: entered.status, duration_ms }
         })
         .collect()
 }
@@ -106,10 +103,7 @@ mod tests {
             sandbox: None,
             error: None,
             plan: None,
-            history: vec![Entered {
-                status: Queued,
-                at_ms: now,
-            }],
+            history: vec![Entered { status: Queued, at_ms: now }],
             attempt: 1,
             created: now,
             finished: None,
@@ -127,13 +121,8 @@ mod tests {
     }
 
     fn rank(status: DeploymentStatus) -> usize {
-        let order = [
-            Queued, Fetching, Detecting, Installing, Building, Starting, Checking,
-        ];
-        order
-            .iter()
-            .position(|known| *known == status)
-            .unwrap_or(order.len())
+        let order = [Queued, Fetching, Detecting, Installing, Building, Starting, Checking];
+        order.iter().position(|known| *known == status).unwrap_or(order.len())
     }
 
     proptest! {

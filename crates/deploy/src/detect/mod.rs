@@ -109,16 +109,13 @@ fn override_with(settings: &Settings, plan: &mut Plan) {
             Some("") => *command = None,
             Some(wish) => *command = Some(wish.to_owned()),
         }
-        let what = command
-            .as_deref()
-            .map_or_else(|| "nothing".into(), |command| format!("`{command}`"));
-        plan.reasons
-            .push(format!("{name}: {what}, because the settings say so."));
+        let what =
+            command.as_deref().map_or_else(|| "nothing".into(), |command| format!("`{command}`"));
+        plan.reasons.push(format!("{name}: {what}, because the settings say so."));
     }
     if let Some(start) = &settings.start {
         plan.serve = Serve::Command(start.clone());
-        plan.reasons
-            .push(format!("Start: `{start}`, because the settings say so."));
+        plan.reasons.push(format!("Start: `{start}`, because the settings say so."));
     }
 }
 
@@ -170,16 +167,10 @@ mod tests {
             command(r"node 'lib/it'\''s.js'")
         );
         assert_eq!(
-            serve(
-                &["index.html", "index.js"],
-                r#"{"scripts":{"build":"vite build"}}"#
-            ),
+            serve(&["index.html", "index.js"], r#"{"scripts":{"build":"vite build"}}"#),
             Ok(Serve::BuiltFolder)
         );
-        assert_eq!(
-            serve(&["index.html"], "{}"),
-            Ok(Serve::Folder(String::new()))
-        );
+        assert_eq!(serve(&["index.html"], "{}"), Ok(Serve::Folder(String::new())));
         assert_eq!(serve(&[], "{}"), Err(DetectError::NoStart));
         assert!(matches!(serve(&[], "[]"), Err(DetectError::PackageJson(_))));
         assert!(matches!(serve(&[], "{"), Err(DetectError::PackageJson(_))));
@@ -189,14 +180,8 @@ mod tests {
     fn other_package_managers_are_named_and_can_be_overridden() {
         let package = r#"{"scripts":{"start":"x"}}"#;
         let names = ["pnpm-lock.yaml", "package.json"];
-        assert_eq!(
-            plan(&names, package),
-            Err(DetectError::PackageManager("pnpm-lock.yaml"))
-        );
-        let settings = Settings {
-            install: Some("npx pnpm i".into()),
-            ..Settings::default()
-        };
+        assert_eq!(plan(&names, package), Err(DetectError::PackageManager("pnpm-lock.yaml")));
+        let settings = Settings { install: Some("npx pnpm i".into()), ..Settings::default() };
         let plan = detect(&settings, &sources(&names, Some(package))).unwrap();
         assert_eq!(plan.install.as_deref(), Some("npx pnpm i"));
     }
@@ -231,14 +216,8 @@ mod tests {
         nested.page_folders = vec!["public".into()];
         let found = detect(&Settings::default(), &nested).unwrap();
         assert_eq!(found.serve, Serve::Folder("public".into()));
-        let settings = Settings {
-            framework: Some(Framework::Static),
-            ..Settings::default()
-        };
-        assert_eq!(
-            detect(&settings, &sources(&["a.js"], Some("{}"))),
-            Err(DetectError::NoPage)
-        );
+        let settings = Settings { framework: Some(Framework::Static), ..Settings::default() };
+        assert_eq!(detect(&settings, &sources(&["a.js"], Some("{}"))), Err(DetectError::NoPage));
     }
 
     proptest! {

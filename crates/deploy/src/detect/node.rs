@@ -17,34 +17,20 @@ pub(super) fn plan(
         Some(text) => parse(text)?,
         None => Value::Null,
     };
-    let script = |name: &str| {
-        package["scripts"][name]
-            .as_str()
-            .is_some_and(|text| !text.trim().is_empty())
-    };
+    let script =
+        |name: &str| package["scripts"][name].as_str().is_some_and(|text| !text.trim().is_empty());
     let mut reasons = vec![format!("Node app, because {because}.")];
     let install = install(settings, sources, package_json.is_some(), &mut reasons)?;
     let build = script("build").then(|| "npm run build".to_owned());
     if let Some(build) = &build {
-        reasons.push(format!(
-            "Build: `{build}`, because package.json has a build script."
-        ));
+        reasons.push(format!("Build: `{build}`, because package.json has a build script."));
     }
-    let builds = settings
-        .build
-        .as_deref()
-        .map_or(build.is_some(), |wish| !wish.is_empty());
+    let builds = settings.build.as_deref().map_or(build.is_some(), |wish| !wish.is_empty());
     let serve = match &settings.start {
         Some(start) => Serve::Command(start.clone()),
         None => serve(&package, script("start"), builds, sources, &mut reasons)?,
     };
-    Ok(Plan {
-        framework: Framework::Node,
-        install,
-        build,
-        serve,
-        reasons,
-    })
+    Ok(Plan { framework: Framework::Node, install, build, serve, reasons })
 }
 
 /// A folder with nothing that is known, and a start command from the settings.
@@ -99,23 +85,17 @@ fn serve(
         reasons.push("Start: `npm start`, because package.json has a start script.".into());
         return Ok(Serve::Command("npm start".into()));
     }
-    let main = package["main"]
-        .as_str()
-        .filter(|main| !main.is_empty() && !main.contains('\0'));
+    let main = package["main"].as_str().filter(|main| !main.is_empty() && !main.contains('\0'));
     let program = main.map(|main| (main, "package.json names it as `main`"));
-    let program = program.or_else(|| {
-        sources
-            .has("server.js")
-            .then_some(("server.js", "it is there"))
-    });
+    let program =
+        program.or_else(|| sources.has("server.js").then_some(("server.js", "it is there")));
     // What a build makes goes before a mere index.js: that may be its input.
     let program = program
         .or_else(|| (!builds && sources.has("index.js")).then_some(("index.js", "it is there")));
     if let Some((program, because)) = program {
         let command = format!("node {}", quoted(program));
-        reasons.push(format!(
-            "Start: `{command}`, because {because} and there is no start script."
-        ));
+        reasons
+            .push(format!("Start: `{command}`, because {because} and there is no start script."));
         return Ok(Serve::Command(command));
     }
     if builds {
@@ -141,9 +121,5 @@ fn quoted(text: &str) -> String {
         return text.to_owned();
     }
     let text = text.replace('\'', r"'\''");
-    if text.starts_with('-') {
-        format!("'./{text}'")
-    } else {
-        format!("'{text}'")
-    }
+    if text.starts_with('-') { format!("'./{text}'") } else { format!("'{text}'") }
 }

@@ -38,17 +38,11 @@ impl Sources {
 /// Reads what [`super::detect`] needs.
 pub(crate) async fn read(mirror: &Mirror, folder: &str) -> Result<Sources, GitError> {
     let below = |name: &str| {
-        if folder.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{folder}/{name}")
-        }
+        if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
     };
     let names = mirror.list(folder).await?;
     let package_json = if names.contains("package.json") {
-        let bytes = mirror
-            .read(&below("package.json"), MAX_PACKAGE_JSON_BYTES)
-            .await?;
+        let bytes = mirror.read(&below("package.json"), MAX_PACKAGE_JSON_BYTES).await?;
         // A byte order mark is no JSON, and some editors write one.
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Some(text.trim_start_matches('\u{feff}').to_owned())
@@ -63,10 +57,5 @@ pub(crate) async fn read(mirror: &Mirror, folder: &str) -> Result<Sources, GitEr
             page_folders.push(page.to_owned());
         }
     }
-    Ok(Sources {
-        folder: folder.to_owned(),
-        names,
-        package_json,
-        page_folders,
-    })
+    Ok(Sources { folder: folder.to_owned(), names, package_json, page_folders })
 }

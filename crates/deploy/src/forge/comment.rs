@@ -54,35 +54,23 @@ pub(super) fn body(marker: &str, facts: &Facts<'_>) -> String {
         return text;
     }
     let _ = writeln!(text, "\n| | |\n| --- | --- |");
-    let serving = facts.serving.map_or_else(
-        || "nothing yet".to_owned(),
-        |commit| format!("`{}`", short(commit)),
-    );
+    let serving = facts
+        .serving
+        .map_or_else(|| "nothing yet".to_owned(), |commit| format!("`{}`", short(commit)));
     let _ = writeln!(text, "| Serving | {serving} |");
     let Some(latest) = &facts.latest else {
         return text;
     };
-    let _ = writeln!(
-        text,
-        "| Latest | `{}`: {} |",
-        short(latest.commit),
-        word(latest.status)
-    );
+    let _ = writeln!(text, "| Latest | `{}`: {} |", short(latest.commit), word(latest.status));
     let times: Vec<String> = latest.phases.iter().filter_map(time).collect();
     if !times.is_empty() {
         let _ = writeln!(text, "| Times | {} |", times.join(", "));
     }
-    if let Some(error) = latest
-        .error
-        .filter(|_| latest.status == DeploymentStatus::Failed)
-    {
+    if let Some(error) = latest.error.filter(|_| latest.status == DeploymentStatus::Failed) {
         let said = format!("{error}\n\n{}", tail(latest.log_tail));
         let fence = fence(&said);
-        let _ = writeln!(
-            text,
-            "\nThe deployment failed:\n\n{fence}text\n{}\n{fence}",
-            said.trim_end()
-        );
+        let _ =
+            writeln!(text, "\nThe deployment failed:\n\n{fence}text\n{}\n{fence}", said.trim_end());
         if facts.serving.is_some() {
             let _ = writeln!(text, "\nThe version before it is still served.");
         }
@@ -160,39 +148,18 @@ mod tests {
     const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
     fn facts<'a>(latest: Option<Latest<'a>>, serving: Option<&'a str>) -> Facts<'a> {
-        Facts {
-            app_name: "shop",
-            url: "https://pr-7.example",
-            closed: false,
-            serving,
-            latest,
-        }
+        Facts { app_name: "shop", url: "https://pr-7.example", closed: false, serving, latest }
     }
 
     #[test]
     fn a_live_preview() {
         let phases = [
-            Phase {
-                status: DeploymentStatus::Fetching,
-                duration_ms: 1290,
-            },
-            Phase {
-                status: DeploymentStatus::Detecting,
-                duration_ms: 12,
-            },
-            Phase {
-                status: DeploymentStatus::Installing,
-                duration_ms: 61_000,
-            },
+            Phase { status: DeploymentStatus::Fetching, duration_ms: 1290 },
+            Phase { status: DeploymentStatus::Detecting, duration_ms: 12 },
+            Phase { status: DeploymentStatus::Installing, duration_ms: 61_000 },
         ];
         let status = DeploymentStatus::Live;
-        let latest = Latest {
-            status,
-            commit: COMMIT,
-            error: None,
-            phases: &phases,
-            log_tail: "x",
-        };
+        let latest = Latest { status, commit: COMMIT, error: None, phases: &phases, log_tail: "x" };
         assert_eq!(
             body("<!-- m -->", &facts(Some(latest), Some(COMMIT))),
             "<!-- m -->\n**Preview of shop**: https://pr-7.example\n\n| | |\n| --- | --- |\n\
@@ -222,10 +189,7 @@ mod tests {
 
     #[test]
     fn a_closed_one_says_no_more_than_that() {
-        let closed = Facts {
-            closed: true,
-            ..facts(None, None)
-        };
+        let closed = Facts { closed: true, ..facts(None, None) };
         assert!(body("m", &closed).starts_with("m\n**Preview of shop**: removed"));
     }
 

@@ -52,11 +52,7 @@ impl GitHub {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(DeployError::Client)?;
-        Ok(Self {
-            client,
-            base: base.trim_end_matches('/').to_owned(),
-            token,
-        })
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), token })
     }
 
     fn call(&self, method: Method, path: &str) -> RequestBuilder {
@@ -82,10 +78,7 @@ impl GitHub {
                 serde_json::from_slice(&answer).map_err(|_| ForgeError::Unreadable("comments"))?;
             // They come oldest first, and ours was the first that could know the marker.
             let ours = |comment: &&Comment| {
-                comment
-                    .body
-                    .as_ref()
-                    .is_some_and(|body| body.contains(marker))
+                comment.body.as_ref().is_some_and(|body| body.contains(marker))
             };
             if let Some(comment) = comments.iter().find(ours) {
                 return Ok(Some(comment.id));
@@ -109,14 +102,8 @@ impl Forge for GitHub {
     ) -> Result<(), ForgeError> {
         let body = json!({ "body": body });
         let call = match self.find(repo, pr_number, marker).await? {
-            Some(id) => self.call(
-                Method::PATCH,
-                &format!("/repos/{repo}/issues/comments/{id}"),
-            ),
-            None => self.call(
-                Method::POST,
-                &format!("/repos/{repo}/issues/{pr_number}/comments"),
-            ),
+            Some(id) => self.call(Method::PATCH, &format!("/repos/{repo}/issues/comments/{id}")),
+            None => self.call(Method::POST, &format!("/repos/{repo}/issues/{pr_number}/comments")),
         };
         send(call.json(&body)).await.map(drop)
     }
@@ -128,19 +115,12 @@ impl Forge for GitHub {
             CommitState::Failure => "failure",
             CommitState::Error => "error",
         };
-        let description: String = status
-            .description
-            .chars()
-            .take(MAX_DESCRIPTION_CHARS)
-            .collect();
+        let description: String = status.description.chars().take(MAX_DESCRIPTION_CHARS).collect();
         let mut body = json!({ "state": state, "description": description, "context": CONTEXT });
         if let Some(url) = &status.target_url {
             body["target_url"] = json!(url);
         }
-        let call = self.call(
-            Method::POST,
-            &format!("/repos/{repo}/statuses/{}", status.sha),
-        );
+        let call = self.call(Method::POST, &format!("/repos/{repo}/statuses/{}", status.sha));
         send(call.json(&body)).await.map(drop)
     }
 }
@@ -153,16 +133,8 @@ async fn send(call: RequestBuilder) -> Result<Vec<u8>, ForgeError> {
         return Ok(body);
     }
     let said: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let message = said["message"]
-        .as_str()
-        .unwrap_or("(no message)")
-        .chars()
-        .take(300)
-        .collect();
-    Err(ForgeError::Refused {
-        status: status.as_u16(),
-        message,
-    })
+    let message = said["message"].as_str().unwrap_or("(no message)").chars().take(300).collect();
+    Err(ForgeError::Refused { status: status.as_u16(), message })
 }
 
 async fn read(answer: Response) -> Result<Vec<u8>, ForgeError> {

@@ -74,9 +74,7 @@ pub(crate) async fn comment(
         Some(id) => context.store.deployment_get(id).await?,
         None => None,
     };
-    let failed = latest
-        .as_ref()
-        .filter(|row| row.status == DeploymentStatus::Failed);
+    let failed = latest.as_ref().filter(|row| row.status == DeploymentStatus::Failed);
     let log = match failed {
         Some(row) => context.logs.read(row.id).await?,
         None => String::new(),
@@ -84,9 +82,7 @@ pub(crate) async fn comment(
     let phases = latest.as_ref().map(state::phases).unwrap_or_default();
     let url = context.urls.label(&app.label);
     let facts = Facts {
-        app_name: parent
-            .as_ref()
-            .map_or(app.name.as_str(), |parent| &parent.name),
+        app_name: parent.as_ref().map_or(app.name.as_str(), |parent| &parent.name),
         url: &url,
         closed: app.presence != Presence::Kept,
         serving: serving.as_ref().map(|row| row.commit.as_str()),
@@ -101,11 +97,7 @@ pub(crate) async fn comment(
     let marker = comment::marker(preview.parent);
     let body = comment::body(&marker, &facts);
     let (repo, number) = (&preview.repo_full_name, preview.pr_number);
-    Ok(told(
-        forge.upsert_comment(repo, number, &marker, &body).await,
-        "comment",
-        attempts,
-    ))
+    Ok(told(forge.upsert_comment(repo, number, &marker, &body).await, "comment", attempts))
 }
 
 /// Whether the pull request has another preview of the same app by now: the comment is that one's.
@@ -132,11 +124,9 @@ pub(crate) async fn status(
     };
     let repo = match &app.kind {
         AppKind::Preview(preview) => preview.repo_full_name.clone(),
-        AppKind::App => context
-            .mirrors
-            .parse(&app.git_url)
-            .map(|url| url.full_name())
-            .unwrap_or_default(),
+        AppKind::App => {
+            context.mirrors.parse(&app.git_url).map(|url| url.full_name()).unwrap_or_default()
+        }
     };
     // A newer deployment of the same commit has the last word on it.
     let newest = context.store.deployment_list(app.id, None, 1).await?.pop();
@@ -145,15 +135,8 @@ pub(crate) async fn status(
         return Ok(Outcome::Done);
     }
     let url = context.urls.label(&app.label);
-    let status = CommitStatus {
-        target_url: Some(url),
-        ..describe(&row)
-    };
-    Ok(told(
-        forge.set_status(&repo, &status).await,
-        "status",
-        attempts,
-    ))
+    let status = CommitStatus { target_url: Some(url), ..describe(&row) };
+    Ok(told(forge.set_status(&repo, &status).await, "status", attempts))
 }
 
 fn describe(row: &DeploymentRow) -> CommitStatus {
@@ -167,18 +150,12 @@ fn describe(row: &DeploymentRow) -> CommitStatus {
             let why = row.error.as_deref().unwrap_or("its app was removed");
             (CommitState::Error, format!("Cancelled: {why}"))
         }
-        DeploymentStatus::Superseded => (
-            CommitState::Error,
-            "A newer commit took its place".to_owned(),
-        ),
+        DeploymentStatus::Superseded => {
+            (CommitState::Error, "A newer commit took its place".to_owned())
+        }
         _ => (CommitState::Pending, "Being deployed".to_owned()),
     };
-    CommitStatus {
-        sha: row.commit.clone(),
-        state,
-        description,
-        target_url: None,
-    }
+    CommitStatus { sha: row.commit.clone(), state, description, target_url: None }
 }
 
 /// A forge that fails is asked again, and then no more: nothing of ours waits for it.
@@ -191,11 +168,6 @@ fn told(outcome: Result<(), ForgeError>, what: &'static str, attempts: u32) -> O
         tracing::error!(error, what, attempts, "the forge was not told");
         return Outcome::Done;
     }
-    tracing::warn!(
-        error,
-        what,
-        attempts,
-        "the forge was not told; it is tried again"
-    );
+    tracing::warn!(error, what, attempts, "the forge was not told; it is tried again");
     Outcome::Again(backoff(attempts) * 2)
 }

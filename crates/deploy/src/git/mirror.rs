@@ -48,11 +48,7 @@ pub(crate) struct Mirror {
 impl Mirrors {
     pub(crate) fn open(root: PathBuf, allowed: Vec<HostPort>) -> io::Result<Self> {
         fs::create_dir_all(&root)?;
-        Ok(Self {
-            root,
-            allowed,
-            locks: Mutex::default(),
-        })
+        Ok(Self { root, allowed, locks: Mutex::default() })
     }
 
     /// Reads an address that a user or a webhook names.
@@ -74,10 +70,7 @@ impl Mirrors {
     /// before it hands it out: that is waited for, but not for long.
     pub(crate) async fn fetch(&self, url: &GitUrl, wanted: &Wanted) -> Result<Mirror, GitError> {
         let limited = tokio::time::timeout(FETCH_LIMIT, self.fetch_unlimited(url, wanted)).await;
-        limited.unwrap_or(Err(GitError::Timeout {
-            verb: "fetch",
-            limit: FETCH_LIMIT,
-        }))
+        limited.unwrap_or(Err(GitError::Timeout { verb: "fetch", limit: FETCH_LIMIT }))
     }
 
     async fn fetch_unlimited(&self, url: &GitUrl, wanted: &Wanted) -> Result<Mirror, GitError> {
@@ -101,11 +94,7 @@ impl Mirrors {
                 pause *= 2;
             }
         }
-        Ok(Mirror {
-            dir,
-            commit,
-            hold: Arc::new(turn.downgrade()),
-        })
+        Ok(Mirror { dir, commit, hold: Arc::new(turn.downgrade()) })
     }
 
     /// Removes a repository's mirror, once nobody reads it.
@@ -134,14 +123,7 @@ impl Mirrors {
         remove(dir.to_owned()).await?;
         fs::create_dir_all(dir).map_err(GitError::Folder)?;
         let arguments = ["init", "--quiet", "--bare", "--template="];
-        Call {
-            dir,
-            config: &[],
-            arguments: &arguments,
-            limit: READ_LIMIT,
-        }
-        .run(0)
-        .await?;
+        Call { dir, config: &[], arguments: &arguments, limit: READ_LIMIT }.run(0).await?;
         fs::create_dir_all(dir.join("info")).map_err(GitError::Folder)?;
         // Last, and whole: its presence says that the mirror is ready.
         let temporary = dir.join("info/attributes.tmp");
@@ -156,10 +138,7 @@ impl Mirrors {
         if let Some(addresses) = url.check(&self.allowed, is_proxied()).await? {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             let (host, port) = (url.host(), url.port());
-            config.push(format!(
-                "http.curloptResolve={host}:{port}:{}",
-                addresses.join(",")
-            ));
+            config.push(format!("http.curloptResolve={host}:{port}:{}", addresses.join(",")));
         }
         Ok(config)
     }
@@ -168,13 +147,8 @@ impl Mirrors {
 /// Whether nothing half done lies about, and there is room for another commit.
 fn is_sound(dir: &Path) -> bool {
     let names = |folder: &str| {
-        let entries = fs::read_dir(dir.join(folder))
-            .into_iter()
-            .flatten()
-            .flatten();
-        entries
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect::<Vec<_>>()
+        let entries = fs::read_dir(dir.join(folder)).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
     };
     let commits = names("refs/pando");
     let is_lock = |name: &String| name.ends_with(".lock");
@@ -190,19 +164,12 @@ async fn remove(dir: PathBuf) -> Result<(), GitError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     });
-    removed
-        .await
-        .map_err(io::Error::other)
-        .and_then(|removed| removed)
-        .map_err(GitError::Folder)
+    removed.await.map_err(io::Error::other).and_then(|removed| removed).map_err(GitError::Folder)
 }
 
 /// Whether the forge may just not have it yet.
 fn may_lag(error: &GitError) -> bool {
-    matches!(
-        error,
-        GitError::Failed { .. } | GitError::Moved { .. } | GitError::NoRef(_)
-    )
+    matches!(error, GitError::Failed { .. } | GitError::Moved { .. } | GitError::NoRef(_))
 }
 
 fn kept_ref(commit: &str) -> String {
@@ -212,22 +179,8 @@ fn kept_ref(commit: &str) -> String {
 /// Whether a commit came in whole: the ref is written last.
 async fn has(dir: &Path, commit: &str) -> bool {
     let name = kept_ref(commit);
-    let arguments = [
-        "rev-parse",
-        "--verify",
-        "--quiet",
-        "--end-of-options",
-        &name,
-    ];
-    Call {
-        dir,
-        config: &[],
-        arguments: &arguments,
-        limit: READ_LIMIT,
-    }
-    .run(1024)
-    .await
-    .is_ok()
+    let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", &name];
+    Call { dir, config: &[], arguments: &arguments, limit: READ_LIMIT }.run(1024).await.is_ok()
 }
 
 async fn resolve(
@@ -238,18 +191,11 @@ async fn resolve(
 ) -> Result<String, GitError> {
     let url = url.to_string();
     let arguments = ["ls-remote", "--refs", "--", &url, full_ref];
-    let call = Call {
-        dir,
-        config,
-        arguments: &arguments,
-        limit: READ_LIMIT,
-    };
+    let call = Call { dir, config, arguments: &arguments, limit: READ_LIMIT };
     let text = String::from_utf8_lossy(&call.run(MAX_LISTING_BYTES).await?).into_owned();
     // The pattern also fits refs that end in it.
-    let found = text
-        .lines()
-        .filter_map(|line| line.split_once('\t'))
-        .find(|(_, name)| *name == full_ref);
+    let found =
+        text.lines().filter_map(|line| line.split_once('\t')).find(|(_, name)| *name == full_ref);
     match found {
         Some((commit, _)) if super::is_commit(commit) => Ok(commit.to_owned()),
         Some(_) => Err(GitError::Unreadable("ls-remote")),
@@ -272,35 +218,14 @@ async fn bring(
     let found = resolve(dir, config, url, full_ref).await?;
     if found != commit {
         let (name, wanted) = (full_ref.clone(), commit.to_owned());
-        return Err(GitError::Moved {
-            name,
-            found,
-            wanted,
-        });
+        return Err(GitError::Moved { name, found, wanted });
     }
     fetch(dir, config, url, full_ref, commit).await?;
     let name = kept_ref(commit);
-    let arguments = [
-        "rev-parse",
-        "--verify",
-        "--quiet",
-        "--end-of-options",
-        &name,
-    ];
-    let call = Call {
-        dir,
-        config: &[],
-        arguments: &arguments,
-        limit: READ_LIMIT,
-    };
-    let came = String::from_utf8_lossy(&call.run(1024).await?)
-        .trim()
-        .to_owned();
-    if came == commit {
-        Ok(())
-    } else {
-        Err(GitError::Unreadable("fetch"))
-    }
+    let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", &name];
+    let call = Call { dir, config: &[], arguments: &arguments, limit: READ_LIMIT };
+    let came = String::from_utf8_lossy(&call.run(1024).await?).trim().to_owned();
+    if came == commit { Ok(()) } else { Err(GitError::Unreadable("fetch")) }
 }
 
 async fn fetch(
@@ -322,13 +247,5 @@ async fn fetch(
         &url,
         &refspec,
     ];
-    Call {
-        dir,
-        config,
-        arguments: &arguments,
-        limit: FETCH_LIMIT,
-    }
-    .run(0)
-    .await
-    .map(drop)
+    Call { dir, config, arguments: &arguments, limit: FETCH_LIMIT }.run(0).await.map(drop)
 }

@@ -32,30 +32,19 @@ pub(crate) enum GitError {
     },
     /// It ended with a failure.
     #[error("git {verb} failed: {said}")]
-    Failed {
-        verb: &'static str,
-        code: Option<i32>,
-        said: String,
-    },
+    Failed { verb: &'static str, code: Option<i32>, said: String },
     /// It took too long.
     #[error("git {verb} took longer than {} s", limit.as_secs())]
     Timeout { verb: &'static str, limit: Duration },
     /// There is more than is read.
     #[error("the {what} is larger than {} MiB", limit_bytes >> 20)]
-    TooLarge {
-        what: &'static str,
-        limit_bytes: u64,
-    },
+    TooLarge { what: &'static str, limit_bytes: u64 },
     /// The repository has no such ref.
     #[error("the repository has no {0}")]
     NoRef(String),
     /// The ref is there, and stands elsewhere.
     #[error("{name} is at {found} and not at {wanted}: it has moved on")]
-    Moved {
-        name: String,
-        found: String,
-        wanted: String,
-    },
+    Moved { name: String, found: String, wanted: String },
     /// The address may not be reached.
     #[error(transparent)]
     Url(#[from] UrlError),

@@ -2,10 +2,7 @@
 
 /// Whether the text is a whole commit id.
 pub(crate) fn is_commit(text: &str) -> bool {
-    text.len() == 40
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 40 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether git takes the text as a branch (git-check-ref-format(1)), and nobody
@@ -19,9 +16,7 @@ pub(crate) fn is_branch(text: &str) -> bool {
         && text.split('/').all(good)
         && !text.contains("..")
         && !text.contains("@{")
-        && !text
-            .bytes()
-            .any(|byte| byte <= b' ' || byte == 0x7f || b"~^:?*[\\".contains(&byte))
+        && !text.bytes().any(|byte| byte <= b' ' || byte == 0x7f || b"~^:?*[\\".contains(&byte))
 }
 
 /// What a deployment asks of a repository.
@@ -38,20 +33,14 @@ impl Wanted {
     pub(crate) fn of(git_ref: &str, commit: &str) -> Self {
         let commit = is_commit(commit).then(|| commit.to_owned());
         if is_commit(git_ref) {
-            return Self {
-                full_ref: None,
-                commit: commit.or_else(|| Some(git_ref.to_owned())),
-            };
+            return Self { full_ref: None, commit: commit.or_else(|| Some(git_ref.to_owned())) };
         }
         let full_ref = if git_ref.starts_with("refs/") {
             git_ref.to_owned()
         } else {
             format!("refs/heads/{git_ref}")
         };
-        Self {
-            full_ref: Some(full_ref),
-            commit,
-        }
+        Self { full_ref: Some(full_ref), commit }
     }
 }
 
@@ -79,14 +68,8 @@ mod tests {
             full_ref: full_ref.map(str::to_owned),
             commit: commit.map(str::to_owned),
         };
-        assert_eq!(
-            Wanted::of("main", ""),
-            wanted(Some("refs/heads/main"), None)
-        );
-        assert_eq!(
-            Wanted::of("main", &sha),
-            wanted(Some("refs/heads/main"), Some(&sha))
-        );
+        assert_eq!(Wanted::of("main", ""), wanted(Some("refs/heads/main"), None));
+        assert_eq!(Wanted::of("main", &sha), wanted(Some("refs/heads/main"), Some(&sha)));
         assert_eq!(
             Wanted::of("refs/pull/7/head", &sha),
             wanted(Some("refs/pull/7/head"), Some(&sha))

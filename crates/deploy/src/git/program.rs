@@ -80,20 +80,10 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     fn verb(&self) -> &'static str {
-        const VERBS: [&str; 7] = [
-            "init",
-            "fetch",
-            "ls-remote",
-            "rev-parse",
-            "ls-tree",
-            "cat-file",
-            "archive",
-        ];
+        const VERBS: [&str; 7] =
+            ["init", "fetch", "ls-remote", "rev-parse", "ls-tree", "cat-file", "archive"];
         let first = self.arguments.first();
-        VERBS
-            .into_iter()
-            .find(|verb| Some(verb) == first)
-            .unwrap_or("git")
+        VERBS.into_iter().find(|verb| Some(verb) == first).unwrap_or("git")
     }
 
     fn spawn(&self) -> Result<Running, GitError> {
@@ -104,10 +94,7 @@ impl Call<'_> {
                 command.env(name, value);
             }
         }
-        for setting in CONFIG
-            .into_iter()
-            .chain(self.config.iter().map(String::as_str))
-        {
+        for setting in CONFIG.into_iter().chain(self.config.iter().map(String::as_str)) {
             command.args(["-c", setting]);
         }
         command
@@ -126,19 +113,11 @@ impl Call<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let child = command.spawn().map_err(|source| GitError::Start {
-            verb: self.verb(),
-            source,
-        })?;
-        let pid = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw);
+        let child =
+            command.spawn().map_err(|source| GitError::Start { verb: self.verb(), source })?;
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         // Its helpers start after it and inherit the limit.
-        let limit = Rlimit {
-            current: Some(MAX_FILE_BYTES),
-            maximum: Some(MAX_FILE_BYTES),
-        };
+        let limit = Rlimit { current: Some(MAX_FILE_BYTES), maximum: Some(MAX_FILE_BYTES) };
         if let Some(pid) = pid {
             let _ = rustix::process::prlimit(Some(pid), Resource::Fsize, limit);
         }
@@ -160,17 +139,12 @@ impl Call<'_> {
             let status = status.map_err(|source| GitError::Start { verb, source })?;
             succeeded(verb, status, &said.0)?;
             if output.1 {
-                return Err(GitError::TooLarge {
-                    what: verb,
-                    limit_bytes: limit_bytes as u64,
-                });
+                return Err(GitError::TooLarge { what: verb, limit_bytes: limit_bytes as u64 });
             }
             Ok(output.0)
         };
         let limit = self.limit;
-        tokio::time::timeout(limit, whole)
-            .await
-            .unwrap_or(Err(GitError::Timeout { verb, limit }))
+        tokio::time::timeout(limit, whole).await.unwrap_or(Err(GitError::Timeout { verb, limit }))
     }
 
     /// Starts it and hands its output out as it comes. The stream ends in an error
@@ -181,19 +155,12 @@ impl Call<'_> {
     ) -> Result<BoxStream<'static, Result<Bytes, GitError>>, GitError> {
         let verb = self.verb();
         let mut running = self.spawn()?;
-        let missing = || GitError::Start {
-            verb,
-            source: std::io::ErrorKind::BrokenPipe.into(),
-        };
+        let missing = || GitError::Start { verb, source: std::io::ErrorKind::BrokenPipe.into() };
         let stdout = running.child.stdout.take().ok_or_else(missing)?;
         let stderr = running.child.stderr.take();
         let said = tokio::spawn(keep(stderr, MAX_SAID_BYTES));
-        let state = Some(Streaming {
-            running,
-            output: ReaderStream::new(stdout),
-            said,
-            left: limit_bytes,
-        });
+        let state =
+            Some(Streaming { running, output: ReaderStream::new(stdout), said, left: limit_bytes });
         Ok(stream::unfold(state, move |state| async move {
             let mut state = state?;
             match state.output.next().await {
@@ -202,13 +169,7 @@ impl Call<'_> {
                         state.left = left;
                         Some((Ok(bytes), Some(state)))
                     }
-                    None => Some((
-                        Err(GitError::TooLarge {
-                            what: "tree",
-                            limit_bytes,
-                        }),
-                        None,
-                    )),
+                    None => Some((Err(GitError::TooLarge { what: "tree", limit_bytes }), None)),
                 },
                 Some(Err(source)) => Some((Err(GitError::Start { verb, source }), None)),
                 None => state.end(verb).await.err().map(|error| (Err(error), None)),
@@ -255,17 +216,9 @@ fn succeeded(verb: &'static str, status: ExitStatus, said: &[u8]) -> Result<(), 
         return Ok(());
     }
     let said = String::from_utf8_lossy(said);
-    let lines: Vec<&str> = said
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let said = lines[lines.len().saturating_sub(3)..].join("; ");
-    Err(GitError::Failed {
-        verb,
-        code: status.code(),
-        said,
-    })
+    Err(GitError::Failed { verb, code: status.code(), said })
 }
 
 /// Reads all, keeps the beginning; whether there was more.
@@ -275,12 +228,7 @@ async fn keep(reader: Option<impl AsyncRead + Unpin>, limit_bytes: usize) -> (Ve
         return (kept, false);
     };
     // A pipe that breaks is a git that ended, and its status tells how.
-    let _ = (&mut reader)
-        .take(limit_bytes as u64)
-        .read_to_end(&mut kept)
-        .await;
-    let rest = tokio::io::copy(&mut reader, &mut tokio::io::sink())
-        .await
-        .unwrap_or(0);
+    let _ = (&mut reader).take(limit_bytes as u64).read_to_end(&mut kept).await;
+    let rest = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await.unwrap_or(0);
     (kept, rest > 0)
 }

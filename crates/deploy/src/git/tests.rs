@@ -33,17 +33,11 @@ impl World {
         let forge = Forge::start(settings).await.unwrap();
         let host = forge.address().to_string().parse().unwrap();
         let mirrors = Mirrors::open(folder.path().join("mirrors"), vec![host]).unwrap();
-        Self {
-            _folder: folder,
-            forge,
-            mirrors,
-        }
+        Self { _folder: folder, forge, mirrors }
     }
 
     fn url(&self, repo: &str) -> GitUrl {
-        self.mirrors
-            .parse(&format!("{}/{repo}.git", self.forge.url()))
-            .unwrap()
+        self.mirrors.parse(&format!("{}/{repo}.git", self.forge.url())).unwrap()
     }
 }
 
@@ -66,17 +60,10 @@ async fn unpack(mirror: &Mirror, into: &Path) {
 #[tokio::test]
 async fn a_tree_arrives_whole_and_byte_for_byte() {
     let world = World::new().await;
-    let repo = world
-        .forge
-        .create_repo("acme/shop", &FILES, "main")
-        .await
-        .unwrap();
+    let repo = world.forge.create_repo("acme/shop", &FILES, "main").await.unwrap();
     let head = repo.head("main").await.unwrap();
-    let mirror = world
-        .mirrors
-        .fetch(&world.url("acme/shop"), &Wanted::of("main", ""))
-        .await
-        .unwrap();
+    let mirror =
+        world.mirrors.fetch(&world.url("acme/shop"), &Wanted::of("main", "")).await.unwrap();
     assert_eq!(mirror.commit, head);
     let folder = tempfile::tempdir().unwrap();
     unpack(&mirror, folder.path()).await;
@@ -84,83 +71,43 @@ async fn a_tree_arrives_whole_and_byte_for_byte() {
         assert_eq!(fs::read(folder.path().join(path)).unwrap(), bytes, "{path}");
     }
     let names = mirror.list("").await.unwrap();
-    assert!(
-        names.contains("dir/") && names.contains("secret"),
-        "{names:?}"
-    );
+    assert!(names.contains("dir/") && names.contains("secret"), "{names:?}");
     assert!(mirror.list("dir").await.unwrap().contains("inner"));
     assert!(mirror.list("nowhere").await.unwrap().is_empty());
     assert_eq!(mirror.read("x.bin", 100).await.unwrap(), FILES[4].1);
-    assert!(matches!(
-        mirror.read("x.bin", 2).await,
-        Err(GitError::TooLarge { .. })
-    ));
+    assert!(matches!(mirror.read("x.bin", 2).await, Err(GitError::TooLarge { .. })));
     world.forge.stop().await;
 }
 
 #[tokio::test]
 async fn exactly_the_commit_is_fetched_and_kept() {
     let world = World::new().await;
-    let repo = world
-        .forge
-        .create_repo("acme/shop", &[("v", b"1")], "main")
-        .await
-        .unwrap();
+    let repo = world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
     let first = repo.head("main").await.unwrap();
     let second = repo.push("main", &[("v", b"2")], "two").await.unwrap().sha;
     let url = world.url("acme/shop");
     for (commit, content) in [(&first, b"1"), (&second, b"2"), (&first, b"1")] {
-        let mirror = world
-            .mirrors
-            .fetch(&url, &Wanted::of("main", commit))
-            .await
-            .unwrap();
+        let mirror = world.mirrors.fetch(&url, &Wanted::of("main", commit)).await.unwrap();
         assert_eq!(&mirror.commit, commit);
         assert_eq!(mirror.read("v", 10).await.unwrap(), content);
     }
     // What is here needs no forge.
     world.forge.stop().await;
-    assert!(
-        world
-            .mirrors
-            .fetch(&url, &Wanted::of("main", &second))
-            .await
-            .is_ok()
-    );
+    assert!(world.mirrors.fetch(&url, &Wanted::of("main", &second)).await.is_ok());
     world.mirrors.remove(&url).await.unwrap();
-    assert!(
-        world
-            .mirrors
-            .fetch(&url, &Wanted::of("main", ""))
-            .await
-            .is_err()
-    );
+    assert!(world.mirrors.fetch(&url, &Wanted::of("main", "")).await.is_err());
 }
 
 #[tokio::test]
 async fn the_head_of_a_pull_request_from_a_fork_is_found() {
     let world = World::new().await;
-    let repo = world
-        .forge
-        .create_repo("acme/shop", &[("v", b"1")], "main")
-        .await
-        .unwrap();
-    let fork = world
-        .forge
-        .create_fork("acme/shop", "eve/shop")
-        .await
-        .unwrap();
+    let repo = world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
+    let fork = world.forge.create_fork("acme/shop", "eve/shop").await.unwrap();
     let head = fork.push("blue", &[("v", b"2")], "two").await.unwrap().sha;
-    let pull = repo
-        .open_pull_request_from_fork("eve/shop", "blue", "main", "Blue")
-        .await
-        .unwrap();
+    let pull = repo.open_pull_request_from_fork("eve/shop", "blue", "main", "Blue").await.unwrap();
     let git_ref = format!("refs/pull/{}/head", pull.number);
-    let mirror = world
-        .mirrors
-        .fetch(&world.url("acme/shop"), &Wanted::of(&git_ref, &head))
-        .await
-        .unwrap();
+    let mirror =
+        world.mirrors.fetch(&world.url("acme/shop"), &Wanted::of(&git_ref, &head)).await.unwrap();
     assert_eq!(mirror.commit, head);
     world.forge.stop().await;
 }
@@ -168,19 +115,9 @@ async fn the_head_of_a_pull_request_from_a_fork_is_found() {
 #[tokio::test]
 async fn a_mirror_in_which_a_git_was_killed_is_made_anew() {
     let world = World::new().await;
-    world
-        .forge
-        .create_repo("acme/shop", &[("v", b"1")], "main")
-        .await
-        .unwrap();
+    world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
     let (url, wanted) = (world.url("acme/shop"), Wanted::of("main", ""));
-    let dir = world
-        .mirrors
-        .fetch(&url, &wanted)
-        .await
-        .unwrap()
-        .dir
-        .clone();
+    let dir = world.mirrors.fetch(&url, &wanted).await.unwrap().dir.clone();
     for left in ["shallow.lock", "objects/pack/tmp_pack_x1"] {
         fs::write(dir.join(left), "").unwrap();
         assert!(world.mirrors.fetch(&url, &wanted).await.is_ok(), "{left}");
@@ -192,18 +129,9 @@ async fn a_mirror_in_which_a_git_was_killed_is_made_anew() {
 #[tokio::test]
 async fn a_ref_that_is_not_there_is_named() {
     let world = World::new().await;
-    world
-        .forge
-        .create_repo("acme/shop", &[("v", b"1")], "main")
-        .await
-        .unwrap();
-    let missing = world
-        .mirrors
-        .fetch(&world.url("acme/shop"), &Wanted::of("nope", ""))
-        .await;
-    let Err(GitError::NoRef(name)) = missing else {
-        panic!("no such ref")
-    };
+    world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
+    let missing = world.mirrors.fetch(&world.url("acme/shop"), &Wanted::of("nope", "")).await;
+    let Err(GitError::NoRef(name)) = missing else { panic!("no such ref") };
     assert_eq!(name, "refs/heads/nope");
     world.forge.stop().await;
 }
@@ -212,16 +140,9 @@ async fn a_ref_that_is_not_there_is_named() {
 async fn a_dropped_tree_frees_the_mirror() {
     let world = World::new().await;
     let large = vec![7; 4 << 20];
-    world
-        .forge
-        .create_repo("acme/shop", &[("large", &large)], "main")
-        .await
-        .unwrap();
-    let mirror = world
-        .mirrors
-        .fetch(&world.url("acme/shop"), &Wanted::of("main", ""))
-        .await
-        .unwrap();
+    world.forge.create_repo("acme/shop", &[("large", &large)], "main").await.unwrap();
+    let mirror =
+        world.mirrors.fetch(&world.url("acme/shop"), &Wanted::of("main", "")).await.unwrap();
     let mut tree = mirror.tree().unwrap();
     assert!(tree.next().await.unwrap().is_ok());
     drop(tree);

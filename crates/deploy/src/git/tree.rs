@@ -27,31 +27,17 @@ impl Mirror {
     pub(crate) async fn list(&self, folder: &str) -> Result<BTreeSet<String>, GitError> {
         let tree = self.object(folder);
         let arguments = ["ls-tree", "-z", "--end-of-options", &tree];
-        let call = Call {
-            dir: &self.dir,
-            config: &[],
-            arguments: &arguments,
-            limit: READ_LIMIT,
-        };
+        let call = Call { dir: &self.dir, config: &[], arguments: &arguments, limit: READ_LIMIT };
         let listing = match call.run(MAX_LISTING_BYTES).await {
             Err(GitError::Failed { .. }) => return Ok(BTreeSet::new()),
             other => other?,
         };
         let mut names = BTreeSet::new();
-        for line in listing
-            .split(|byte| *byte == 0)
-            .filter(|line| !line.is_empty())
-        {
+        for line in listing.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
             let line = String::from_utf8_lossy(line);
-            let (facts, name) = line
-                .split_once('\t')
-                .ok_or(GitError::Unreadable("ls-tree"))?;
+            let (facts, name) = line.split_once('\t').ok_or(GitError::Unreadable("ls-tree"))?;
             let is_folder = facts.split(' ').nth(1) == Some("tree");
-            names.insert(if is_folder {
-                format!("{name}/")
-            } else {
-                name.to_owned()
-            });
+            names.insert(if is_folder { format!("{name}/") } else { name.to_owned() });
         }
         Ok(names)
     }
@@ -60,25 +46,15 @@ impl Mirror {
     pub(crate) async fn read(&self, path: &str, limit_bytes: usize) -> Result<Vec<u8>, GitError> {
         let blob = self.object(path);
         let arguments = ["cat-file", "blob", &blob];
-        Call {
-            dir: &self.dir,
-            config: &[],
-            arguments: &arguments,
-            limit: READ_LIMIT,
-        }
-        .run(limit_bytes)
-        .await
+        Call { dir: &self.dir, config: &[], arguments: &arguments, limit: READ_LIMIT }
+            .run(limit_bytes)
+            .await
     }
 
     /// The whole tree of the commit, as a tar stream.
     pub(crate) fn tree(&self) -> Result<TreeStream, GitError> {
         let arguments = ["archive", "--format=tar", &self.commit];
-        let call = Call {
-            dir: &self.dir,
-            config: &[],
-            arguments: &arguments,
-            limit: TREE_LIMIT,
-        };
+        let call = Call { dir: &self.dir, config: &[], arguments: &arguments, limit: TREE_LIMIT };
         let hold = Arc::clone(&self.hold);
         let stream = call.stream(MAX_TREE_BYTES)?;
         Ok(stream

@@ -94,12 +94,7 @@ impl GitUrl {
             return Err(UrlError::Form);
         }
         let default = if scheme == Scheme::Https { 443 } else { 80 };
-        let url = Self {
-            scheme,
-            host,
-            port: port.unwrap_or(default),
-            path: path.to_owned(),
-        };
+        let url = Self { scheme, host, port: port.unwrap_or(default), path: path.to_owned() };
         if scheme == Scheme::Http && !url.is_allowed(allowed) {
             return Err(UrlError::Plain(url.host));
         }
@@ -150,11 +145,7 @@ impl GitUrl {
             },
         };
         if addresses.is_empty() {
-            return if proxied {
-                Ok(None)
-            } else {
-                Err(UrlError::Unresolved(self.host.clone()))
-            };
+            return if proxied { Ok(None) } else { Err(UrlError::Unresolved(self.host.clone())) };
         }
         if !self.is_allowed(allowed) && !addresses.iter().copied().all(is_public) {
             return Err(UrlError::Private(self.host.clone()));
@@ -198,10 +189,7 @@ fn split_port(text: &str) -> Option<(String, Option<u16>)> {
         Some(rest) => {
             let (address, port) = rest.split_once(']')?;
             address.parse::<Ipv6Addr>().ok()?;
-            (
-                format!("[{}]", address.to_ascii_lowercase()),
-                port.strip_prefix(':'),
-            )
+            (format!("[{}]", address.to_ascii_lowercase()), port.strip_prefix(':'))
         }
         None => {
             let (host, port) = match text.split_once(':') {
@@ -318,18 +306,9 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
-        assert_eq!(
-            parse("https://me:pw@github.com/a/b"),
-            Err(UrlError::Credentials)
-        );
-        assert!(matches!(
-            parse("http://github.com/a/b"),
-            Err(UrlError::Plain(_))
-        ));
-        assert!(matches!(
-            parse("http://forge.lan/a/b"),
-            Err(UrlError::Plain(_))
-        ));
+        assert_eq!(parse("https://me:pw@github.com/a/b"), Err(UrlError::Credentials));
+        assert!(matches!(parse("http://github.com/a/b"), Err(UrlError::Plain(_))));
+        assert!(matches!(parse("http://forge.lan/a/b"), Err(UrlError::Plain(_))));
     }
 
     #[test]
@@ -370,15 +349,9 @@ mod tests {
         let url = GitUrl::parse("http://127.0.0.1:3000/a/b", &allowed).unwrap();
         assert!(url.check(&allowed, false).await.is_ok());
         let url = GitUrl::parse("https://127.0.0.1/a/b", &allowed).unwrap();
-        assert!(matches!(
-            url.check(&allowed, false).await,
-            Err(UrlError::Private(_))
-        ));
+        assert!(matches!(url.check(&allowed, false).await, Err(UrlError::Private(_))));
         let url = GitUrl::parse("https://[::1]/a/b", &allowed).unwrap();
-        assert!(matches!(
-            url.check(&allowed, true).await,
-            Err(UrlError::Private(_))
-        ));
+        assert!(matches!(url.check(&allowed, true).await, Err(UrlError::Private(_))));
     }
 
     proptest! {

@@ -43,13 +43,7 @@ pub(crate) struct Payload {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [
-        Self::Deploy,
-        Self::Sweep,
-        Self::Remove,
-        Self::Comment,
-        Self::Status,
-    ];
+    const ALL: [Self; 5] = [Self::Deploy, Self::Sweep, Self::Remove, Self::Comment, Self::Status];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -79,27 +73,14 @@ pub(crate) async fn put_deployment(
     deployment: DeploymentId,
     run_at: Timestamp,
 ) -> Result<(), StoreError> {
-    let payload = Payload {
-        app,
-        deployment: Some(deployment),
-    };
+    let payload = Payload { app, deployment: Some(deployment) };
     put(tx, kind, &deployment.to_string(), payload, run_at).await
 }
 
 /// Wants a job about an app done, at once.
 pub(crate) async fn put_app(tx: &mut Tx, kind: Kind, app: AppId) -> Result<(), StoreError> {
     let now = tx.now();
-    put(
-        tx,
-        kind,
-        &app.to_string(),
-        Payload {
-            app,
-            deployment: None,
-        },
-        now,
-    )
-    .await
+    put(tx, kind, &app.to_string(), Payload { app, deployment: None }, now).await
 }
 
 async fn put(
@@ -111,13 +92,7 @@ async fn put(
 ) -> Result<(), StoreError> {
     // Two ids: it has a JSON form.
     let payload = serde_json::to_string(&payload).unwrap_or_default();
-    tx.job_put(&JobWish {
-        kind: kind.as_str(),
-        key,
-        payload: &payload,
-        run_at,
-    })
-    .await
+    tx.job_put(&JobWish { kind: kind.as_str(), key, payload: &payload, run_at }).await
 }
 
 /// Tells idle workers that there is something to do.

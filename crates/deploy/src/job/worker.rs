@@ -37,21 +37,14 @@ pub(super) async fn work(context: Arc<Context>, kind: Kind) {
     while !context.shutdown.is_cancelled() {
         // Before the claim: what is put after it wakes us.
         woken.mark_unchanged();
-        let pause = match context
-            .store
-            .job_claim(kind.as_str(), context.boot, LEASE)
-            .await
-        {
+        let pause = match context.store.job_claim(kind.as_str(), context.boot, LEASE).await {
             Ok(Some(job)) => {
                 perform(&context, kind, &job).await;
                 continue;
             }
             Ok(None) => until_next(&context, kind).await,
             Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "no job can be claimed"
-                );
+                tracing::error!(error = &error as &dyn std::error::Error, "no job can be claimed");
                 STORE_PAUSE
             }
         };
@@ -65,9 +58,9 @@ pub(super) async fn work(context: Arc<Context>, kind: Kind) {
 
 async fn until_next(context: &Context, kind: Kind) -> Duration {
     match context.store.job_next(kind.as_str()).await {
-        Ok(Some(at)) => at
-            .since(context.store.now())
-            .clamp(Duration::from_millis(10), LONGEST_SLEEP),
+        Ok(Some(at)) => {
+            at.since(context.store.now()).clamp(Duration::from_millis(10), LONGEST_SLEEP)
+        }
         _ => LONGEST_SLEEP,
     }
 }
@@ -110,26 +103,18 @@ async fn perform(context: &Arc<Context>, kind: Kind, job: &JobRow) {
         }
     };
     let ended = match outcome {
-        Outcome::Done => context
-            .store
-            .job_finish(&job.lease)
-            .await
-            .map(|finish| finish == Finish::Again),
+        Outcome::Done => {
+            context.store.job_finish(&job.lease).await.map(|finish| finish == Finish::Again)
+        }
         Outcome::Again(pause) => {
-            context
-                .store
-                .job_retry(&job.lease, context.store.now().plus(pause))
-                .await
+            context.store.job_retry(&job.lease, context.store.now().plus(pause)).await
         }
     };
     match ended {
         Ok(true) => context.wakes.wake(kind),
         Ok(false) => {}
         Err(error) => {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "a job's end was not kept"
-            );
+            tracing::error!(error = &error as &dyn std::error::Error, "a job's end was not kept");
         }
     }
 }

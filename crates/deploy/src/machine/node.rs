@@ -38,28 +38,18 @@ impl Machines for NodeMachines {
             cpu: Some(i64::from(spec.cpu)),
             memory_mb: Some(i64::from(spec.memory_mib)),
             persistent: Some(true),
-            metadata: Some(BTreeMap::from([(
-                DEPLOYMENT.to_owned(),
-                spec.deployment.to_string(),
-            )])),
+            metadata: Some(BTreeMap::from([(DEPLOYMENT.to_owned(), spec.deployment.to_string())])),
             ..CreateSandbox::default()
         };
-        Ok(self
-            .sandboxes
-            .create(spec.org, Some(spec.app), request)
-            .await?
-            .id)
+        Ok(self.sandboxes.create(spec.org, Some(spec.app), request).await?.id)
     }
 
     async fn list(
         &self,
         app: AppId,
     ) -> Result<Vec<(SandboxId, Option<DeploymentId>)>, PublicError> {
-        let rows = self
-            .store
-            .sandbox_list_app(app)
-            .await
-            .map_err(|error| PublicError::from(&error))?;
+        let rows =
+            self.store.sandbox_list_app(app).await.map_err(|error| PublicError::from(&error))?;
         let made_for = |row: &pando_store::SandboxRow| row.metadata.get(DEPLOYMENT)?.parse().ok();
         Ok(rows.iter().map(|row| (row.id, made_for(row))).collect())
     }
@@ -73,19 +63,11 @@ impl Machines for NodeMachines {
 
     async fn open(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, PublicError> {
         let guest = self.sandboxes.guest(org, id).await?;
-        Ok(Box::new(NodeMachine {
-            guest,
-            node: self.node.clone(),
-            id,
-        }))
+        Ok(Box::new(NodeMachine { guest, node: self.node.clone(), id }))
     }
 
     fn templates(&self) -> Vec<String> {
-        self.node
-            .templates()
-            .into_iter()
-            .map(|template| template.name)
-            .collect()
+        self.node.templates().into_iter().map(|template| template.name).collect()
     }
 }
 
@@ -110,12 +92,9 @@ impl Machine for NodeMachine {
     }
 
     async fn connect(&self, port: u16) -> Result<TcpStream, io::Error> {
-        self.node
-            .connect(self.id, port)
-            .await
-            .map_err(|error| match error {
-                ConnectError::Refused => io::ErrorKind::ConnectionRefused.into(),
-                other => io::Error::other(other),
-            })
+        self.node.connect(self.id, port).await.map_err(|error| match error {
+            ConnectError::Refused => io::ErrorKind::ConnectionRefused.into(),
+            other => io::Error::other(other),
+        })
     }
 }

@@ -40,9 +40,7 @@ pub(crate) async fn ensure(
     }
     let (id, now) = (AppId::new(), tx.now());
     let env =
-        context
-            .sealer
-            .unseal_env(&app.id.to_string(), "preview_env", &app.preview_env_sealed)?;
+        context.sealer.unseal_env(&app.id.to_string(), "preview_env", &app.preview_env_sealed)?;
     let row = AppRow {
         id,
         kind: AppKind::Preview(PreviewOf {
@@ -68,19 +66,11 @@ pub(crate) async fn ensure(
         ..app.clone()
     };
     if tx.app_insert(&row).await? == Insert::Exists {
-        let message = format!(
-            "the host `{}` belongs to another app; rename that one",
-            row.label
-        );
+        let message = format!("the host `{}` belongs to another app; rename that one", row.label);
         return Err(PublicError::new(Code::Conflict, message).into());
     }
-    let target = RouteTarget {
-        sandbox: None,
-        port: row.port,
-    };
-    effects
-        .routes
-        .push(tx.route_put(id, &row.label, Some(target)).await?);
+    let target = RouteTarget { sandbox: None, port: row.port };
+    effects.routes.push(tx.route_put(id, &row.label, Some(target)).await?);
     Ok(row)
 }
 
@@ -99,9 +89,7 @@ pub(crate) async fn deploy(
     let short = head.commit.get(..7).unwrap_or(head.commit);
     let open = tx.deployment_list_open(app.id).await?;
     if open.last().is_some_and(|row| row.commit == head.commit) {
-        verdict
-            .reasons
-            .push(format!("{short} is being deployed to {} already", app.name));
+        verdict.reasons.push(format!("{short} is being deployed to {} already", app.name));
         return Ok(());
     }
     let live = match app.active_deployment {
@@ -112,15 +100,11 @@ pub(crate) async fn deploy(
     if live.is_some() {
         // What is on its way is not the head any more.
         supersede::all_open(tx, app, effects).await?;
-        verdict
-            .reasons
-            .push(format!("{short} is live on {} already", app.name));
+        verdict.reasons.push(format!("{short} is live on {} already", app.name));
         return Ok(());
     }
     let row = create::create(tx, app, head.git_ref, head.commit, head.reason, effects).await?;
     verdict.deployments.push(row.id);
-    verdict
-        .reasons
-        .push(format!("{short} goes to {}", app.name));
+    verdict.reasons.push(format!("{short} goes to {}", app.name));
     Ok(())
 }

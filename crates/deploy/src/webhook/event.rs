@@ -106,10 +106,7 @@ struct HeadRepository {
 
 /// Reads a delivery of this event.
 pub(crate) fn read(event: &str, body: &[u8]) -> Result<Event, EventError> {
-    let bad = |why: String| EventError {
-        event: event.chars().take(64).collect(),
-        why,
-    };
+    let bad = |why: String| EventError { event: event.chars().take(64).collect(), why };
     match event {
         "push" => {
             push(serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?).map_err(bad)
@@ -157,11 +154,7 @@ fn push(payload: PushPayload) -> Result<Event, String> {
         return Err("its ref or commit is none".into());
     }
     let branch = branch.to_owned();
-    Ok(Event::Push(Push {
-        repository: payload.repository,
-        branch,
-        commit: payload.after,
-    }))
+    Ok(Event::Push(Push { repository: payload.repository, branch, commit: payload.after }))
 }
 
 fn pull_request(payload: PullRequestPayload) -> Result<Event, String> {
@@ -171,25 +164,18 @@ fn pull_request(payload: PullRequestPayload) -> Result<Event, String> {
         "closed" => Change::Closed,
         other => {
             let name: String = other.chars().take(64).collect();
-            return Ok(Event::Other(format!(
-                "`{name}` changes nothing that is deployed"
-            )));
+            return Ok(Event::Other(format!("`{name}` changes nothing that is deployed")));
         }
     };
     let PullRequestObject { head, draft, state } = payload.pull_request;
     if change == Change::Head && state == "closed" {
-        return Ok(Event::Other(format!(
-            "pull request #{} is closed",
-            payload.number
-        )));
+        return Ok(Event::Other(format!("pull request #{} is closed", payload.number)));
     }
     if !is_commit(&head.sha) {
         return Err("its head is no commit".into());
     }
-    let fork = head
-        .repo
-        .map(|repo| repo.full_name)
-        .filter(|name| *name != payload.repository.full_name);
+    let fork =
+        head.repo.map(|repo| repo.full_name).filter(|name| *name != payload.repository.full_name);
     Ok(Event::PullRequest(PullRequest {
         repository: payload.repository,
         number: payload.number,
@@ -247,22 +233,14 @@ mod tests {
     fn pull_requests_are_read() {
         for action in ["opened", "reopened", "synchronize", "ready_for_review"] {
             let event = read_json("pull_request", &pull(action, "open")).unwrap();
-            let Event::PullRequest(pull) = event else {
-                panic!("{event:?}")
-            };
-            assert_eq!(
-                (pull.change, pull.number, pull.is_draft),
-                (Change::Head, 7, true)
-            );
+            let Event::PullRequest(pull) = event else { panic!("{event:?}") };
+            assert_eq!((pull.change, pull.number, pull.is_draft), (Change::Head, 7, true));
             assert_eq!(pull.fork.as_deref(), Some("eve/shop"));
         }
         let closed = read_json("pull_request", &pull("closed", "closed")).unwrap();
         assert!(matches!(closed, Event::PullRequest(pull) if pull.change == Change::Closed));
-        for (action, state) in [
-            ("labeled", "open"),
-            ("edited", "open"),
-            ("synchronize", "closed"),
-        ] {
+        for (action, state) in [("labeled", "open"), ("edited", "open"), ("synchronize", "closed")]
+        {
             assert!(matches!(
                 read_json("pull_request", &pull(action, state)).unwrap(),
                 Event::Other(_)
@@ -270,10 +248,7 @@ mod tests {
         }
         let mut gone = pull("closed", "closed");
         gone["pull_request"]["head"]["repo"] = Value::Null;
-        assert!(matches!(
-            read_json("pull_request", &gone).unwrap(),
-            Event::PullRequest(_)
-        ));
+        assert!(matches!(read_json("pull_request", &gone).unwrap(), Event::PullRequest(_)));
     }
 
     #[test]

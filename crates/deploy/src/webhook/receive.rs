@@ -52,10 +52,7 @@ impl Verdict {
     }
 
     fn ignored(reason: impl Into<String>) -> Self {
-        Self {
-            reasons: vec![reason.into()],
-            ..Self::default()
-        }
+        Self { reasons: vec![reason.into()], ..Self::default() }
     }
 }
 
@@ -73,11 +70,8 @@ pub(crate) async fn receive(
         .hint("start it with PANDO_GITHUB_WEBHOOK_SECRET set to the webhook's secret")
     })?;
     let signature = request.signature.ok_or_else(|| {
-        PublicError::new(
-            Code::Unauthorized,
-            "the header X-Hub-Signature-256 is missing",
-        )
-        .hint("set the same secret in the webhook's settings as in this server's")
+        PublicError::new(Code::Unauthorized, "the header X-Hub-Signature-256 is missing")
+            .hint("set the same secret in the webhook's settings as in this server's")
     })?;
     if !is_signed(secret, signature, request.body) {
         let message =
@@ -108,24 +102,14 @@ pub(crate) async fn receive(
         id,
         event: name,
         decision: verdict.decision().to_owned(),
-        reason: verdict
-            .reasons
-            .join("; ")
-            .chars()
-            .take(MAX_REASON_CHARS)
-            .collect(),
+        reason: verdict.reasons.join("; ").chars().take(MAX_REASON_CHARS).collect(),
         deployments: verdict.deployments,
         received: tx.now(),
     };
     // The writer is ours since the look above.
     let _: Insert = tx.delivery_insert(&row).await?;
     context.commit(tx, effects).await?;
-    tracing::info!(
-        event = row.event,
-        decision = row.decision,
-        reason = row.reason,
-        "webhook"
-    );
+    tracing::info!(event = row.event, decision = row.decision, reason = row.reason, "webhook");
     Ok(view(&row))
 }
 
@@ -178,31 +162,20 @@ async fn pushed(
     for key in keys(context, &push.repository) {
         for app in tx.app_list_repo(&key).await? {
             if app.git_branch != push.branch {
-                verdict.reasons.push(format!(
-                    "{} deploys {}, not {}",
-                    app.name, app.git_branch, push.branch
-                ));
+                verdict
+                    .reasons
+                    .push(format!("{} deploys {}, not {}", app.name, app.git_branch, push.branch));
                 continue;
             }
             if !app.auto_deploy {
-                verdict
-                    .reasons
-                    .push(format!("{} deploys only when asked", app.name));
+                verdict.reasons.push(format!("{} deploys only when asked", app.name));
                 continue;
             }
-            let head = Head {
-                git_ref: &push.branch,
-                commit: &push.commit,
-                reason: preview::PUSH,
-            };
+            let head = Head { git_ref: &push.branch, commit: &push.commit, reason: preview::PUSH };
             preview::deploy(tx, &app, &head, &mut verdict, effects).await?;
         }
     }
-    if verdict.reasons.is_empty() {
-        Ok(no_app(&push.repository))
-    } else {
-        Ok(verdict)
-    }
+    if verdict.reasons.is_empty() { Ok(no_app(&push.repository)) } else { Ok(verdict) }
 }
 
 async fn previewed(
@@ -215,9 +188,7 @@ async fn previewed(
     for key in keys(context, &pull.repository) {
         for app in tx.app_list_repo(&key).await? {
             if !app.previews {
-                verdict
-                    .reasons
-                    .push(format!("previews of {} are switched off", app.name));
+                verdict.reasons.push(format!("previews of {} are switched off", app.name));
                 continue;
             }
             let row = preview::ensure(context, tx, &app, pull, effects).await?;
@@ -234,15 +205,11 @@ async fn previewed(
         return Ok(no_app(&pull.repository));
     }
     if pull.is_draft {
-        verdict
-            .reasons
-            .push("it is a draft, and drafts have previews too".into());
+        verdict.reasons.push("it is a draft, and drafts have previews too".into());
     }
     if let Some(fork) = &pull.fork {
         let fork: String = fork.chars().take(200).collect();
-        verdict
-            .reasons
-            .push(format!("its head is in the fork {fork}"));
+        verdict.reasons.push(format!("its head is in the fork {fork}"));
     }
     Ok(verdict)
 }
@@ -265,9 +232,7 @@ async fn closed(
         }
     }
     if !verdict.removes {
-        verdict
-            .reasons
-            .push(format!("{why}, and it has no preview"));
+        verdict.reasons.push(format!("{why}, and it has no preview"));
     }
     Ok(verdict)
 }

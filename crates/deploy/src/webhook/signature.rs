@@ -17,19 +17,10 @@ pub(super) fn is_signed(secret: &Secret, header: &str, body: &[u8]) -> bool {
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = text
         .chars()
-        .map(|digit| {
-            digit
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        })
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
         .collect();
     let digits = digits.filter(|digits| digits.len() == 64)?;
-    Some(
-        digits
-            .chunks(2)
-            .map(|pair| pair[0] << 4 | pair[1])
-            .collect(),
-    )
+    Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 #[cfg(test)]
@@ -45,19 +36,9 @@ mod tests {
         let secret = Secret::new("It's a Secret to Everybody");
         assert!(is_signed(&secret, SIGNATURE, b"Hello, World!"));
         assert!(!is_signed(&secret, SIGNATURE, b"Hello, World?"));
-        assert!(!is_signed(
-            &Secret::new("another"),
-            SIGNATURE,
-            b"Hello, World!"
-        ));
-        for header in [
-            "",
-            "sha256=",
-            &SIGNATURE[7..],
-            &SIGNATURE[..60],
-            "sha1=757107",
-            "sha256=zz",
-        ] {
+        assert!(!is_signed(&Secret::new("another"), SIGNATURE, b"Hello, World!"));
+        for header in ["", "sha256=", &SIGNATURE[7..], &SIGNATURE[..60], "sha1=757107", "sha256=zz"]
+        {
             assert!(!is_signed(&secret, header, b"Hello, World!"), "{header}");
         }
     }

@@ -14,10 +14,7 @@ async fn an_app_goes_live_and_says_why() {
     let deployment = world.ended(app.id).await;
     let log = deployment.build_logs.unwrap();
     assert_eq!(deployment.status, DeploymentStatus::Live, "{log}");
-    assert_eq!(
-        deployment.git_commit,
-        world.repo.head("main").await.unwrap()
-    );
+    assert_eq!(deployment.git_commit, world.repo.head("main").await.unwrap());
     for line in [
         "Static site, because index.html is there.",
         "The app answers: status 200.",
@@ -29,10 +26,7 @@ async fn an_app_goes_live_and_says_why() {
     assert_eq!(phases.len(), 7, "{phases:?}");
     assert_eq!(world.shows(&app).await, "one");
     let app = world.deploy.app_get(world.org, app.id).await.unwrap();
-    assert_eq!(
-        (app.status, app.active_deployment_id),
-        (AppStatus::Running, Some(deployment.id))
-    );
+    assert_eq!((app.status, app.active_deployment_id), (AppStatus::Running, Some(deployment.id)));
     world.finish().await;
 }
 
@@ -42,30 +36,17 @@ async fn a_redeploy_flips_and_the_old_machine_goes_after_its_drain() {
     let app = world.app(|_| {}).await;
     world.ended(app.id).await;
     let first = world.target(&app).unwrap().sandbox;
-    let pushed = world
-        .repo
-        .push("main", &[("index.html", b"two")], "two")
-        .await
-        .unwrap();
-    let delivery = world
-        .webhook("push", &world.push("main", &pushed.sha))
-        .await;
+    let pushed = world.repo.push("main", &[("index.html", b"two")], "two").await.unwrap();
+    let delivery = world.webhook("push", &world.push("main", &pushed.sha)).await;
     assert_eq!(delivery.decision, "deploy", "{delivery:?}");
     let deployment = world.ended_of(app.id, delivery.deployments[0]).await;
     assert_eq!(deployment.status, DeploymentStatus::Live, "{deployment:?}");
     assert_eq!(deployment.git_commit, pushed.sha);
     assert_eq!(world.shows(&app).await, "two");
     assert_ne!(world.target(&app).unwrap().sandbox, first);
-    world
-        .until("the old machine goes", async || world.machines.count() == 1)
-        .await;
+    world.until("the old machine goes", async || world.machines.count() == 1).await;
     // The status of the commit has come to its end.
-    let told = async || {
-        world
-            .states(&pushed.sha)
-            .last()
-            .is_some_and(|state| state == "success")
-    };
+    let told = async || world.states(&pushed.sha).last().is_some_and(|state| state == "success");
     world.until("the forge is told", told).await;
     world.finish().await;
 }
@@ -76,35 +57,21 @@ async fn a_failure_keeps_the_old_version_and_leaves_no_machine() {
     let app = world
         .app(|app| {
             app.build_command = Some("echo building with $TOKEN; test ! -e broken".into());
-            app.env = Some(BTreeMap::from([(
-                "TOKEN".into(),
-                "very-secret-value".into(),
-            )]));
+            app.env = Some(BTreeMap::from([("TOKEN".into(), "very-secret-value".into())]));
         })
         .await;
     let first = world.ended(app.id).await;
     assert_eq!(first.status, DeploymentStatus::Live, "{first:?}");
     let log = first.build_logs.unwrap();
-    assert!(
-        log.contains("building with [hidden]") && !log.contains("very-secret-value"),
-        "{log}"
-    );
-    let pushed = world
-        .repo
-        .push("main", &[("broken", b"")], "break it")
-        .await
-        .unwrap();
-    let delivery = world
-        .webhook("push", &world.push("main", &pushed.sha))
-        .await;
+    assert!(log.contains("building with [hidden]") && !log.contains("very-secret-value"), "{log}");
+    let pushed = world.repo.push("main", &[("broken", b"")], "break it").await.unwrap();
+    let delivery = world.webhook("push", &world.push("main", &pushed.sha)).await;
     let failed = world.ended_of(app.id, delivery.deployments[0]).await;
     assert_eq!(failed.status, DeploymentStatus::Failed);
     let error = failed.error.unwrap();
     assert!(error.ends_with("failed with exit code 1"), "{error}");
     assert_eq!(world.shows(&app).await, "one");
-    world
-        .until("its machine goes", async || world.machines.count() == 1)
-        .await;
+    world.until("its machine goes", async || world.machines.count() == 1).await;
     let app = world.deploy.app_get(world.org, app.id).await.unwrap();
     assert_eq!(app.status, AppStatus::Running);
     world.finish().await;
@@ -113,24 +80,15 @@ async fn a_failure_keeps_the_old_version_and_leaves_no_machine() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_ends_early_fails_with_its_last_words() {
     let world = World::new().await;
-    let app = world
-        .app(|app| app.start_command = Some("echo no such module; exit 3".into()))
-        .await;
+    let app = world.app(|app| app.start_command = Some("echo no such module; exit 3".into())).await;
     let failed = world.ended(app.id).await;
     assert_eq!(failed.status, DeploymentStatus::Failed);
-    assert!(
-        failed
-            .error
-            .unwrap()
-            .starts_with("the app ended before it answered")
-    );
+    assert!(failed.error.unwrap().starts_with("the app ended before it answered"));
     assert!(failed.build_logs.unwrap().contains("no such module"));
     let app = world.deploy.app_get(world.org, app.id).await.unwrap();
     assert_eq!(app.status, AppStatus::Error);
     assert_eq!(world.target(&app).unwrap().sandbox, None);
-    world
-        .until("nothing is left", async || world.machines.count() == 0)
-        .await;
+    world.until("nothing is left", async || world.machines.count() == 0).await;
     world.finish().await;
 }
 
@@ -140,37 +98,15 @@ async fn a_newer_deployment_takes_the_place_of_one_under_way() {
     let app = world
         .app(|app| app.build_command = Some("echo at it; test -e quick || sleep 60".into()))
         .await;
-    let first = world
-        .deploy
-        .deployment_list(world.org, app.id)
-        .await
-        .unwrap()[0]
-        .id;
+    let first = world.deploy.deployment_list(world.org, app.id).await.unwrap()[0].id;
     world.says(app.id, first, "at it").await;
-    let pushed = world
-        .repo
-        .push("main", &[("quick", b"")], "quick")
-        .await
-        .unwrap();
-    let delivery = world
-        .webhook("push", &world.push("main", &pushed.sha))
-        .await;
+    let pushed = world.repo.push("main", &[("quick", b"")], "quick").await.unwrap();
+    let delivery = world.webhook("push", &world.push("main", &pushed.sha)).await;
     let second = world.ended_of(app.id, delivery.deployments[0]).await;
     assert_eq!(second.status, DeploymentStatus::Live, "{second:?}");
-    let all = world
-        .deploy
-        .deployment_list(world.org, app.id)
-        .await
-        .unwrap();
-    assert_eq!(
-        statuses(&all),
-        [DeploymentStatus::Live, DeploymentStatus::Superseded]
-    );
-    world
-        .until("the first one's machine goes", async || {
-            world.machines.count() == 1
-        })
-        .await;
+    let all = world.deploy.deployment_list(world.org, app.id).await.unwrap();
+    assert_eq!(statuses(&all), [DeploymentStatus::Live, DeploymentStatus::Superseded]);
+    world.until("the first one's machine goes", async || world.machines.count() == 1).await;
     world.finish().await;
 }
 
@@ -180,73 +116,36 @@ async fn what_is_asked_for_by_hand_is_built_even_when_it_is_live() {
     let app = world.app(|_| {}).await;
     let first = world.ended(app.id).await;
     let head = first.git_commit.clone();
-    let again = CreateDeployment {
-        git_ref: Some(head.clone()),
-    };
-    let again = world
-        .deploy
-        .deployment_create(world.org, app.id, again)
-        .await
-        .unwrap();
+    let again = CreateDeployment { git_ref: Some(head.clone()) };
+    let again = world.deploy.deployment_create(world.org, app.id, again).await.unwrap();
     let again = world.ended_of(app.id, again.id).await;
     assert_eq!(
         (again.status, again.git_commit, again.reason.as_str()),
         (DeploymentStatus::Live, head, "api")
     );
-    let bad = CreateDeployment {
-        git_ref: Some("../x".into()),
-    };
-    let error = world
-        .deploy
-        .deployment_create(world.org, app.id, bad)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.code, error.field.as_deref()),
-        (Code::InvalidRequest, Some("git_ref"))
-    );
-    let missing = CreateDeployment {
-        git_ref: Some("no-such-branch".into()),
-    };
-    let missing = world
-        .deploy
-        .deployment_create(world.org, app.id, missing)
-        .await
-        .unwrap();
+    let bad = CreateDeployment { git_ref: Some("../x".into()) };
+    let error = world.deploy.deployment_create(world.org, app.id, bad).await.unwrap_err();
+    assert_eq!((error.code, error.field.as_deref()), (Code::InvalidRequest, Some("git_ref")));
+    let missing = CreateDeployment { git_ref: Some("no-such-branch".into()) };
+    let missing = world.deploy.deployment_create(world.org, app.id, missing).await.unwrap();
     let missing = world.ended_of(app.id, missing.id).await;
-    assert_eq!(
-        missing.error.as_deref(),
-        Some("the repository has no refs/heads/no-such-branch")
-    );
+    assert_eq!(missing.error.as_deref(), Some("the repository has no refs/heads/no-such-branch"));
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_is_deleted_in_a_build_leaves_nothing() {
     let world = World::new().await;
-    let app = world
-        .app(|app| app.build_command = Some("echo at it; sleep 60".into()))
-        .await;
-    let id = world
-        .deploy
-        .deployment_list(world.org, app.id)
-        .await
-        .unwrap()[0]
-        .id;
+    let app = world.app(|app| app.build_command = Some("echo at it; sleep 60".into())).await;
+    let id = world.deploy.deployment_list(world.org, app.id).await.unwrap()[0].id;
     world.says(app.id, id, "at it").await;
     world.deploy.app_delete(world.org, app.id).await.unwrap();
     assert_eq!(world.target(&app), None, "the host leads nowhere at once");
     world
-        .until("it is gone", async || {
-            world.deploy.app_get(world.org, app.id).await.is_err()
-        })
+        .until("it is gone", async || world.deploy.app_get(world.org, app.id).await.is_err())
         .await;
     assert_eq!(world.machines.count(), 0, "the row goes last");
-    let error = world
-        .deploy
-        .app_delete(world.org, app.id)
-        .await
-        .unwrap_err();
+    let error = world.deploy.app_delete(world.org, app.id).await.unwrap_err();
     assert_eq!(error.code, Code::NotFound);
     // The name is free.
     let again = world.app(|_| {}).await;
@@ -265,19 +164,11 @@ async fn refusals_name_the_field_and_make_nothing() {
     };
     for (name, url, field) in [
         ("other", "http://127.0.0.1:1/a/b", Some("git_url")),
-        (
-            "other",
-            "https://user:pw@forge.example/a/b",
-            Some("git_url"),
-        ),
+        ("other", "https://user:pw@forge.example/a/b", Some("git_url")),
         ("Bad Name", "https://forge.example/a/b", Some("name")),
         ("shop", "https://forge.example/a/b", None),
     ] {
-        let error = world
-            .deploy
-            .app_create(world.org, request(name, url))
-            .await
-            .unwrap_err();
+        let error = world.deploy.app_create(world.org, request(name, url)).await.unwrap_err();
         assert_eq!(error.field.as_deref(), field, "{error}");
     }
     assert_eq!(world.deploy.app_list(world.org).await.unwrap().len(), 1);

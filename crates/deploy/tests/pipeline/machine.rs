@@ -46,10 +46,7 @@ pub struct LocalMachines {
 
 impl LocalMachines {
     pub fn new(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
-            state: Arc::default(),
-        }
+        Self { root: root.to_owned(), state: Arc::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -96,11 +93,7 @@ impl Local {
             let (before, after) = (&rest[..at], &rest[at + 4..]);
             let whole = after.is_empty() || after.starts_with([' ', '/']);
             out.push_str(before);
-            out.push_str(&if whole {
-                format!("{root}/app")
-            } else {
-                "/app".to_owned()
-            });
+            out.push_str(&if whole { format!("{root}/app") } else { "/app".to_owned() });
             rest = after;
         }
         out.push_str(rest);
@@ -110,27 +103,15 @@ impl Local {
     fn command(&self, exec: &Exec) -> Command {
         let mut command = Command::new(&exec.argv[0]);
         command.args(exec.argv[1..].iter().map(|word| self.here(word)));
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").envs(&exec.env);
         command
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .envs(&exec.env);
-        command.current_dir(
-            exec.cwd
-                .as_ref()
-                .map_or(self.root.clone(), |cwd| self.here(cwd).into()),
-        );
-        command
-            .process_group(0)
-            .kill_on_drop(true)
-            .stdin(Stdio::null());
+            .current_dir(exec.cwd.as_ref().map_or(self.root.clone(), |cwd| self.here(cwd).into()));
+        command.process_group(0).kill_on_drop(true).stdin(Stdio::null());
         command
     }
 
     fn remember(&self, child: &Child) {
-        let pid = child
-            .id()
-            .and_then(|id| Pid::from_raw(id.try_into().unwrap()))
-            .unwrap();
+        let pid = child.id().and_then(|id| Pid::from_raw(id.try_into().unwrap())).unwrap();
         self.groups.lock().unwrap().push(pid);
     }
 }
@@ -162,9 +143,7 @@ impl Machines for LocalMachines {
     ) -> Result<Vec<(SandboxId, Option<DeploymentId>)>, PublicError> {
         let state = self.state();
         let of_app = state.machines.iter().filter(|(_, local)| local.app == app);
-        Ok(of_app
-            .map(|(id, local)| (*id, Some(local.deployment)))
-            .collect())
+        Ok(of_app.map(|(id, local)| (*id, Some(local.deployment))).collect())
     }
 
     async fn remove(&self, _: OrgId, id: SandboxId) -> Result<(), PublicError> {
@@ -193,20 +172,14 @@ fn free_port() -> u16 {
 }
 
 fn failed(error: &io::Error) -> GuestError {
-    GuestError::Failed(Failure {
-        kind: FailureKind::Other,
-        message: error.to_string(),
-    })
+    GuestError::Failed(Failure { kind: FailureKind::Other, message: error.to_string() })
 }
 
 #[async_trait]
 impl Machine for Local {
     async fn run(&self, exec: Exec, input: ExecInput) -> Result<Output, GuestError> {
         let mut command = self.command(&exec);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| failed(&error))?;
         self.remember(&child);
         let mut stdin = child.stdin.take().unwrap();
@@ -230,11 +203,7 @@ impl Machine for Local {
         let exit = stream::once(async move {
             let status = child.wait().await.map_err(|error| failed(&error))?;
             let exit_code = status.code().unwrap_or(137);
-            Ok(ExecEvent::Exit(ExecDone {
-                exit_code,
-                timed_out: false,
-                duration_ms: 0,
-            }))
+            Ok(ExecEvent::Exit(ExecDone { exit_code, timed_out: false, duration_ms: 0 }))
         });
         Ok(stream::select(stdout, stderr).chain(exit).boxed())
     }

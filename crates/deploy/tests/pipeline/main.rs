@@ -1,11 +1,7 @@
 //! Deployments from webhook to host, whole but for the VM: a real forge, real git,
 //! real rows, and machines that are folders and processes of this host.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on panics"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
 mod deployment;
 mod machine;

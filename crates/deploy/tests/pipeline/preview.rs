@@ -16,35 +16,18 @@ async fn a_pull_request_lives_and_dies_with_its_preview() {
         .await;
     let live = world.ended(app.id).await;
     assert_eq!(live.status, DeploymentStatus::Live, "{live:?}");
-    let head = world
-        .repo
-        .commit("blue", &[("index.html", b"blue")], "blue")
-        .await
-        .unwrap();
-    let number = world
-        .repo
-        .open_pull_request("blue", "main", "Blue")
-        .await
-        .unwrap()
-        .number;
-    let opened = world
-        .webhook("pull_request", &world.pull("opened", number, &head))
-        .await;
+    let head = world.repo.commit("blue", &[("index.html", b"blue")], "blue").await.unwrap();
+    let number = world.repo.open_pull_request("blue", "main", "Blue").await.unwrap().number;
+    let opened = world.webhook("pull_request", &world.pull("opened", number, &head)).await;
     assert_eq!(opened.decision, "deploy", "{opened:?}");
     let preview = world.deploy.previews(world.org).await.unwrap().remove(0);
-    assert_eq!(
-        (preview.pr_number, preview.pr_state.as_deref()),
-        (Some(number), Some("open"))
-    );
+    assert_eq!((preview.pr_number, preview.pr_state.as_deref()), (Some(number), Some("open")));
     let deployment = world.ended_of(preview.id, opened.deployments[0]).await;
     assert_eq!(deployment.status, DeploymentStatus::Live, "{deployment:?}");
     assert_eq!(deployment.git_commit, head);
     assert_eq!(world.shows(&preview).await, "blue");
     let sandbox = world.target(&preview).unwrap().sandbox.unwrap();
-    assert_eq!(
-        world.machines.read(sandbox, "app/where").unwrap(),
-        b"preview\n"
-    );
+    assert_eq!(world.machines.read(sandbox, "app/where").unwrap(), b"preview\n");
     let told = async || {
         let text = world.comment(number);
         text.contains(&preview.url) && text.contains("live")
@@ -52,62 +35,35 @@ async fn a_pull_request_lives_and_dies_with_its_preview() {
     world.until("the comment says so", told).await;
 
     // The same head again changes nothing; another one comes to the same address.
-    let again = world
-        .webhook("pull_request", &world.pull("synchronize", number, &head))
-        .await;
+    let again = world.webhook("pull_request", &world.pull("synchronize", number, &head)).await;
     assert_eq!(again.decision, "ignore", "{again:?}");
     assert!(again.reason.contains("is live"), "{again:?}");
-    let next = world
-        .repo
-        .push("blue", &[("index.html", b"bluer")], "bluer")
-        .await
-        .unwrap()
-        .sha;
-    let moved = world
-        .webhook("pull_request", &world.pull("synchronize", number, &next))
-        .await;
+    let next = world.repo.push("blue", &[("index.html", b"bluer")], "bluer").await.unwrap().sha;
+    let moved = world.webhook("pull_request", &world.pull("synchronize", number, &next)).await;
     assert_eq!(
-        world
-            .ended_of(preview.id, moved.deployments[0])
-            .await
-            .status,
+        world.ended_of(preview.id, moved.deployments[0]).await.status,
         DeploymentStatus::Live
     );
     assert_eq!(world.shows(&preview).await, "bluer");
 
     // Closed: all gone, and the comment says so.
     world.repo.close_pull_request(number).await.unwrap();
-    let closed = world
-        .webhook("pull_request", &world.pull("closed", number, &next))
-        .await;
+    let closed = world.webhook("pull_request", &world.pull("closed", number, &next)).await;
     assert_eq!(closed.decision, "remove", "{closed:?}");
     assert_eq!(world.target(&preview), None);
     world
-        .until("it is gone", async || {
-            world.deploy.previews(world.org).await.unwrap().is_empty()
-        })
+        .until("it is gone", async || world.deploy.previews(world.org).await.unwrap().is_empty())
         .await;
-    assert_eq!(
-        world.machines.count(),
-        1,
-        "only the app's own machine is left"
-    );
+    assert_eq!(world.machines.count(), 1, "only the app's own machine is left");
     let told = async || world.comment(number).contains("removed");
-    world
-        .until("the comment says that it is removed", told)
-        .await;
+    world.until("the comment says that it is removed", told).await;
 
     // Reopened: back at the same address, in the same comment.
-    let reopened = world
-        .webhook("pull_request", &world.pull("reopened", number, &next))
-        .await;
+    let reopened = world.webhook("pull_request", &world.pull("reopened", number, &next)).await;
     let back = world.deploy.previews(world.org).await.unwrap().remove(0);
     assert_eq!(back.url, preview.url);
     assert_eq!(
-        world
-            .ended_of(back.id, reopened.deployments[0])
-            .await
-            .status,
+        world.ended_of(back.id, reopened.deployments[0]).await.status,
         DeploymentStatus::Live
     );
     assert_eq!(world.shows(&back).await, "bluer");
@@ -117,9 +73,7 @@ async fn a_pull_request_lives_and_dies_with_its_preview() {
     // With the app, its previews go.
     world.deploy.app_delete(world.org, app.id).await.unwrap();
     world
-        .until("all is gone", async || {
-            world.deploy.app_list(world.org).await.unwrap().is_empty()
-        })
+        .until("all is gone", async || world.deploy.app_list(world.org).await.unwrap().is_empty())
         .await;
     assert_eq!(world.machines.count(), 0);
     world.finish().await;
@@ -134,20 +88,9 @@ async fn a_preview_that_fails_shows_why_at_the_pull_request() {
         })
         .await;
     world.ended(app.id).await;
-    let head = world
-        .repo
-        .commit("blue", &[("broken", b"")], "broken")
-        .await
-        .unwrap();
-    let number = world
-        .repo
-        .open_pull_request("blue", "main", "Broken")
-        .await
-        .unwrap()
-        .number;
-    let opened = world
-        .webhook("pull_request", &world.pull("opened", number, &head))
-        .await;
+    let head = world.repo.commit("blue", &[("broken", b"")], "broken").await.unwrap();
+    let number = world.repo.open_pull_request("blue", "main", "Broken").await.unwrap().number;
+    let opened = world.webhook("pull_request", &world.pull("opened", number, &head)).await;
     let preview = world.deploy.previews(world.org).await.unwrap().remove(0);
     let failed = world.ended_of(preview.id, opened.deployments[0]).await;
     assert_eq!(failed.status, DeploymentStatus::Failed);
@@ -156,12 +99,7 @@ async fn a_preview_that_fails_shows_why_at_the_pull_request() {
         text.contains("failed with exit code 9") && text.contains("oh no")
     };
     world.until("the comment shows error and log", told).await;
-    let failure = async || {
-        world
-            .states(&head)
-            .last()
-            .is_some_and(|state| state == "failure")
-    };
+    let failure = async || world.states(&head).last().is_some_and(|state| state == "failure");
     world.until("the commit has failed", failure).await;
     world.finish().await;
 }
@@ -173,37 +111,17 @@ async fn closing_in_the_midst_of_a_build_ends_it_and_its_status() {
         .app(|app| app.build_command = Some("echo at it; test ! -e slow || sleep 60".into()))
         .await;
     world.ended(app.id).await;
-    let head = world
-        .repo
-        .commit("blue", &[("slow", b"")], "slow")
-        .await
-        .unwrap();
-    let number = world
-        .repo
-        .open_pull_request("blue", "main", "Slow")
-        .await
-        .unwrap()
-        .number;
-    let opened = world
-        .webhook("pull_request", &world.pull("opened", number, &head))
-        .await;
+    let head = world.repo.commit("blue", &[("slow", b"")], "slow").await.unwrap();
+    let number = world.repo.open_pull_request("blue", "main", "Slow").await.unwrap().number;
+    let opened = world.webhook("pull_request", &world.pull("opened", number, &head)).await;
     let preview = world.deploy.previews(world.org).await.unwrap().remove(0);
     world.says(preview.id, opened.deployments[0], "at it").await;
+    world.webhook("pull_request", &world.pull("closed", number, &head)).await;
     world
-        .webhook("pull_request", &world.pull("closed", number, &head))
-        .await;
-    world
-        .until("it is gone", async || {
-            world.deploy.previews(world.org).await.unwrap().is_empty()
-        })
+        .until("it is gone", async || world.deploy.previews(world.org).await.unwrap().is_empty())
         .await;
     assert_eq!(world.machines.count(), 1);
-    let ended = async || {
-        world
-            .states(&head)
-            .last()
-            .is_some_and(|state| state == "error")
-    };
+    let ended = async || world.states(&head).last().is_some_and(|state| state == "error");
     world.until("the status ends", ended).await;
     world.finish().await;
 }

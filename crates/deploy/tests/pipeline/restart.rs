@@ -10,28 +10,16 @@ async fn a_deployment_cut_by_a_restart_begins_anew() {
     let app = world
         .app(|app| app.build_command = Some(format!("echo at it; test -e {path} || sleep 60")))
         .await;
-    let id = world
-        .deploy
-        .deployment_list(world.org, app.id)
-        .await
-        .unwrap()[0]
-        .id;
+    let id = world.deploy.deployment_list(world.org, app.id).await.unwrap()[0].id;
     world.says(app.id, id, "at it").await;
     std::fs::write(marker.path().join("go"), "").unwrap();
     world.restart().await;
     let deployment = world.ended_of(app.id, id).await;
     let log = deployment.build_logs.unwrap();
     assert_eq!(deployment.status, DeploymentStatus::Live, "{log}");
-    assert!(
-        log.contains("the server stops") && log.contains("Attempt 2"),
-        "{log}"
-    );
+    assert!(log.contains("the server stops") && log.contains("Attempt 2"), "{log}");
     assert_eq!((world.machines.made(), world.machines.count()), (2, 1));
-    assert_eq!(
-        deployment.phases.len(),
-        7,
-        "the phases are the last attempt's"
-    );
+    assert_eq!(deployment.phases.len(), 7, "the phases are the last attempt's");
     world.finish().await;
 }
 
@@ -48,9 +36,7 @@ async fn routes_and_removals_survive_a_restart() {
     world.restart().await;
     assert_eq!(world.target(&app), None);
     world
-        .until("it is gone", async || {
-            world.deploy.app_get(world.org, app.id).await.is_err()
-        })
+        .until("it is gone", async || world.deploy.app_get(world.org, app.id).await.is_err())
         .await;
     assert_eq!(world.machines.count(), 0);
     world.finish().await;
@@ -59,31 +45,20 @@ async fn routes_and_removals_survive_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_that_takes_the_server_down_is_given_up() {
     let mut world = World::new().await;
-    let app = world
-        .app(|app| app.build_command = Some("echo at it; sleep 60".into()))
-        .await;
-    let id = world
-        .deploy
-        .deployment_list(world.org, app.id)
-        .await
-        .unwrap()[0]
-        .id;
+    let app = world.app(|app| app.build_command = Some("echo at it; sleep 60".into())).await;
+    let id = world.deploy.deployment_list(world.org, app.id).await.unwrap()[0].id;
     for attempt in 1..=3 {
         world.says(app.id, id, "at it").await;
         if attempt > 1 {
             world.says(app.id, id, &format!("Attempt {attempt}")).await;
             // The build of this attempt, not the text of an earlier one.
-            world
-                .until("its machine is there", async || world.machines.count() == 1)
-                .await;
+            world.until("its machine is there", async || world.machines.count() == 1).await;
         }
         world.restart().await;
     }
     let deployment = world.ended_of(app.id, id).await;
     assert_eq!(deployment.status, DeploymentStatus::Failed);
     assert!(deployment.error.unwrap().contains("begun 3 times"));
-    world
-        .until("nothing is left", async || world.machines.count() == 0)
-        .await;
+    world.until("nothing is left", async || world.machines.count() == 0).await;
     world.finish().await;
 }

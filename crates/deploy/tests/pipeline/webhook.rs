@@ -23,23 +23,12 @@ async fn only_what_is_signed_is_taken() {
         (Some(good.as_str()), &b"{}"[..]),
         (Some(other.as_str()), body),
     ] {
-        let error = world
-            .deploy
-            .webhook(request(signature, body))
-            .await
-            .unwrap_err();
+        let error = world.deploy.webhook(request(signature, body)).await.unwrap_err();
         assert_eq!(error.code, Code::Unauthorized);
     }
-    let delivery = world
-        .deploy
-        .webhook(request(Some(&good), body))
-        .await
-        .unwrap();
+    let delivery = world.deploy.webhook(request(Some(&good), body)).await.unwrap();
     assert_eq!((delivery.ok, delivery.decision.as_str()), (true, "ignore"));
-    let nameless = WebhookRequest {
-        delivery: None,
-        ..request(Some(&good), body)
-    };
+    let nameless = WebhookRequest { delivery: None, ..request(Some(&good), body) };
     let error = world.deploy.webhook(nameless).await.unwrap_err();
     assert_eq!(error.field.as_deref(), Some("X-GitHub-Delivery"));
     world.finish().await;
@@ -58,28 +47,12 @@ async fn every_delivery_has_a_decision_and_a_reason() {
     deleted["deleted"] = json!(true);
     for (event, payload, why) in [
         ("push", world.push("main", &head), "is live on shop already"),
-        (
-            "push",
-            world.push("other", &head),
-            "deploys main, not other",
-        ),
+        ("push", world.push("other", &head), "deploys main, not other"),
         ("push", elsewhere, "no app is made from else/where"),
         ("push", deleted, "was deleted"),
-        (
-            "pull_request",
-            world.pull("opened", 1, &head),
-            "switched off",
-        ),
-        (
-            "pull_request",
-            world.pull("labeled", 1, &head),
-            "changes nothing",
-        ),
-        (
-            "pull_request",
-            world.pull("closed", 1, &head),
-            "it has no preview",
-        ),
+        ("pull_request", world.pull("opened", 1, &head), "switched off"),
+        ("pull_request", world.pull("labeled", 1, &head), "changes nothing"),
+        ("pull_request", world.pull("closed", 1, &head), "it has no preview"),
         ("star", json!({}), "change nothing here"),
     ] {
         let delivery = world.webhook(event, &payload).await;
@@ -96,33 +69,15 @@ async fn a_delivery_that_comes_again_does_nothing_again() {
     let world = World::new().await;
     let app = world.app(|_| {}).await;
     world.ended(app.id).await;
-    let pushed = world
-        .repo
-        .push("main", &[("index.html", b"two")], "two")
-        .await
-        .unwrap();
+    let pushed = world.repo.push("main", &[("index.html", b"two")], "two").await.unwrap();
     let payload = world.push("main", &pushed.sha);
     let first = world.deliver("push", "one id", &payload).await.unwrap();
     assert_eq!(first.deployments.len(), 1);
-    assert_eq!(
-        world.deliver("push", "one id", &payload).await.unwrap(),
-        first
-    );
+    assert_eq!(world.deliver("push", "one id", &payload).await.unwrap(), first);
     let deployment = world.ended_of(app.id, first.deployments[0]).await;
     assert_eq!(deployment.status, DeploymentStatus::Live);
-    assert_eq!(
-        world
-            .deploy
-            .deployment_list(world.org, app.id)
-            .await
-            .unwrap()
-            .len(),
-        2
-    );
-    let broken = world
-        .deliver("push", "another", &json!({ "ref": 1 }))
-        .await
-        .unwrap_err();
+    assert_eq!(world.deploy.deployment_list(world.org, app.id).await.unwrap().len(), 2);
+    let broken = world.deliver("push", "another", &json!({ "ref": 1 })).await.unwrap_err();
     assert_eq!(broken.code, Code::InvalidRequest);
     world.finish().await;
 }
@@ -134,14 +89,8 @@ async fn one_repository_may_have_many_apps() {
     let two = world.app(|app| app.name = "docs".into()).await;
     world.ended(one.id).await;
     world.ended(two.id).await;
-    let pushed = world
-        .repo
-        .push("main", &[("index.html", b"two")], "two")
-        .await
-        .unwrap();
-    let delivery = world
-        .webhook("push", &world.push("main", &pushed.sha))
-        .await;
+    let pushed = world.repo.push("main", &[("index.html", b"two")], "two").await.unwrap();
+    let delivery = world.webhook("push", &world.push("main", &pushed.sha)).await;
     assert_eq!(delivery.deployments.len(), 2, "{delivery:?}");
     for app in [&one, &two] {
         assert_eq!(world.ended(app.id).await.status, DeploymentStatus::Live);

@@ -39,25 +39,12 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::new(folder.path().join("forge"), "forge token");
         let forge = Forge::start(settings).await.unwrap();
-        let repo = forge
-            .create_repo("acme/shop", &[("index.html", b"one")], "main")
-            .await
-            .unwrap();
+        let repo = forge.create_repo("acme/shop", &[("index.html", b"one")], "main").await.unwrap();
         let machines = LocalMachines::new(&folder.path().join("machines"));
         let store = Store::open(&folder.path().join("pando.db")).await.unwrap();
         let org = store.org_default().await.unwrap().id;
         let (deploy, routes, shutdown) = start(&folder, &forge, &store, &machines).await;
-        Self {
-            folder,
-            forge,
-            repo,
-            machines,
-            store,
-            routes,
-            deploy,
-            org,
-            shutdown,
-        }
+        Self { folder, forge, repo, machines, store, routes, deploy, org, shutdown }
     }
 
     /// Stops the server and starts it anew, on the same rows and machines.
@@ -87,22 +74,14 @@ impl World {
     }
 
     pub fn target(&self, app: &App) -> Option<RouteTarget> {
-        let label = app
-            .url
-            .strip_prefix("http://")
-            .unwrap()
-            .split('.')
-            .next()
-            .unwrap();
+        let label = app.url.strip_prefix("http://").unwrap().split('.').next().unwrap();
         self.routes.resolve(label)
     }
 
     /// The page that an app's host shows now.
     pub async fn shows(&self, app: &App) -> String {
-        let sandbox = self
-            .target(app)
-            .and_then(|target| target.sandbox)
-            .expect("it leads somewhere");
+        let sandbox =
+            self.target(app).and_then(|target| target.sandbox).expect("it leads somewhere");
         String::from_utf8(self.machines.read(sandbox, "app/index.html").unwrap()).unwrap()
     }
 
@@ -118,14 +97,9 @@ impl World {
             let mut lines = self.deploy.log_follow(self.org, app, id).await.unwrap();
             while lines.next().await.is_some() {}
         };
-        tokio::time::timeout(PATIENCE, follow)
-            .await
-            .expect("the log ends");
+        tokio::time::timeout(PATIENCE, follow).await.expect("the log ends");
         let deployment = self.deploy.deployment_get(self.org, app, id).await.unwrap();
-        assert!(
-            deployment.status.is_end(),
-            "the log ends when the deployment has"
-        );
+        assert!(deployment.status.is_end(), "the log ends when the deployment has");
         deployment
     }
 
@@ -140,9 +114,7 @@ impl World {
             }
             panic!("it ended without saying {text}");
         };
-        tokio::time::timeout(PATIENCE, follow)
-            .await
-            .expect("it says so");
+        tokio::time::timeout(PATIENCE, follow).await.expect("it says so");
     }
 
     /// Waits for a condition that other tasks bring about.
@@ -152,10 +124,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        assert!(
-            tokio::time::timeout(PATIENCE, poll).await.is_ok(),
-            "never: {what}"
-        );
+        assert!(tokio::time::timeout(PATIENCE, poll).await.is_ok(), "never: {what}");
     }
 
     pub async fn webhook(&self, event: &str, payload: &Value) -> Delivery {
@@ -184,11 +153,7 @@ impl World {
     pub fn comment(&self, number: u64) -> String {
         let comments = self.repo.comments(number).unwrap();
         assert!(comments.len() <= 1, "one comment, edited in place");
-        comments
-            .into_iter()
-            .next()
-            .map(|comment| comment.body)
-            .unwrap_or_default()
+        comments.into_iter().next().map(|comment| comment.body).unwrap_or_default()
     }
 
     /// What was said at a commit, in order.
@@ -220,10 +185,7 @@ impl World {
 }
 
 pub fn statuses(deployments: &[Deployment]) -> Vec<DeploymentStatus> {
-    deployments
-        .iter()
-        .map(|deployment| deployment.status)
-        .collect()
+    deployments.iter().map(|deployment| deployment.status).collect()
 }
 
 async fn start(
@@ -232,14 +194,9 @@ async fn start(
     store: &Store,
     machines: &LocalMachines,
 ) -> (Deploy, Routes, CancellationToken) {
-    let urls = PublicUrls {
-        scheme: Scheme::Http,
-        suffix: "preview.test".into(),
-    };
+    let urls = PublicUrls { scheme: Scheme::Http, suffix: "preview.test".into() };
     let config = DeployConfig {
-        forge: Some(Arc::new(
-            GitHub::new(forge.url(), Secret::new("forge token")).unwrap(),
-        )),
+        forge: Some(Arc::new(GitHub::new(forge.url(), Secret::new("forge token")).unwrap())),
         webhook_secret: Some(Secret::new(SECRET)),
         allowed_git_hosts: vec![forge.address().to_string().parse().unwrap()],
         drain: Duration::from_millis(50),
@@ -248,13 +205,7 @@ async fn start(
     let sealer = Sealer::open(&folder.path().join("secret.key")).unwrap();
     let (routes, shutdown) = (Routes::default(), CancellationToken::new());
     let machines = Arc::new(machines.clone());
-    let deploy = Deploy::start(
-        config,
-        store.clone(),
-        sealer,
-        machines,
-        routes.clone(),
-        shutdown.clone(),
-    );
+    let deploy =
+        Deploy::start(config, store.clone(), sealer, machines, routes.clone(), shutdown.clone());
     (deploy.await.unwrap(), routes, shutdown)
 }

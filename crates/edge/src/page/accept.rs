@@ -11,10 +11,7 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
 
 /// The `q` of a media type that is named in full.
 fn weight(headers: &HeaderMap, wanted: &str) -> Option<f32> {
-    let lines = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let lines = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).find_map(|range| {
         let mut parts = range.split(';').map(str::trim);
         if !parts.next()?.eq_ignore_ascii_case(wanted) {
@@ -22,11 +19,7 @@ fn weight(headers: &HeaderMap, wanted: &str) -> Option<f32> {
         }
         let q = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
         // A weight that cannot be read says nothing against the type.
-        Some(
-            q.and_then(|q| q.parse().ok())
-                .filter(|q| (0.0..=1.0).contains(q))
-                .unwrap_or(1.0),
-        )
+        Some(q.and_then(|q| q.parse().ok()).filter(|q| (0.0..=1.0).contains(q)).unwrap_or(1.0))
     })
 }
 
@@ -44,9 +37,7 @@ mod tests {
 
     #[test]
     fn browsers_get_html_and_programs_json() {
-        assert!(html(
-            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-        ));
+        assert!(html("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
         assert!(html("TEXT/HTML"));
         assert!(html("application/json;q=0.5, text/html"));
         assert!(!html("*/*"));

@@ -77,10 +77,7 @@ mod tests {
     fn the_policy_names_the_style() {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes());
         let hash = base64::engine::general_purpose::STANDARD.encode(digest);
-        assert!(
-            POLICY.contains(&format!("'sha256-{hash}'")),
-            "the style's hash is {hash}"
-        );
+        assert!(POLICY.contains(&format!("'sha256-{hash}'")), "the style's hash is {hash}");
     }
 
     #[test]

@@ -37,39 +37,24 @@ pub(crate) fn answer(trouble: Trouble, asked: Asked) -> Response<Body> {
     let retry = error.retry_after_secs.map(HeaderValue::from);
     let (kind, text) = if asked.html {
         let again = trouble.passes_by_itself() && asked.repeatable;
-        (
-            "text/html; charset=utf-8",
-            html::page(&trouble.title(), &error, again),
-        )
+        ("text/html; charset=utf-8", html::page(&trouble.title(), &error, again))
     } else {
         let body = serde_json::to_string(&error.body()).unwrap_or_default();
         ("application/json", body)
     };
 
-    let mut response = Response::new(
-        Full::new(Bytes::from(text))
-            .map_err(Into::into)
-            .boxed_unsync(),
-    );
+    let mut response =
+        Response::new(Full::new(Bytes::from(text)).map_err(Into::into).boxed_unsync());
     *response.status_mut() =
         StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(html::POLICY),
-    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(html::POLICY));
     // The host may hold a sandbox's id, which is a credential.
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if trouble.is_distrust() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -98,20 +83,10 @@ mod tests {
         let waiting = Trouble::NotListening { port: 3000 };
         let refreshes = |trouble, asked| answer(trouble, asked).headers().contains_key("refresh");
         assert!(refreshes(waiting, asked(Method::GET, "text/html")));
-        assert!(refreshes(
-            Trouble::NotLive,
-            asked(Method::HEAD, "text/html")
-        ));
+        assert!(refreshes(Trouble::NotLive, asked(Method::HEAD, "text/html")));
         assert!(!refreshes(waiting, asked(Method::POST, "text/html")));
         assert!(!refreshes(waiting, asked(Method::GET, "*/*")));
-        assert!(!refreshes(
-            Trouble::NotRunning,
-            asked(Method::GET, "text/html")
-        ));
-        assert!(
-            answer(waiting, asked(Method::POST, "*/*"))
-                .headers()
-                .contains_key("retry-after")
-        );
+        assert!(!refreshes(Trouble::NotRunning, asked(Method::GET, "text/html")));
+        assert!(answer(waiting, asked(Method::POST, "*/*")).headers().contains_key("retry-after"));
     }
 }

@@ -44,11 +44,7 @@ pub(crate) struct Lingering {
 
 impl Lingering {
     pub(crate) fn new(inner: TcpStream, tunnelled: Tunnelled) -> Self {
-        Self {
-            inner,
-            tunnelled,
-            deadline: None,
-        }
+        Self { inner, tunnelled, deadline: None }
     }
 }
 

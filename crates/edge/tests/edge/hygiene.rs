@@ -24,9 +24,7 @@ async fn mirror() -> App {
             .header("x-private", "1")
             .header("set-cookie", "a=1")
             .header("set-cookie", "b=2");
-        let body = Full::from(text)
-            .map_err(|never| match never {})
-            .boxed_unsync();
+        let body = Full::from(text).map_err(|never| match never {}).boxed_unsync();
         response.body(body).unwrap()
     })
     .await
@@ -68,20 +66,10 @@ async fn a_client_gets_the_answer_and_nothing_of_the_connection() {
     let (_, host) = stand.sandbox(&app);
     let answer = stand.connect().await.get(&host, "/", "").await;
     assert_eq!(answer.header("x-robots-tag"), Some("noindex"));
-    for name in [
-        "pando-secret",
-        "x-pando-secret",
-        "keep-alive",
-        "connection",
-        "x-private",
-    ] {
+    for name in ["pando-secret", "x-pando-secret", "keep-alive", "connection", "x-private"] {
         assert_eq!(answer.header(name), None, "{name}");
     }
-    let cookies = answer
-        .headers
-        .iter()
-        .filter(|(name, _)| name == "set-cookie")
-        .count();
+    let cookies = answer.headers.iter().filter(|(name, _)| name == "set-cookie").count();
     assert_eq!(cookies, 2);
 }
 
@@ -92,12 +80,7 @@ async fn bodies_keep_their_framing() {
     let (_, host) = stand.sandbox(&app);
     let mut wire = stand.connect().await;
     for (method, lines, body, framing) in [
-        (
-            "POST",
-            "content-length: 5\r\n",
-            "hello",
-            "content-length: 5",
-        ),
+        ("POST", "content-length: 5\r\n", "hello", "content-length: 5"),
         (
             "POST",
             "transfer-encoding: chunked\r\n",
@@ -112,20 +95,9 @@ async fn bodies_keep_their_framing() {
         ),
         ("GET", "content-length: 5\r\n", "hello", "content-length: 5"),
     ] {
-        wire.send(format!(
-            "{method} / HTTP/1.1\r\nhost: {host}\r\n{lines}\r\n{body}"
-        ))
-        .await;
+        wire.send(format!("{method} / HTTP/1.1\r\nhost: {host}\r\n{lines}\r\n{body}")).await;
         let answer = wire.answer().await;
-        assert!(
-            answer.text().contains(framing),
-            "{method} {lines}: {}",
-            answer.text()
-        );
-        assert!(
-            answer.text().ends_with("5 bytes"),
-            "{method} {lines}: {}",
-            answer.text()
-        );
+        assert!(answer.text().contains(framing), "{method} {lines}: {}", answer.text());
+        assert!(answer.text().ends_with("5 bytes"), "{method} {lines}: {}", answer.text());
     }
 }

@@ -1,11 +1,7 @@
 //! The edge over real sockets: apps are TCP servers on loopback, reached through
 //! a backend that knows them by sandbox.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod answers;
 mod hygiene;

@@ -14,10 +14,7 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// Long enough that no test outlasts it.
 fn patient() -> Limits {
-    Limits {
-        pool_idle: Duration::from_secs(600),
-        ..Limits::default()
-    }
+    Limits { pool_idle: Duration::from_secs(600), ..Limits::default() }
 }
 
 async fn read_head(stream: &mut TcpStream) -> Option<String> {
@@ -87,10 +84,7 @@ async fn a_connection_in_use_is_not_kept_once_forgotten() {
         let mut gate = gate.clone();
         async move {
             while read_head(&mut stream).await.is_some() {
-                stream
-                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
-                    .await
-                    .unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n").await.unwrap();
                 gate.wait_for(|open| *open).await.unwrap();
                 stream.write_all(b"ok").await.unwrap();
             }
@@ -100,8 +94,7 @@ async fn a_connection_in_use_is_not_kept_once_forgotten() {
     let stand = Stand::with(patient()).await;
     let (sandbox, host) = stand.sandbox(&app);
     let mut wire = stand.connect().await;
-    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n"))
-        .await;
+    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
     wire.head().await;
     stand.edge.forget(sandbox);
     go.send(true).unwrap();
@@ -134,10 +127,7 @@ async fn what_may_not_be_repeated_never_rides_on_a_kept_connection() {
     let mut wire = stand.connect().await;
     assert_eq!(wire.get(&host, "/", "").await.text(), "ok");
     settle().await;
-    wire.send(format!(
-        "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n"
-    ))
-    .await;
+    wire.send(format!("POST / HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n")).await;
     assert_eq!(wire.answer().await.text(), "ok");
     assert_eq!(requests.load(Ordering::SeqCst), 2);
 }
@@ -155,11 +145,8 @@ async fn an_unused_connection_is_closed_in_time() {
         }
     })
     .await;
-    let stand = Stand::with(Limits {
-        pool_idle: Duration::from_millis(1),
-        ..Limits::default()
-    })
-    .await;
+    let stand =
+        Stand::with(Limits { pool_idle: Duration::from_millis(1), ..Limits::default() }).await;
     let (_, host) = stand.sandbox(&app);
     assert_eq!(stand.connect().await.get(&host, "/", "").await.text(), "ok");
     within(ends.recv()).await.unwrap();

@@ -7,11 +7,7 @@ use crate::support::{Stand, answering};
 async fn stand_with_app() -> (Stand, crate::support::App, String) {
     let app = answering(|request| async move {
         let path = request.uri().to_string();
-        http::Response::new(
-            Full::from(path)
-                .map_err(|never| match never {})
-                .boxed_unsync(),
-        )
+        http::Response::new(Full::from(path).map_err(|never| match never {}).boxed_unsync())
     })
     .await;
     let stand = Stand::new().await;
@@ -23,12 +19,7 @@ async fn stand_with_app() -> (Stand, crate::support::App, String) {
 async fn hosts_part_api_and_previews_on_one_connection() {
     let (stand, _app, host) = stand_with_app().await;
     let mut wire = stand.connect().await;
-    for other in [
-        "localhost:7070",
-        "127.0.0.1",
-        "preview.localhost:7070",
-        "example.com",
-    ] {
+    for other in ["localhost:7070", "127.0.0.1", "preview.localhost:7070", "example.com"] {
         let answer = wire.get(other, "/v1/me", "").await;
         assert_eq!(answer.text(), "the API at /v1/me", "{other}");
         assert_eq!(answer.header("x-robots-tag"), None);
@@ -45,21 +36,14 @@ async fn an_absolute_target_reaches_the_app_as_a_path() {
     let mut wire = stand.connect().await;
     let answer = wire.get(&host, &format!("http://{host}/x?y"), "").await;
     assert_eq!(answer.text(), "/x?y");
-    let answer = wire
-        .get("localhost", &format!("http://{host}/x?y"), "")
-        .await;
+    let answer = wire.get("localhost", &format!("http://{host}/x?y"), "").await;
     assert_eq!(answer.status, 400);
 }
 
 #[tokio::test]
 async fn a_request_names_exactly_one_host() {
     let (stand, _app, host) = stand_with_app().await;
-    for lines in [
-        "",
-        "host: \r\n",
-        &format!("host: {host}\r\nhost: {host}\r\n"),
-        "host: a b\r\n",
-    ] {
+    for lines in ["", "host: \r\n", &format!("host: {host}\r\nhost: {host}\r\n"), "host: a b\r\n"] {
         let mut wire = stand.connect().await;
         wire.send(format!("GET / HTTP/1.1\r\n{lines}\r\n")).await;
         let answer = wire.answer().await;
@@ -73,8 +57,7 @@ async fn a_request_names_exactly_one_host() {
 async fn connect_is_not_served() {
     let (stand, _app, host) = stand_with_app().await;
     let mut wire = stand.connect().await;
-    wire.send(format!("CONNECT {host} HTTP/1.1\r\nhost: {host}\r\n\r\n"))
-        .await;
+    wire.send(format!("CONNECT {host} HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
     assert_eq!(wire.answer().await.status, 400);
 }
 
@@ -104,9 +87,6 @@ async fn a_head_has_a_limit() {
     let mut wire = stand.connect().await;
     let fits = format!("x-big: {}\r\n", "a".repeat(60 * 1024));
     assert_eq!(wire.get(&host, "/", &fits).await.status, 200);
-    let large = format!(
-        "x-big: {}\r\n",
-        "a".repeat(pando_edge::limits::MAX_HEADER_BYTES)
-    );
+    let large = format!("x-big: {}\r\n", "a".repeat(pando_edge::limits::MAX_HEADER_BYTES));
     assert_eq!(wire.get(&host, "/", &large).await.status, 431);
 }

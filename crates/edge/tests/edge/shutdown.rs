@@ -15,10 +15,7 @@ use crate::tunnels::{echo, open};
 
 /// The time that is never used up in these tests, unless a test says so.
 fn patient() -> Limits {
-    Limits {
-        drain: Duration::from_secs(600),
-        ..Limits::default()
-    }
+    Limits { drain: Duration::from_secs(600), ..Limits::default() }
 }
 
 #[tokio::test]
@@ -37,9 +34,7 @@ async fn open_tunnels_and_event_streams_do_not_hold_the_server() {
     let (_, sockets) = stand.sandbox(&sockets);
 
     let mut reader = stand.connect().await;
-    reader
-        .send(format!("GET / HTTP/1.1\r\nhost: {events}\r\n\r\n"))
-        .await;
+    reader.send(format!("GET / HTTP/1.1\r\nhost: {events}\r\n\r\n")).await;
     reader.head().await;
     reader.chunk().await.unwrap();
     let mut socket = open(&stand, &sockets).await;
@@ -48,10 +43,7 @@ async fn open_tunnels_and_event_streams_do_not_hold_the_server() {
     stand.stop();
     // The stream ends as a body ends, so that a browser takes it up again.
     assert_eq!(reader.chunk().await, None);
-    while within(socket.next())
-        .await
-        .is_some_and(|message| message.is_ok())
-    {}
+    while within(socket.next()).await.is_some_and(|message| message.is_ok()) {}
     drop((reader, socket, idle));
     stand.stopped().await;
 }
@@ -64,18 +56,14 @@ async fn a_request_in_flight_is_answered() {
         async move {
             let _ = stream.read(&mut [0; 1024]).await;
             gate.wait_for(|open| *open).await.unwrap();
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate")
-                .await
-                .unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate").await.unwrap();
         }
     })
     .await;
     let mut stand = Stand::with(patient()).await;
     let (_, host) = stand.sandbox(&app);
     let mut wire = stand.connect().await;
-    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n"))
-        .await;
+    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
     while stand.world.connects() == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -94,22 +82,14 @@ async fn a_request_in_flight_is_answered() {
 #[tokio::test]
 async fn what_takes_too_long_is_cut() {
     let app = raw(|mut stream| async move {
-        while stream
-            .read(&mut [0; 1024])
-            .await
-            .is_ok_and(|count| count > 0)
-        {}
+        while stream.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {}
     })
     .await;
-    let mut stand = Stand::with(Limits {
-        drain: Duration::from_millis(100),
-        ..Limits::default()
-    })
-    .await;
+    let mut stand =
+        Stand::with(Limits { drain: Duration::from_millis(100), ..Limits::default() }).await;
     let (_, host) = stand.sandbox(&app);
     let mut wire = stand.connect().await;
-    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n"))
-        .await;
+    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
     while stand.world.connects() == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

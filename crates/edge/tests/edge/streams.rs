@@ -64,10 +64,7 @@ async fn fifty_megabytes_pass_each_way() {
         assert!(seen.len() > LARGE, "only {} bytes came back", seen.len());
         if !chunked {
             let body = &seen[seen.len() - LARGE..];
-            let intact = body
-                .iter()
-                .enumerate()
-                .all(|(at, byte)| *byte == pattern(at));
+            let intact = body.iter().enumerate().all(|(at, byte)| *byte == pattern(at));
             assert!(intact, "the body was changed on its way");
         }
     }
@@ -96,12 +93,8 @@ async fn events_arrive_one_by_one() {
     let stand = Stand::new().await;
     let (_, host) = stand.sandbox(&app);
     let mut wire = stand.connect().await;
-    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n"))
-        .await;
-    assert_eq!(
-        wire.head().await.header("content-type"),
-        Some("text/event-stream")
-    );
+    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
+    assert_eq!(wire.head().await.header("content-type"), Some("text/event-stream"));
     for count in 0..3 {
         next.add_permits(1);
         let event = wire.chunk().await.unwrap();
@@ -121,11 +114,7 @@ async fn an_app_learns_that_its_reader_left() {
                 .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n")
                 .await
                 .unwrap();
-            while stream
-                .read(&mut [0; 1024])
-                .await
-                .is_ok_and(|count| count > 0)
-            {}
+            while stream.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {}
             left.lock().unwrap().take().unwrap().send(()).unwrap();
         }
     })
@@ -133,8 +122,7 @@ async fn an_app_learns_that_its_reader_left() {
     let stand = Stand::new().await;
     let (_, host) = stand.sandbox(&app);
     let mut wire = stand.connect().await;
-    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n"))
-        .await;
+    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
     wire.head().await;
     wire.chunk().await.unwrap();
     drop(wire);
@@ -145,17 +133,11 @@ async fn an_app_learns_that_its_reader_left() {
 async fn trailers_pass_without_what_is_reserved() {
     let app = answering(|request| async move {
         let collected = request.into_body().collect().await.unwrap();
-        let sum = collected
-            .trailers()
-            .and_then(|trailers| trailers.get("x-sum"))
-            .cloned();
+        let sum = collected.trailers().and_then(|trailers| trailers.get("x-sum")).cloned();
         let mut trailers = HeaderMap::new();
         trailers.insert("x-sum", sum.unwrap());
         trailers.insert("pando-x", "1".parse().unwrap());
-        let frames = [
-            Ok(Frame::data(Bytes::from("body"))),
-            Ok(Frame::trailers(trailers)),
-        ];
+        let frames = [Ok(Frame::data(Bytes::from("body"))), Ok(Frame::trailers(trailers))];
         Response::builder()
             .header("trailer", "x-sum, pando-x")
             .body(StreamBody::new(stream::iter(frames)).boxed_unsync())
@@ -168,10 +150,7 @@ async fn trailers_pass_without_what_is_reserved() {
     let head = format!("POST / HTTP/1.1\r\nhost: {host}\r\nte: trailers\r\ntrailer: x-sum\r\n");
     let body = "transfer-encoding: chunked\r\nconnection: te, close\r\n\r\n1\r\na\r\n0\r\nx-sum: 42\r\n\r\n";
     wire.send(head + body).await;
-    assert_eq!(
-        wire.head().await.header("transfer-encoding"),
-        Some("chunked")
-    );
+    assert_eq!(wire.head().await.header("transfer-encoding"), Some("chunked"));
     let rest = String::from_utf8(wire.rest().await).unwrap();
     assert!(rest.contains("\r\nx-sum: 42\r\n"), "{rest}");
     assert!(!rest.contains("pando"), "{rest}");
@@ -192,18 +171,11 @@ async fn answers_without_a_body_keep_their_headers() {
     let stand = Stand::new().await;
     let (_, host) = stand.sandbox(&app);
     let mut wire = stand.connect().await;
-    wire.send(format!("HEAD /x HTTP/1.1\r\nhost: {host}\r\n\r\n"))
-        .await;
+    wire.send(format!("HEAD /x HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
     let head = wire.head().await;
-    assert_eq!(
-        (head.status, head.header("content-length")),
-        (200, Some("1234"))
-    );
+    assert_eq!((head.status, head.header("content-length")), (200, Some("1234")));
     let unchanged = wire.get(&host, "/304", "if-none-match: \"v1\"\r\n").await;
-    assert_eq!(
-        (unchanged.status, unchanged.header("etag")),
-        (304, Some("\"v1\""))
-    );
+    assert_eq!((unchanged.status, unchanged.header("etag")), (304, Some("\"v1\"")));
     assert_eq!(wire.get(&host, "/204", "").await.status, 204);
 }
 
@@ -211,10 +183,7 @@ async fn answers_without_a_body_keep_their_headers() {
 async fn an_answer_that_ends_with_its_connection_arrives_whole() {
     let app = raw(|mut stream| async move {
         let _ = stream.read(&mut [0; 1024]).await;
-        stream
-            .write_all(b"HTTP/1.0 200 OK\r\n\r\nold style")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nold style").await.unwrap();
     })
     .await;
     let stand = Stand::new().await;
@@ -254,11 +223,7 @@ async fn an_answer_to_half_an_upload_arrives() {
         let mut seen = Vec::new();
         while !seen.ends_with(b"too large") {
             let count = within(reads.read_buf(&mut seen)).await.unwrap();
-            assert!(
-                count > 0,
-                "ended early: {:?}",
-                String::from_utf8_lossy(&seen)
-            );
+            assert!(count > 0, "ended early: {:?}", String::from_utf8_lossy(&seen));
         }
         assert!(seen.starts_with(b"HTTP/1.1 413 "));
         drop(reads);
@@ -270,11 +235,7 @@ async fn an_answer_to_half_an_upload_arrives() {
 async fn a_body_is_asked_for_only_once_its_app_is_there() {
     let app = answering(|request| async move {
         let body = request.into_body().collect().await.unwrap().to_bytes();
-        Response::new(
-            Full::new(body)
-                .map_err(|never| match never {})
-                .boxed_unsync(),
-        )
+        Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync())
     })
     .await;
     let stand = Stand::new().await;
@@ -282,17 +243,13 @@ async fn a_body_is_asked_for_only_once_its_app_is_there() {
     let expect = "content-length: 5\r\nexpect: 100-continue\r\n";
 
     let mut wire = stand.connect().await;
-    wire.send(format!("POST / HTTP/1.1\r\nhost: {host}\r\n{expect}\r\n"))
-        .await;
+    wire.send(format!("POST / HTTP/1.1\r\nhost: {host}\r\n{expect}\r\n")).await;
     assert_eq!(wire.head().await.status, 100);
     wire.send("hello").await;
     assert_eq!(wire.answer().await.text(), "hello");
 
     let mut wire = stand.connect().await;
-    wire.send(format!(
-        "POST / HTTP/1.1\r\nhost: nobody.preview.localhost\r\n{expect}\r\n"
-    ))
-    .await;
+    wire.send(format!("POST / HTTP/1.1\r\nhost: nobody.preview.localhost\r\n{expect}\r\n")).await;
     assert_eq!(wire.answer().await.status, 404);
 }
 

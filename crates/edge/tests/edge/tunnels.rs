@@ -23,9 +23,7 @@ pub async fn echo() -> App {
 pub async fn open(stand: &Stand, host: &str) -> tokio_tungstenite::WebSocketStream<TcpStream> {
     let stream = TcpStream::connect(stand.address).await.unwrap();
     let url = format!("ws://{host}/socket");
-    let (socket, response) = within(tokio_tungstenite::client_async(url, stream))
-        .await
-        .unwrap();
+    let (socket, response) = within(tokio_tungstenite::client_async(url, stream)).await.unwrap();
     assert_eq!(response.headers()["x-robots-tag"], "noindex");
     socket
 }
@@ -42,10 +40,7 @@ async fn a_websocket_echoes() {
         assert_eq!(within(socket.next()).await.unwrap().unwrap(), message);
     }
     within(socket.close(None)).await.unwrap();
-    while within(socket.next())
-        .await
-        .is_some_and(|message| message.is_ok())
-    {}
+    while within(socket.next()).await.is_some_and(|message| message.is_ok()) {}
 }
 
 /// Switches to whatever is asked for, then reads to the end before it answers.
@@ -129,10 +124,7 @@ async fn nobody_is_switched_who_did_not_ask() {
 async fn an_app_may_decline_to_switch() {
     let app = raw(|mut stream| async move {
         let _ = stream.read(&mut [0; 1024]).await;
-        stream
-            .write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno").await.unwrap();
     })
     .await;
     let stand = Stand::new().await;

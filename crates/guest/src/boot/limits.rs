@@ -13,10 +13,7 @@ const SOFT_OPEN_FILES: u64 = 65_536;
 
 /// Children inherit the limit on open files; they set their own OOM score back.
 pub fn raise() -> Result<(), BootError> {
-    let open_files = Rlimit {
-        current: Some(SOFT_OPEN_FILES),
-        maximum: Some(HARD_OPEN_FILES),
-    };
+    let open_files = Rlimit { current: Some(SOFT_OPEN_FILES), maximum: Some(HARD_OPEN_FILES) };
     setrlimit(Resource::Nofile, open_files).step("raise the limit on open files")?;
     // When memory runs out, any child is a better choice than the machine's only way in.
     fs::write("/proc/self/oom_score_adj", "-1000").step("set the OOM score")?;

@@ -36,10 +36,7 @@ trait Step<T> {
 
 impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
     fn step(self, step: impl Into<String>) -> Result<T, BootError> {
-        self.map_err(|source| BootError {
-            step: step.into(),
-            source: source.into(),
-        })
+        self.map_err(|source| BootError { step: step.into(), source: source.into() })
     }
 }
 

@@ -25,30 +25,15 @@ enum Need {
 }
 
 const MOUNTS: [Mount; 4] = [
-    Mount {
-        kind: "tmpfs",
-        target: "/run",
-        options: c"mode=755",
-        need: Need::Must,
-    },
+    Mount { kind: "tmpfs", target: "/run", options: c"mode=755", need: Need::Must },
     Mount {
         kind: "devpts",
         target: "/dev/pts",
         options: c"gid=5,mode=620,ptmxmode=666",
         need: Need::Must,
     },
-    Mount {
-        kind: "tmpfs",
-        target: "/dev/shm",
-        options: c"mode=1777",
-        need: Need::Must,
-    },
-    Mount {
-        kind: "cgroup2",
-        target: "/sys/fs/cgroup",
-        options: c"",
-        need: Need::May,
-    },
+    Mount { kind: "tmpfs", target: "/dev/shm", options: c"mode=1777", need: Need::Must },
+    Mount { kind: "cgroup2", target: "/sys/fs/cgroup", options: c"", need: Need::May },
 ];
 
 const LINKS: [(&str, &str); 4] = [

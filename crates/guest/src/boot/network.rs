@@ -21,29 +21,15 @@ pub fn configure(parameters: &Parameters) -> Result<(), BootError> {
     wait_for(&Path::new("/sys/class/net").join(LINK)).step(format!("wait for {LINK}"))?;
     disable_ipv6();
 
-    let address: Ipv4Addr = GUEST_ADDRESS
-        .parse()
-        .map_err(invalid)
-        .step("the guest's address")?;
-    let gateway: Ipv4Addr = GATEWAY_ADDRESS
-        .parse()
-        .map_err(invalid)
-        .step("the gateway")?;
+    let address: Ipv4Addr = GUEST_ADDRESS.parse().map_err(invalid).step("the guest's address")?;
+    let gateway: Ipv4Addr = GATEWAY_ADDRESS.parse().map_err(invalid).step("the gateway")?;
     let hardware = parse_mac(GATEWAY_MAC).step("the gateway's MAC")?;
-    network
-        .set_mtu(LINK, parameters.mtu_bytes)
-        .step(format!("set the MTU of {LINK}"))?;
-    network
-        .set_address(LINK, address, LINK_PREFIX)
-        .step(format!("address {LINK}"))?;
+    network.set_mtu(LINK, parameters.mtu_bytes).step(format!("set the MTU of {LINK}"))?;
+    network.set_address(LINK, address, LINK_PREFIX).step(format!("address {LINK}"))?;
     network.up(LINK).step(format!("bring up {LINK}"))?;
-    network
-        .add_default_route(LINK, gateway)
-        .step("add the default route")?;
+    network.add_default_route(LINK, gateway).step("add the default route")?;
     // After a restore nothing has to be asked for before the first packet goes out.
-    network
-        .set_neighbour(LINK, gateway, hardware)
-        .step("hold the gateway as a neighbour")
+    network.set_neighbour(LINK, gateway, hardware).step("hold the gateway as a neighbour")
 }
 
 /// On the link only: apps may listen on `::1`. A kernel without IPv6 has nothing to disable.
@@ -74,10 +60,7 @@ mod tests {
 
     #[test]
     fn the_protocols_addresses_parse() {
-        assert_eq!(
-            parse_mac(GATEWAY_MAC).unwrap(),
-            [0x02, 0x70, 0x61, 0x6e, 0x64, 0x01]
-        );
+        assert_eq!(parse_mac(GATEWAY_MAC).unwrap(), [0x02, 0x70, 0x61, 0x6e, 0x64, 0x01]);
         assert!(GUEST_ADDRESS.parse::<Ipv4Addr>().is_ok());
         assert!(GATEWAY_ADDRESS.parse::<Ipv4Addr>().is_ok());
         assert!(parse_mac("02:70").is_err());

@@ -18,9 +18,7 @@ pub struct Parameters {
 
 /// Reads `/proc/cmdline`.
 pub fn read() -> Result<Parameters, BootError> {
-    Ok(parse(
-        &fs::read_to_string("/proc/cmdline").step("read the kernel command line")?,
-    ))
+    Ok(parse(&fs::read_to_string("/proc/cmdline").step("read the kernel command line")?))
 }
 
 /// As the kernel does, the last of two equal parameters counts. A value that makes no sense counts as absent.
@@ -42,13 +40,7 @@ mod tests {
     fn the_mtu_is_read_or_has_a_default() {
         assert_eq!(parse("quiet pando.mtu=1280\n").mtu_bytes, 1280);
         assert_eq!(parse("pando.mtu=1280 pando.mtu=9000").mtu_bytes, 9000);
-        for senseless in [
-            "",
-            "pando.mtu=",
-            "pando.mtu=12",
-            "pando.mtu=70000",
-            "xpando.mtu=900",
-        ] {
+        for senseless in ["", "pando.mtu=", "pando.mtu=12", "pando.mtu=70000", "xpando.mtu=900"] {
             assert_eq!(parse(senseless).mtu_bytes, DEFAULT_MTU_BYTES, "{senseless}");
         }
     }

@@ -15,10 +15,7 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// `TimedOut` after ten seconds.
 pub fn wait_for(path: &Path) -> io::Result<()> {
     wait_for_some(|| path.exists().then_some(())).ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("{} did not appear", path.display()),
-        )
+        io::Error::new(io::ErrorKind::TimedOut, format!("{} did not appear", path.display()))
     })
 }
 

@@ -27,11 +27,7 @@ enum State {
 impl Lines {
     /// For lines of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            unfinished: Vec::new(),
-            state: State::Keeping,
-        }
+        Self { limit, unfinished: Vec::new(), state: State::Keeping }
     }
 
     /// Takes bytes in, gives the lines that they end. Empty ones are left out:
@@ -78,10 +74,7 @@ mod tests {
     fn pieces_and_empty_lines() {
         let mut lines = Lines::new(100);
         assert_eq!(lines.push(b"half"), []);
-        assert_eq!(
-            lines.push(b"\n{\"a\":1}\n\n\nre"),
-            [whole("half"), whole("{\"a\":1}")]
-        );
+        assert_eq!(lines.push(b"\n{\"a\":1}\n\n\nre"), [whole("half"), whole("{\"a\":1}")]);
         assert_eq!(lines.push(b"st\n"), [whole("rest")]);
     }
 

@@ -41,9 +41,7 @@ pub fn find_port() -> Result<Port, ControlError> {
     let name = boot::wait_for_some(|| port_named(ports, CONTROL_PORT))
         .ok_or_else(|| ControlError::NoPort(io::ErrorKind::NotFound.into()))?;
     let device = Path::new("/dev").join(name);
-    boot::wait_for(&device)
-        .and_then(|()| Port::open(&device))
-        .map_err(ControlError::NoPort)
+    boot::wait_for(&device).and_then(|()| Port::open(&device)).map_err(ControlError::NoPort)
 }
 
 /// The port whose `name` file holds `name`. Names arrive a little after their ports do.
@@ -63,9 +61,7 @@ pub async fn serve(mut port: Port, access: &Access) -> ControlError {
 }
 
 async fn converse(port: &mut Port, access: &Access) -> io::Result<std::convert::Infallible> {
-    let booted = ToHost::Booted {
-        agent: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let booted = ToHost::Booted { agent: env!("CARGO_PKG_VERSION").to_owned() };
     answer(port, &booted).await?;
     let mut lines = Lines::new(MAX_LINE_BYTES);
     let mut buffer = vec![0; READ_BYTES];
@@ -137,10 +133,7 @@ mod tests {
             fs::write(folder.path().join(port).join("name"), name).unwrap();
         }
         fs::create_dir(folder.path().join("vport1p3")).unwrap();
-        assert_eq!(
-            port_named(folder.path(), CONTROL_PORT),
-            Some("vport1p2".into())
-        );
+        assert_eq!(port_named(folder.path(), CONTROL_PORT), Some("vport1p2".into()));
         assert_eq!(port_named(folder.path(), "none"), None);
     }
 
@@ -149,32 +142,17 @@ mod tests {
         let access = Access::default();
         let (first, second) = ("01".repeat(32), "02".repeat(32));
         assert_eq!(
-            carry_out(
-                ToGuest::Attached {
-                    token: first.clone()
-                },
-                &access
-            ),
+            carry_out(ToGuest::Attached { token: first.clone() }, &access),
             ToHost::Attached
         );
         assert!(access.admit(&first).is_some());
         assert_eq!(
-            carry_out(
-                ToGuest::Attached {
-                    token: second.clone()
-                },
-                &access
-            ),
+            carry_out(ToGuest::Attached { token: second.clone() }, &access),
             ToHost::Attached
         );
         assert!(access.admit(&first).is_none());
-        let malformed = ToGuest::Attached {
-            token: "short".into(),
-        };
-        assert!(matches!(
-            carry_out(malformed, &access),
-            ToHost::Failed { .. }
-        ));
+        let malformed = ToGuest::Attached { token: "short".into() };
+        assert!(matches!(carry_out(malformed, &access), ToHost::Failed { .. }));
         assert!(access.admit(&second).is_some());
     }
 
@@ -182,12 +160,7 @@ mod tests {
     fn a_malformed_restore_leaves_the_machine_closed() {
         let access = Access::default();
         let token = "01".repeat(32);
-        carry_out(
-            ToGuest::Attached {
-                token: token.clone(),
-            },
-            &access,
-        );
+        carry_out(ToGuest::Attached { token: token.clone() }, &access);
         let identity = pando_guest_protocol::control::Identity {
             seed: "00".into(),
             wall_clock_ns: 0,

@@ -91,15 +91,8 @@ impl Port {
     async fn woken(&mut self) -> io::Result<()> {
         let mut ready = self.wakes.readable().await?;
         let mut events = Vec::with_capacity(1);
-        let at_once = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        epoll::wait(
-            ready.get_inner(),
-            spare_capacity(&mut events),
-            Some(&at_once),
-        )?;
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        epoll::wait(ready.get_inner(), spare_capacity(&mut events), Some(&at_once))?;
         ready.clear_ready();
         Ok(())
     }
@@ -116,11 +109,7 @@ mod tests {
         let path = folder.join("port");
         mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         let flags = OFlags::NONBLOCK.bits() as i32;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags)
-            .open(&path)
-            .unwrap();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(&path).unwrap();
         (path, Port::watch(file).unwrap())
     }
 
@@ -132,11 +121,7 @@ mod tests {
         for round in 0..3 {
             let path = path.clone();
             let host = tokio::task::spawn_blocking(move || {
-                OpenOptions::new()
-                    .write(true)
-                    .open(path)
-                    .unwrap()
-                    .write_all(&[b'a' + round])
+                OpenOptions::new().write(true).open(path).unwrap().write_all(&[b'a' + round])
             });
             assert_eq!(port.read(&mut buffer).await.unwrap(), 1);
             assert_eq!(buffer[0], b'a' + round);

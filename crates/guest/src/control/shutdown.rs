@@ -28,9 +28,7 @@ pub async fn shut_down(access: &Access) -> ToHost {
     });
     match ended.await {
         Ok(()) => power_off(),
-        Err(error) => ToHost::Failed {
-            message: format!("shutdown: {error}"),
-        },
+        Err(error) => ToHost::Failed { message: format!("shutdown: {error}") },
     }
 }
 

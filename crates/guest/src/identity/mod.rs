@@ -50,10 +50,7 @@ pub fn adopt(identity: &Identity, root: &Path) -> Result<(), IdentityError> {
 }
 
 fn step(name: impl Into<String>) -> impl FnOnce(io::Error) -> IdentityError {
-    move |source| IdentityError::Step {
-        step: name.into(),
-        source,
-    }
+    move |source| IdentityError::Step { step: name.into(), source }
 }
 
 /// Checks every part before any is used. Gives the decoded seed.
@@ -100,9 +97,7 @@ mod tests {
         let cases: [(&str, Spoil); 4] = [
             ("hostname", |identity| identity.hostname = "a b".into()),
             ("machine_id", |identity| identity.machine_id.push('0')),
-            ("machine_id", |identity| {
-                identity.machine_id = "g".repeat(32)
-            }),
+            ("machine_id", |identity| identity.machine_id = "g".repeat(32)),
             ("seed", |identity| identity.seed.clear()),
         ];
         for (field, spoil) in cases {

@@ -64,17 +64,7 @@ mod tests {
         for good in ["a", "stem-1", "0", &"x".repeat(63)] {
             assert!(is_hostname(good), "{good}");
         }
-        for bad in [
-            "",
-            "-a",
-            "a-",
-            "A",
-            "a.b",
-            "a b",
-            "a\n",
-            "ü",
-            &"x".repeat(64),
-        ] {
+        for bad in ["", "-a", "a-", "A", "a.b", "a b", "a\n", "ü", &"x".repeat(64)] {
             assert!(!is_hostname(bad), "{bad}");
         }
     }
@@ -84,11 +74,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let read = |name: &str| fs::read_to_string(root.path().join(name)).unwrap();
         fs::create_dir(root.path().join("etc")).unwrap();
-        fs::write(
-            root.path().join("etc/hosts"),
-            "127.0.1.1 former\n".repeat(100),
-        )
-        .unwrap();
+        fs::write(root.path().join("etc/hosts"), "127.0.1.1 former\n".repeat(100)).unwrap();
         write(root.path(), "stem-1", "0123").unwrap();
         assert_eq!(read("etc/hostname"), "stem-1\n");
         assert_eq!(read("etc/machine-id"), "0123\n");

@@ -17,11 +17,7 @@ pub fn of(user: &User, request: &BTreeMap<String, String>) -> io::Result<BTreeMa
     let template = super::read_settings(Path::new("/etc/environment"))?;
     let mut environment = base(user);
     environment.extend(parse(&template));
-    environment.extend(
-        request
-            .iter()
-            .map(|(key, value)| (key.clone(), value.clone())),
-    );
+    environment.extend(request.iter().map(|(key, value)| (key.clone(), value.clone())));
     Ok(environment)
 }
 
@@ -46,9 +42,7 @@ fn base(user: &User) -> BTreeMap<String, String> {
         ("SHELL", &user.shell),
         ("LANG", "C.UTF-8"),
     ];
-    pairs
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into()
+    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
 /// `KEY=VALUE` lines as in `/etc/environment`: one pair of quotes round a value
@@ -56,10 +50,7 @@ fn base(user: &User) -> BTreeMap<String, String> {
 fn parse(text: &str) -> impl Iterator<Item = (String, String)> {
     text.lines().filter_map(|line| {
         let line = line.trim();
-        let (key, value) = line
-            .strip_prefix("export ")
-            .unwrap_or(line)
-            .split_once('=')?;
+        let (key, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
         let key = key.trim();
         if key.starts_with('#') || !is_key(key) {
             return None;
@@ -85,20 +76,10 @@ mod tests {
         let text =
             "# A=1\n\nB=2\nexport C='three four'\n D = \"five\" \nE=\n=6\nno line\nF=\"x\nG=\"\n";
         let found: Vec<_> = parse(text).collect();
-        let found: Vec<_> = found
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
+        let found: Vec<_> = found.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(
             found,
-            [
-                ("B", "2"),
-                ("C", "three four"),
-                ("D", "five"),
-                ("E", ""),
-                ("F", "\"x"),
-                ("G", "\"")
-            ]
+            [("B", "2"), ("C", "three four"), ("D", "five"), ("E", ""), ("F", "\"x"), ("G", "\"")]
         );
     }
 

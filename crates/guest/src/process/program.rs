@@ -64,15 +64,9 @@ mod tests {
         }
         let search = format!("/nowhere:{}:{}", first.display(), second.display());
         let root = Path::new("/");
-        assert_eq!(
-            find("tool", &search, root),
-            Lookup::Found(second.join("tool"))
-        );
+        assert_eq!(find("tool", &search, root), Lookup::Found(second.join("tool")));
         assert_eq!(find("tool", "first", folder.path()), Lookup::NotExecutable);
-        assert_eq!(
-            find("./tool", &search, &second),
-            Lookup::Found(second.join("./tool"))
-        );
+        assert_eq!(find("./tool", &search, &second), Lookup::Found(second.join("./tool")));
         assert_eq!(find("other", &search, root), Lookup::Missing);
         assert_eq!(find("", &search, root), Lookup::Missing);
         assert_eq!(find("./second", "", folder.path()), Lookup::NotExecutable);

@@ -21,8 +21,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process_group, waitid,
-    wait,
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process_group, wait, waitid,
 };
 use tokio::sync::oneshot;
 
@@ -79,12 +78,8 @@ enum Reaper {
     Started,
 }
 
-static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(|| {
-    Mutex::new(Table {
-        children: HashMap::new(),
-        reaper: Reaper::NotStarted,
-    })
-});
+static TABLE: LazyLock<Mutex<Table>> =
+    LazyLock::new(|| Mutex::new(Table { children: HashMap::new(), reaper: Reaper::NotStarted }));
 /// A child was started.
 static SPAWNED: Condvar = Condvar::new();
 /// No child is left.
@@ -105,9 +100,7 @@ impl Child {
     /// Waits until it has ended. To be called until it has returned once, not after. Cancel-safe.
     pub async fn exit(&mut self) -> Exit {
         // The sender leaves the table only by sending.
-        (&mut self.exit)
-            .await
-            .unwrap_or(Exit::Signal(Signal::KILL.as_raw()))
+        (&mut self.exit).await.unwrap_or(Exit::Signal(Signal::KILL.as_raw()))
     }
 
     /// Asks its group to end. What is left of the group when the child itself has ended is killed.
@@ -139,13 +132,7 @@ pub fn spawn(command: &mut Command) -> io::Result<(std::process::Child, Child)> 
     let child = command.spawn()?;
     let pid = Pid::from_child(&child);
     let (sender, exit) = oneshot::channel();
-    table.children.insert(
-        pid,
-        Entry {
-            exit: sender,
-            group: Group::LivesOn,
-        },
-    );
+    table.children.insert(pid, Entry { exit: sender, group: Group::LivesOn });
     SPAWNED.notify_all();
     Ok((child, Child { pid, exit }))
 }
@@ -191,9 +178,7 @@ fn ready_table() -> io::Result<MutexGuard<'static, Table>> {
     let mut table = table();
     if table.reaper == Reaper::NotStarted {
         // Never joined: it lives as long as PID 1.
-        std::thread::Builder::new()
-            .name("reaper".into())
-            .spawn(reap_forever)?;
+        std::thread::Builder::new().name("reaper".into()).spawn(reap_forever)?;
         table.reaper = Reaper::Started;
     }
     Ok(table)

@@ -90,10 +90,7 @@ pub struct Piped {
 /// [`SpawnError`]; nothing is left running.
 pub fn piped(exec: &Exec) -> Result<Piped, SpawnError> {
     let mut command = prepare(exec)?;
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let (mut streams, child) = reaper::spawn(&mut command).map_err(start_error(exec))?;
     let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
     let stdin = OwnedFd::from(streams.stdin.take().ok_or_else(missing)?);
@@ -113,10 +110,7 @@ pub fn piped(exec: &Exec) -> Result<Piped, SpawnError> {
 /// [`SpawnError`].
 pub fn detached(exec: &Exec, log: &str) -> Result<u32, SpawnError> {
     let mut command = prepare(exec)?;
-    let log_error = |source| SpawnError::Log {
-        path: log.to_owned(),
-        source,
-    };
+    let log_error = |source| SpawnError::Log { path: log.to_owned(), source };
     let output = open_log(Path::new(log)).map_err(log_error)?;
     let errors = output.try_clone().map_err(log_error)?;
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
@@ -138,11 +132,7 @@ fn start_error(exec: &Exec) -> impl FnOnce(io::Error) -> SpawnError {
 /// All of a command but its streams.
 fn prepare(exec: &Exec) -> Result<Command, SpawnError> {
     let name = exec.argv.first().ok_or(SpawnError::NoProgram)?;
-    if let Some(index) = exec
-        .argv
-        .iter()
-        .position(|argument| argument.contains('\0'))
-    {
+    if let Some(index) = exec.argv.iter().position(|argument| argument.contains('\0')) {
         return Err(SpawnError::Argument(index));
     }
     if let Some(key) = environment::find_invalid(&exec.env) {
@@ -184,11 +174,7 @@ fn directory(wanted: Option<&str>, user: &User) -> Result<PathBuf, SpawnError> {
         };
     }
     let home = Path::new(&user.home);
-    Ok(if home.is_absolute() && home.is_dir() {
-        home.to_owned()
-    } else {
-        PathBuf::from("/")
-    })
+    Ok(if home.is_absolute() && home.is_dir() { home.to_owned() } else { PathBuf::from("/") })
 }
 
 /// What a child does between fork and exec.

@@ -59,16 +59,11 @@ fn look_up(wanted: &str, passwd: &str, group: &str) -> Option<User> {
 /// `name:password:uid:gid:comment:home:shell`.
 fn account(line: &str) -> Option<User> {
     let mut fields = line.split(':');
-    let name = fields
-        .next()
-        .filter(|name| !name.is_empty() && !name.starts_with('#'))?;
+    let name = fields.next().filter(|name| !name.is_empty() && !name.starts_with('#'))?;
     let uid = fields.nth(1)?.parse().ok()?;
     let gid = fields.next()?.parse().ok()?;
     let home = fields.nth(1).filter(|home| !home.is_empty()).unwrap_or("/");
-    let shell = fields
-        .next()
-        .filter(|shell| !shell.is_empty())
-        .unwrap_or("/bin/sh");
+    let shell = fields.next().filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh");
     Some(User {
         name: name.into(),
         uid,
@@ -86,11 +81,7 @@ fn memberships(user: &str, group: &str) -> Vec<u32> {
         .filter_map(|line| {
             let mut fields = line.split(':');
             let id = fields.nth(2)?.parse().ok()?;
-            fields
-                .next()?
-                .split(',')
-                .any(|member| member == user)
-                .then_some(id)
+            fields.next()?.split(',').any(|member| member == user).then_some(id)
         })
         .collect()
 }
@@ -109,14 +100,8 @@ mod tests {
     #[test]
     fn by_name_and_by_number() {
         let app = look_up("app", PASSWD, GROUP).unwrap();
-        assert_eq!(
-            (app.uid, app.gid, app.groups.as_slice()),
-            (1000, 1001, &[27, 99][..])
-        );
-        assert_eq!(
-            (app.home.as_str(), app.shell.as_str()),
-            ("/home/app", "/bin/zsh")
-        );
+        assert_eq!((app.uid, app.gid, app.groups.as_slice()), (1000, 1001, &[27, 99][..]));
+        assert_eq!((app.home.as_str(), app.shell.as_str()), ("/home/app", "/bin/zsh"));
         assert_eq!(look_up("1000", PASSWD, GROUP), Some(app));
     }
 
@@ -128,10 +113,7 @@ mod tests {
 
     #[test]
     fn a_number_needs_no_account_and_a_name_does() {
-        assert_eq!(
-            look_up("4242", PASSWD, GROUP).map(|user| user.gid),
-            Some(4242)
-        );
+        assert_eq!(look_up("4242", PASSWD, GROUP).map(|user| user.gid), Some(4242));
         for unknown in ["nobody-here", "", "-1", "4294967295", "broken"] {
             assert_eq!(look_up(unknown, PASSWD, GROUP), None, "{unknown}");
         }

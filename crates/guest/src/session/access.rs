@@ -32,11 +32,8 @@ impl Token {
 
     /// In a time that does not tell how much of it is right.
     fn is_same(&self, other: &Self) -> bool {
-        let difference = self
-            .0
-            .iter()
-            .zip(&other.0)
-            .fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
+        let difference =
+            self.0.iter().zip(&other.0).fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
         difference == 0
     }
 }
@@ -53,12 +50,7 @@ pub struct Access {
 
 impl Default for Access {
     fn default() -> Self {
-        Self {
-            state: watch::Sender::new(State {
-                life: 0,
-                token: None,
-            }),
-        }
+        Self { state: watch::Sender::new(State { life: 0, token: None }) }
     }
 }
 

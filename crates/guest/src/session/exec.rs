@@ -33,9 +33,7 @@ pub async fn run(stream: &mut TcpStream, exec: &Exec) -> Result<(), Stop> {
             reply(stream, &Started { pid }).await
         }
         None => {
-            let timeout = exec
-                .timeout_ms
-                .map(|ms| Duration::from_millis(ms).min(MAX_TIMEOUT));
+            let timeout = exec.timeout_ms.map(|ms| Duration::from_millis(ms).min(MAX_TIMEOUT));
             attend(stream, process::piped(exec)?, timeout).await
         }
     }
@@ -85,12 +83,7 @@ async fn attend(
     command: Piped,
     timeout: Option<Duration>,
 ) -> Result<(), Stop> {
-    let Piped {
-        mut child,
-        stdin,
-        stdout,
-        stderr,
-    } = command;
+    let Piped { mut child, stdin, stdout, stderr } = command;
     let started = Instant::now();
     let mut clock = timeout.map_or(Clock::Unlimited, |timeout| Clock::Until(started + timeout));
     let mut end: Option<(Exit, Duration)> = None;
@@ -124,11 +117,7 @@ async fn attend(
     }
     let (exit, duration) = end.unwrap_or((Exit::Code(0), started.elapsed()));
     let timed_out = clock.has_struck();
-    let exit = if timed_out {
-        Exit::Signal(Signal::KILL.as_raw())
-    } else {
-        exit
-    };
+    let exit = if timed_out { Exit::Signal(Signal::KILL.as_raw()) } else { exit };
     let done = ExecDone {
         exit_code: exit.code(),
         timed_out,

@@ -33,10 +33,7 @@ impl From<FrameError> for Stop {
 
 /// A failure in words.
 pub fn failure(kind: FailureKind, message: impl Into<String>) -> Failure {
-    Failure {
-        kind,
-        message: message.into(),
-    }
+    Failure { kind, message: message.into() }
 }
 
 /// The kernel's refusal of something done to `subject`.

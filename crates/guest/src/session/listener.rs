@@ -26,9 +26,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Whether `address` is the agent's own listener.
 pub fn is_own(address: SocketAddr) -> bool {
     address.port() == SESSION_PORT
-        && GUEST_ADDRESS
-            .parse::<Ipv4Addr>()
-            .is_ok_and(|own| address.ip() == own)
+        && GUEST_ADDRESS.parse::<Ipv4Addr>().is_ok_and(|own| address.ip() == own)
 }
 
 /// Serves connections for ever.
@@ -67,9 +65,6 @@ pub async fn listen(listener: TcpListener, access: Arc<Access>) -> Infallible {
 async fn refuse(mut stream: TcpStream) {
     let message = format!("{MAX_SESSIONS} sessions are open, which is the most");
     // There is nobody else to tell.
-    let _unused = timeout(
-        LINGER_LIMIT,
-        tell(&mut stream, &failure(FailureKind::Busy, message)),
-    )
-    .await;
+    let _unused =
+        timeout(LINGER_LIMIT, tell(&mut stream, &failure(FailureKind::Busy, message))).await;
 }

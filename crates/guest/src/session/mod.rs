@@ -61,10 +61,7 @@ async fn open(stream: &mut TcpStream, access: &Access) -> Result<(Operation, Lif
         .await
         .map_err(|_| failure(FailureKind::Invalid, "no request came in time"))??;
     let request: Request = match frame {
-        Frame {
-            kind: Kind::Request,
-            payload,
-        } => serde_json::from_slice(&payload)
+        Frame { kind: Kind::Request, payload } => serde_json::from_slice(&payload)
             .map_err(|error| failure(FailureKind::Invalid, format!("request: {error}")))?,
         Frame { kind, .. } => {
             let message = format!("the first frame is a request, not {kind:?}");
@@ -75,10 +72,7 @@ async fn open(stream: &mut TcpStream, access: &Access) -> Result<(Operation, Lif
         .admit(&request.token)
         .ok_or_else(|| failure(FailureKind::Token, "the token is not the current one"))?;
     if !(OLDEST_PROTOCOL..=PROTOCOL).contains(&request.protocol) {
-        let message = format!(
-            "protocol {} is not spoken here: {PROTOCOL} is",
-            request.protocol
-        );
+        let message = format!("protocol {} is not spoken here: {PROTOCOL} is", request.protocol);
         return Err(failure(FailureKind::Invalid, message).into());
     }
     Ok((request.operation, life))

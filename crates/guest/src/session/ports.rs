@@ -31,10 +31,7 @@ pub fn listeners() -> Result<Listeners, Failure> {
     let listeners = found
         .into_iter()
         .filter(|address| !is_own(*address))
-        .map(|address| Listener {
-            address: address.ip(),
-            port: address.port(),
-        })
+        .map(|address| Listener { address: address.ip(), port: address.port() })
         .collect();
     Ok(Listeners { listeners })
 }
@@ -54,10 +51,7 @@ fn listening(line: &str) -> Option<SocketAddr> {
     if columns.nth(1)? != LISTENING {
         return None;
     }
-    Some(SocketAddr::new(
-        parse_address(address)?,
-        u16::from_str_radix(port, 16).ok()?,
-    ))
+    Some(SocketAddr::new(parse_address(address)?, u16::from_str_radix(port, 16).ok()?))
 }
 
 /// The kernel prints each 32-bit word of an address as a number in its own byte order.
@@ -88,10 +82,7 @@ mod tests {
     fn parse(lines: &str) -> Vec<String> {
         let mut found = BTreeSet::new();
         read_table(format!("{HEADER}{lines}").as_bytes(), &mut found).unwrap();
-        found
-            .into_iter()
-            .map(|address| address.to_string())
-            .collect()
+        found.into_iter().map(|address| address.to_string()).collect()
     }
 
     #[test]

@@ -33,15 +33,8 @@ pub async fn run(stream: &mut TcpStream, port: u16) -> Result<(), Stop> {
 async fn connect(port: u16) -> Result<TcpStream, Stop> {
     let mut unanswered = false;
     let link = GUEST_ADDRESS.parse::<Ipv4Addr>().ok().map(IpAddr::from);
-    let loopback = [
-        IpAddr::from(Ipv4Addr::LOCALHOST),
-        IpAddr::from(Ipv6Addr::LOCALHOST),
-    ];
-    for address in loopback
-        .into_iter()
-        .chain(link)
-        .map(|address| SocketAddr::new(address, port))
-    {
+    let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    for address in loopback.into_iter().chain(link).map(|address| SocketAddr::new(address, port)) {
         // Sessions come from the host, never by way of the machine itself.
         if is_own(address) {
             continue;

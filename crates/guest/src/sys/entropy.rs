@@ -30,11 +30,7 @@ struct PoolInfo {
 pub fn reseed(seed: [u8; SEED_BYTES]) -> io::Result<()> {
     let device = File::open("/dev/urandom")?;
     let bytes = SEED_BYTES as i32;
-    let info = PoolInfo {
-        entropy_bits: bytes * 8,
-        buffer_bytes: bytes,
-        buffer: seed,
-    };
+    let info = PoolInfo { entropy_bits: bytes * 8, buffer_bytes: bytes, buffer: seed };
     // SAFETY: RNDADDENTROPY reads a `rand_pool_info` whose `buffer_bytes` bytes follow it: `info` is one.
     unsafe { ioctl(&device, Setter::<ADD_ENTROPY, PoolInfo>::new(info)) }?;
     // SAFETY: RNDRESEEDCRNG takes no argument and touches no memory of ours.

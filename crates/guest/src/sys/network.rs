@@ -39,28 +39,19 @@ struct SocketAddress {
 }
 
 impl SocketAddress {
-    const EMPTY: Self = Self {
-        family: 0,
-        data: [0; 14],
-    };
+    const EMPTY: Self = Self { family: 0, data: [0; 14] };
 
     /// As `struct sockaddr_in`: port, address, padding.
     fn inet(address: Ipv4Addr) -> Self {
         let mut data = [0; 14];
         data[2..6].copy_from_slice(&address.octets());
-        Self {
-            family: FAMILY_INET,
-            data,
-        }
+        Self { family: FAMILY_INET, data }
     }
 
     fn ethernet(address: [u8; 6]) -> Self {
         let mut data = [0; 14];
         data[..6].copy_from_slice(&address);
-        Self {
-            family: HARDWARE_ETHERNET,
-            data,
-        }
+        Self { family: HARDWARE_ETHERNET, data }
     }
 }
 
@@ -120,12 +111,8 @@ impl Network {
     /// # Errors
     /// The kernel's.
     pub fn open() -> io::Result<Self> {
-        let socket = socket_with(
-            AddressFamily::INET,
-            SocketType::DGRAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
+        let socket =
+            socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
         Ok(Self { socket })
     }
 
@@ -179,12 +166,7 @@ impl Network {
             initial_rtt: 0,
         };
         // SAFETY: SIOCADDRT reads a `struct rtentry` and the string at its `device`, which outlives the call.
-        unsafe {
-            ioctl(
-                &self.socket,
-                Setter::<ADD_ROUTE, RouteRequest>::new(request),
-            )
-        }?;
+        unsafe { ioctl(&self.socket, Setter::<ADD_ROUTE, RouteRequest>::new(request)) }?;
         Ok(())
     }
 
@@ -206,12 +188,7 @@ impl Network {
             device: name_field(name)?,
         };
         // SAFETY: SIOCSARP reads a `struct arpreq`, which holds no pointers.
-        unsafe {
-            ioctl(
-                &self.socket,
-                Setter::<SET_NEIGHBOUR, NeighbourRequest>::new(request),
-            )
-        }?;
+        unsafe { ioctl(&self.socket, Setter::<SET_NEIGHBOUR, NeighbourRequest>::new(request)) }?;
         Ok(())
     }
 
@@ -223,17 +200,9 @@ impl Network {
     ) -> io::Result<()> {
         let mut value = InterfaceValue { size: [0; 3] };
         fill(&mut value);
-        let request = InterfaceRequest {
-            name: name_field(name)?,
-            value,
-        };
+        let request = InterfaceRequest { name: name_field(name)?, value };
         // SAFETY: the opcodes given here read a `struct ifreq` without pointers in it.
-        unsafe {
-            ioctl(
-                &self.socket,
-                Setter::<OPCODE, InterfaceRequest>::new(request),
-            )
-        }?;
+        unsafe { ioctl(&self.socket, Setter::<OPCODE, InterfaceRequest>::new(request)) }?;
         Ok(())
     }
 }
@@ -284,9 +253,7 @@ mod tests {
             let network = Network::open().unwrap();
             network.set_mtu("lo", 1400).unwrap();
             network.up("lo").unwrap();
-            network
-                .set_address("lo", Ipv4Addr::new(127, 0, 0, 1), 8)
-                .unwrap();
+            network.set_address("lo", Ipv4Addr::new(127, 0, 0, 1), 8).unwrap();
             Some(std::net::TcpListener::bind("127.0.0.1:0").is_ok())
         })
         .join()
@@ -297,11 +264,6 @@ mod tests {
     #[test]
     fn an_unknown_interface_is_an_error() {
         assert!(Network::open().unwrap().up("no-such-if").is_err());
-        assert!(
-            Network::open()
-                .unwrap()
-                .up("a-name-beyond-the-limit")
-                .is_err()
-        );
+        assert!(Network::open().unwrap().up("a-name-beyond-the-limit").is_err());
     }
 }

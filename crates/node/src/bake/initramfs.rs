@@ -15,9 +15,15 @@ pub(super) struct Member {
 pub(super) enum Content {
     Directory,
     /// Its bytes and whether it is a program.
-    File { bytes: Vec<u8>, executable: bool },
+    File {
+        bytes: Vec<u8>,
+        executable: bool,
+    },
     /// A character device.
-    Device { major: u32, minor: u32 },
+    Device {
+        major: u32,
+        minor: u32,
+    },
 }
 
 const DIRECTORY: u32 = 0o040_755;

@@ -69,8 +69,8 @@ impl Kernel {
             readable.map_err(|source| KernelError::Io { path: path.to_owned(), source })?;
             return Ok(Self { image: path.to_owned(), modules: Vec::new() });
         }
-        let bytes = fs::read(path)
-            .map_err(|source| KernelError::Io { path: path.to_owned(), source })?;
+        let bytes =
+            fs::read(path).map_err(|source| KernelError::Io { path: path.to_owned(), source })?;
         let version = format!("deb-{}", &blake3::hash(&bytes).to_hex()[..16]);
         Self::from_package(data, path, &version).await
     }
@@ -110,7 +110,11 @@ impl Kernel {
         Ok(kernel)
     }
 
-    async fn from_package(data: &DataDir, package: &Path, version: &str) -> Result<Self, KernelError> {
+    async fn from_package(
+        data: &DataDir,
+        package: &Path,
+        version: &str,
+    ) -> Result<Self, KernelError> {
         let home = data.kernels().join(version);
         if home.exists() {
             return Self::load(&home);
@@ -133,7 +137,9 @@ impl Kernel {
             .file_name()
             .and_then(|name| name.to_str()?.strip_prefix("vmlinuz-").map(str::to_owned))
             .ok_or(KernelError::Incomplete("kernel image"))?;
-        command::run("depmod", &["-b", &root, &release], None).await.map_err(KernelError::Unpack)?;
+        command::run("depmod", &["-b", &root, &release], None)
+            .await
+            .map_err(KernelError::Unpack)?;
         let files = load_order(&root, &release).await?;
         let kept = staging.join("kept");
         fs::create_dir_all(kept.join("modules")).map_err(io(&kept))?;
@@ -181,7 +187,8 @@ async fn load_order(root: &str, release: &str) -> Result<Vec<PathBuf>, KernelErr
     let mut files: Vec<PathBuf> = Vec::new();
     for module in MODULES {
         let arguments = ["-S", release, "-d", root, "--show-depends", module];
-        let shown = command::run("modprobe", &arguments, None).await.map_err(KernelError::Unpack)?;
+        let shown =
+            command::run("modprobe", &arguments, None).await.map_err(KernelError::Unpack)?;
         for file in module_files(&String::from_utf8_lossy(&shown.stdout)) {
             if !files.contains(&file) {
                 files.push(file);
@@ -212,9 +219,9 @@ fn concrete_package(shown: &str) -> Option<String> {
 
 fn find(dir: &Path, prefix: &str) -> Option<PathBuf> {
     let entries = fs::read_dir(dir).ok()?;
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
+    entries.filter_map(|entry| Some(entry.ok()?.path())).find(|path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+    })
 }
 
 #[cfg(test)]

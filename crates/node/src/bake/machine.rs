@@ -237,7 +237,8 @@ fn initramfs_bytes(parts: &Parts<'_>) -> Result<Vec<u8>, MachineError> {
         path,
         content: Content::File { bytes, executable },
     };
-    let mut members: Vec<Member> = ["dev", "proc", "sys", "newroot", "modules"].map(directory).into();
+    let mut members: Vec<Member> =
+        ["dev", "proc", "sys", "newroot", "modules"].map(directory).into();
     members.push(Member {
         path: "dev/console".into(),
         content: Content::Device { major: 5, minor: 1 },

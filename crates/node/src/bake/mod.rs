@@ -31,10 +31,10 @@ use self::kernel::Kernel;
 use self::machine::Parts;
 
 pub use self::kernel::KernelError;
+pub(crate) use self::machine::Machine;
 pub use self::machine::{MachineError, MachineKey};
 pub use self::recipe::{Recipe, RecipeError};
 pub use self::rootfs::RootfsError;
-pub(crate) use self::machine::Machine;
 
 /// Why a template could not be baked.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +123,11 @@ impl Bakery {
     }
 
     /// The machine of that template and size: baked before, or now.
-    pub(crate) async fn machine(&self, recipe: &Recipe, shape: Shape) -> Result<Machine, BakeError> {
+    pub(crate) async fn machine(
+        &self,
+        recipe: &Recipe,
+        shape: Shape,
+    ) -> Result<Machine, BakeError> {
         let key = (recipe.name().to_owned(), shape);
         let cell = Arc::clone(self.machines.lock().await.entry(key).or_default());
         cell.get_or_try_init(|| self.find_or_bake(recipe, shape)).await.cloned()

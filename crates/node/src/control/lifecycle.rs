@@ -36,7 +36,14 @@ impl Sandboxes {
         row.persistent = change.persistent.unwrap_or(row.persistent);
         let swap = self
             .store
-            .sandbox_set_lifecycle(id, row.owner_node, row.epoch, row.ttl, row.deadline, row.persistent)
+            .sandbox_set_lifecycle(
+                id,
+                row.owner_node,
+                row.epoch,
+                row.ttl,
+                row.deadline,
+                row.persistent,
+            )
             .await
             .map_err(|error| failed(&error))?;
         if swap != Swap::Done {

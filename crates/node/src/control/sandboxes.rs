@@ -99,9 +99,21 @@ impl Sandboxes {
             persistent: row.persistent,
         };
         match self.node.create(row.id, row.epoch, spec).await {
-            Ok(_) => self.observed(row.org, row.id).await,
+            Ok(_) => match self.observed(row.org, row.id).await {
+                // Deleted while it was made: nobody else knows of the machine.
+                Err(refusal) if refusal.code == Code::NotFound => {
+                    let gone = self.node.delete(row.id, row.epoch).await;
+                    gone.map_err(|error| PublicError::from(&error))?;
+                    Err(refusal)
+                }
+                outcome => outcome,
+            },
             Err(error) => {
-                tracing::warn!(sandbox = row.id.short(), error = crate::chain(&error), "not created");
+                tracing::warn!(
+                    sandbox = row.id.short(),
+                    error = crate::chain(&error),
+                    "not created"
+                );
                 self.bury(&row).await?;
                 Err(PublicError::from(&error))
             }
@@ -120,7 +132,9 @@ impl Sandboxes {
                 generation: observation.generation,
                 boot: observation.boot,
             };
-            sync::apply(&self.store, self.node_id, &report).await.map_err(|error| failed(&error))?;
+            sync::apply(&self.store, self.node_id, &report)
+                .await
+                .map_err(|error| failed(&error))?;
         }
         self.get(org, id).await
     }
@@ -260,13 +274,17 @@ impl Sandboxes {
 
     /// Ends every difference between rows and node, at a start.
     async fn settle(&self) -> Result<(), PublicError> {
-        let rows = self.store.sandbox_list_owned(self.node_id).await.map_err(|error| failed(&error))?;
+        let rows =
+            self.store.sandbox_list_owned(self.node_id).await.map_err(|error| failed(&error))?;
         for row in rows {
             let on_node = self.node.observe(row.id).is_some();
             // Unacknowledged, wanted gone, or lost with the node's memory of it.
             let unwanted = row.desired == Desired::Deleted || row.actual == Actual::Creating;
             if on_node && unwanted {
-                self.node.delete(row.id, row.epoch).await.map_err(|error| PublicError::from(&error))?;
+                self.node
+                    .delete(row.id, row.epoch)
+                    .await
+                    .map_err(|error| PublicError::from(&error))?;
             }
             if unwanted || !on_node {
                 tracing::info!(sandbox = row.id.short(), "its row is a tombstone now");

@@ -101,9 +101,14 @@ fn ttl(seconds: i64) -> Result<Duration, PublicError> {
 fn shape(cpu: Option<i64>, memory_mb: Option<i64>) -> Result<Shape, PublicError> {
     let cpu = match cpu {
         None => DEFAULT_CPU,
-        Some(cpu) => u32::try_from(cpu).ok().filter(|cpu| (1..=MAX_CPU).contains(cpu)).ok_or_else(
-            || PublicError::invalid("cpu", format!("`cpu` is {cpu}; it must be from 1 to {MAX_CPU}")),
-        )?,
+        Some(cpu) => {
+            u32::try_from(cpu).ok().filter(|cpu| (1..=MAX_CPU).contains(cpu)).ok_or_else(|| {
+                PublicError::invalid(
+                    "cpu",
+                    format!("`cpu` is {cpu}; it must be from 1 to {MAX_CPU}"),
+                )
+            })?
+        }
     };
     let fits = |mib: &u32| {
         (MIN_MEMORY_MIB..=MAX_MEMORY_MIB).contains(mib) && mib.is_multiple_of(MEMORY_STEP_MIB)

@@ -23,7 +23,10 @@ pub(super) fn spawn(store: Store, node: NodeId, mut reports: mpsc::Receiver<Repo
                 match apply(&store, node, &report).await {
                     Ok(()) => break,
                     Err(error) => {
-                        tracing::error!(error = crate::chain(&error), "a report is not in its row yet");
+                        tracing::error!(
+                            error = crate::chain(&error),
+                            "a report is not in its row yet"
+                        );
                         tokio::time::sleep(RETRY).await;
                     }
                 }
@@ -33,7 +36,11 @@ pub(super) fn spawn(store: Store, node: NodeId, mut reports: mpsc::Receiver<Repo
 }
 
 /// Writes one report into its row.
-pub(super) async fn apply(store: &Store, node: NodeId, report: &Report) -> Result<(), pando_store::StoreError> {
+pub(super) async fn apply(
+    store: &Store,
+    node: NodeId,
+    report: &Report,
+) -> Result<(), pando_store::StoreError> {
     let (actual, reason) = match &report.state {
         State::Creating => return Ok(()),
         State::Running => (Actual::Running, None),

@@ -126,7 +126,8 @@ impl Guest {
         let mut entries = Vec::new();
         let mut bytes = 0;
         loop {
-            let frame = within(ANSWER_TIMEOUT, async { Ok(frame::expect(&mut stream).await?) }).await?;
+            let frame =
+                within(ANSWER_TIMEOUT, async { Ok(frame::expect(&mut stream).await?) }).await?;
             match frame.kind {
                 Kind::Data => {
                     bytes += frame.payload.len();

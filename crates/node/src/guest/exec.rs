@@ -81,7 +81,11 @@ impl Guest {
     ///
     /// # Errors
     /// [`GuestError::Failed`] when it cannot be started; the stream yields any later error.
-    pub async fn exec_stream(&self, exec: Exec, input: ExecInput) -> Result<ExecStream, GuestError> {
+    pub async fn exec_stream(
+        &self,
+        exec: Exec,
+        input: ExecInput,
+    ) -> Result<ExecStream, GuestError> {
         let patience = exec.timeout_ms.map(|limit| Duration::from_millis(limit) + GRACE);
         let (reader, writer) = self.open(Operation::Exec(exec)).await?.into_split();
         let (events, receiver) = mpsc::channel(QUEUE_FRAMES);

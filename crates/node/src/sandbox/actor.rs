@@ -206,7 +206,11 @@ impl Actor {
     /// [`Actor::handle`] for what nobody waits for.
     async fn act(&mut self, event: Event) {
         if let Err(error) = self.handle(event).await {
-            tracing::error!(sandbox = self.id().short(), error = crate::chain(&error), "not carried out");
+            tracing::error!(
+                sandbox = self.id().short(),
+                error = crate::chain(&error),
+                "not carried out"
+            );
         }
     }
 
@@ -361,10 +365,7 @@ impl Actor {
     fn home(&self) -> Home {
         Home {
             dir: self.shared.data.sandbox(self.id()),
-            name: MachineName {
-                owner: self.shared.owner.clone(),
-                machine: self.id().to_string(),
-            },
+            name: MachineName { owner: self.shared.owner.clone(), machine: self.id().to_string() },
         }
     }
 
@@ -394,14 +395,22 @@ impl Actor {
         if let Some(machine) = self.machine.take()
             && let Err(error) = machine.kill().await
         {
-            tracing::error!(sandbox = self.id().short(), error = crate::chain(&error), "VMM not killed");
+            tracing::error!(
+                sandbox = self.id().short(),
+                error = crate::chain(&error),
+                "VMM not killed"
+            );
         }
     }
 
     /// Takes everything apart in the reverse order of its making, until it is done.
     async fn take_apart(&mut self) {
         while let Err(error) = self.try_take_apart().await {
-            tracing::error!(sandbox = self.id().short(), error = crate::chain(&error), "not removed yet");
+            tracing::error!(
+                sandbox = self.id().short(),
+                error = crate::chain(&error),
+                "not removed yet"
+            );
             tokio::time::sleep(RETRY).await;
         }
         if let Decision::Enter(state) = self.manifest.state.on(Event::Cleaned) {

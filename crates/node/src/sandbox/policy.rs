@@ -103,7 +103,9 @@ impl State {
         use Decision::{Deny, Enter, Ignore, PauseMachine, ResumeMachine, TakeApart};
         match (self, event) {
             (Self::Deleting, Event::Cleaned) => Enter(Self::Deleted),
-            (Self::Deleting | Self::Deleted, Event::Pause | Event::Resume) => Deny(Denial::IsLeaving),
+            (Self::Deleting | Self::Deleted, Event::Pause | Event::Resume) => {
+                Deny(Denial::IsLeaving)
+            }
             (Self::Deleting | Self::Deleted, _) | (_, Event::Cleaned) => Ignore,
 
             (_, Event::Delete | Event::Deadline) => TakeApart,

@@ -16,20 +16,10 @@ const KEY_VARIABLE: &str = "PANDO_API_KEY";
 #[derive(Debug, Clone, clap::Args)]
 pub struct ClientArgs {
     /// The server; the key comes from PANDO_API_KEY, or on the server's own machine from its data folder
-    #[arg(
-        long,
-        env = "PANDO_API_URL",
-        default_value = "http://127.0.0.1:7070",
-        global = true
-    )]
+    #[arg(long, env = "PANDO_API_URL", default_value = "http://127.0.0.1:7070", global = true)]
     pub api_url: String,
     /// The data folder of a server on this machine
-    #[arg(
-        long,
-        env = "PANDO_DATA",
-        default_value = "/var/lib/pando",
-        global = true
-    )]
+    #[arg(long, env = "PANDO_DATA", default_value = "/var/lib/pando", global = true)]
     pub data: PathBuf,
     /// Print what the API says, as JSON
     #[arg(long, global = true)]
@@ -41,9 +31,7 @@ impl ClientArgs {
     pub fn client(&self) -> Result<Client, Failure> {
         let url = Url::parse(&self.api_url).ok().filter(Url::has_host);
         let url = url.ok_or_else(|| ClientError::Url(self.api_url.clone()))?;
-        let preset = std::env::var(KEY_VARIABLE)
-            .ok()
-            .filter(|key| !key.is_empty());
+        let preset = std::env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty());
         let key = match preset {
             Some(key) => key,
             None => admin_key(&url, &self.data)?,
@@ -55,11 +43,7 @@ impl ClientArgs {
             http = http.no_proxy();
         }
         let http = http.build().map_err(anyhow::Error::new)?;
-        let url = self
-            .api_url
-            .trim_end_matches('/')
-            .trim_end_matches("/v1")
-            .to_owned();
+        let url = self.api_url.trim_end_matches('/').trim_end_matches("/v1").to_owned();
         Ok(Client { http, url, key })
     }
 }
@@ -85,10 +69,7 @@ fn admin_key(url: &Url, data: &Path) -> Result<String, Failure> {
 
 fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost"
-        || host
-            .parse()
-            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -100,18 +81,10 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         std::fs::write(data.path().join(ADMIN_KEY_FILE), "pando_key\n").unwrap();
         let key = |url: &str| admin_key(&Url::parse(url).unwrap(), data.path()).ok();
-        for here in [
-            "http://127.0.0.1:7070",
-            "http://localhost:1",
-            "http://[::1]:7070",
-        ] {
+        for here in ["http://127.0.0.1:7070", "http://localhost:1", "http://[::1]:7070"] {
             assert_eq!(key(here).as_deref(), Some("pando_key"), "{here}");
         }
-        for elsewhere in [
-            "https://pando.example",
-            "http://10.0.0.1",
-            "http://127.0.0.1.example",
-        ] {
+        for elsewhere in ["https://pando.example", "http://10.0.0.1", "http://127.0.0.1.example"] {
             assert_eq!(key(elsewhere), None, "{elsewhere}");
         }
     }

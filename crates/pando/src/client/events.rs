@@ -27,11 +27,7 @@ pub struct Events {
 
 impl Events {
     pub(super) fn new(response: Response) -> Self {
-        Self {
-            response,
-            reader: Reader::default(),
-            ready: VecDeque::new(),
-        }
+        Self { response, reader: Reader::default(), ready: VecDeque::new() }
     }
 
     /// The next event; `None` at the end of the stream.
@@ -48,8 +44,7 @@ impl Events {
                 return Ok(None);
             };
             let events = self.reader.push(&piece);
-            self.ready
-                .extend(events.ok_or_else(|| wrong("a line without end".to_owned()))?);
+            self.ready.extend(events.ok_or_else(|| wrong("a line without end".to_owned()))?);
         }
     }
 }
@@ -90,10 +85,7 @@ impl Reader {
         match field {
             "event" => value.clone_into(&mut self.name),
             "data" => {
-                return Some(Event {
-                    name: self.name.clone(),
-                    data: value.to_owned(),
-                });
+                return Some(Event { name: self.name.clone(), data: value.to_owned() });
             }
             _ => {}
         }
@@ -108,17 +100,12 @@ mod tests {
     #[test]
     fn events_come_out_whole_however_they_are_cut() {
         let stream = "event: stdout\ndata: {\"chunk\":\"é\"}\n\n: still here\n\ndata:   raw: x\n\n";
-        let event = |name: &str, data: &str| Event {
-            name: name.into(),
-            data: data.into(),
-        };
+        let event = |name: &str, data: &str| Event { name: name.into(), data: data.into() };
         let want = [event("stdout", "{\"chunk\":\"é\"}"), event("", "  raw: x")];
         for size in 1..stream.len() {
             let mut reader = Reader::default();
             let pieces = stream.as_bytes().chunks(size);
-            let got: Vec<_> = pieces
-                .flat_map(|piece| reader.push(piece).unwrap())
-                .collect();
+            let got: Vec<_> = pieces.flat_map(|piece| reader.push(piece).unwrap()).collect();
             assert_eq!(got, want, "cut every {size} bytes");
         }
     }

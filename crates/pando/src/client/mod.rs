@@ -70,28 +70,19 @@ pub struct Client {
 impl Client {
     /// A request for `path`, which starts below `/v1`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("{}/v1{path}", self.url))
-            .bearer_auth(&self.key)
+        self.http.request(method, format!("{}/v1{path}", self.url)).bearer_auth(&self.key)
     }
 
     /// Sends; the answer is a success.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let sent = request.send().await.map_err(|source| {
             if source.is_connect() || source.is_builder() {
-                ClientError::Connect {
-                    url: self.url.clone(),
-                    source,
-                }
+                ClientError::Connect { url: self.url.clone(), source }
             } else {
                 ClientError::Broken(source)
             }
         })?;
-        if sent.status().is_success() {
-            Ok(sent)
-        } else {
-            Err(refusal(sent).await?)
-        }
+        if sent.status().is_success() { Ok(sent) } else { Err(refusal(sent).await?) }
     }
 
     async fn json(&self, request: RequestBuilder) -> Result<Value, ClientError> {
@@ -101,10 +92,8 @@ impl Client {
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&bytes).map_err(|error| ClientError::Answer {
-            status,
-            text: error.to_string(),
-        })
+        serde_json::from_slice(&bytes)
+            .map_err(|error| ClientError::Answer { status, text: error.to_string() })
     }
 
     /// `GET`s JSON.
@@ -119,9 +108,7 @@ impl Client {
 
     /// `DELETE`s.
     pub async fn delete(&self, path: &str) -> Result<(), ClientError> {
-        self.json(self.request(Method::DELETE, path))
-            .await
-            .map(drop)
+        self.json(self.request(Method::DELETE, path)).await.map(drop)
     }
 
     /// Sends; the answer is a stream of events.
@@ -133,10 +120,8 @@ impl Client {
 
 /// What an answer's JSON holds.
 pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, ClientError> {
-    T::deserialize(value).map_err(|error| ClientError::Answer {
-        status: 200,
-        text: error.to_string(),
-    })
+    T::deserialize(value)
+        .map_err(|error| ClientError::Answer { status: 200, text: error.to_string() })
 }
 
 /// The refusal in an answer that is no success.

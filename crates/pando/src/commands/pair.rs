@@ -12,11 +12,7 @@ pub fn parse(text: &str) -> Result<(String, String), String> {
 
 /// All of them, where there are any; the last one of a name counts.
 pub fn map(pairs: Vec<(String, String)>) -> Option<BTreeMap<String, String>> {
-    if pairs.is_empty() {
-        None
-    } else {
-        Some(pairs.into_iter().collect())
-    }
+    if pairs.is_empty() { None } else { Some(pairs.into_iter().collect()) }
 }
 
 #[cfg(test)]

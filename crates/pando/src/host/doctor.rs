@@ -31,12 +31,7 @@ pub(crate) enum Verdict {
 }
 
 fn ok(name: &'static str, found: impl Into<String>) -> Check {
-    Check {
-        name,
-        verdict: Verdict::Ok,
-        found: found.into(),
-        fix: None,
-    }
+    Check { name, verdict: Verdict::Ok, found: found.into(), fix: None }
 }
 
 fn bad(
@@ -45,12 +40,7 @@ fn bad(
     found: impl Into<String>,
     fix: impl Into<String>,
 ) -> Check {
-    Check {
-        name,
-        verdict,
-        found: found.into(),
-        fix: Some(fix.into()),
-    }
+    Check { name, verdict, found: found.into(), fix: Some(fix.into()) }
 }
 
 /// The programs that are run, and the Debian package that brings each.
@@ -75,11 +65,7 @@ const COMFORTABLE_DISK_BYTES: u64 = 10 << 30;
 /// Looks at everything, in the order in which it is needed.
 pub(crate) async fn run(data: &Path) -> Vec<Check> {
     let mut checks = vec![root(), architecture()];
-    checks.extend(
-        PROGRAMS
-            .iter()
-            .map(|(program, package)| installed(program, package)),
-    );
+    checks.extend(PROGRAMS.iter().map(|(program, package)| installed(program, package)));
     checks.push(qemu_version().await);
     checks.push(accelerator());
     checks.push(device("/dev/net/tun", "modprobe tun"));
@@ -95,12 +81,7 @@ fn root() -> Check {
     if rustix::process::geteuid().is_root() {
         ok("root", "yes")
     } else {
-        bad(
-            "root",
-            Verdict::Failed,
-            "no",
-            "run it as root, or with sudo",
-        )
+        bad("root", Verdict::Failed, "no", "run it as root, or with sudo")
     }
 }
 
@@ -115,11 +96,7 @@ fn installed(program: &'static str, package: &str) -> Check {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<_> = std::env::split_paths(&path).collect();
     dirs.extend(["/usr/sbin".into(), "/sbin".into()]);
-    match dirs
-        .iter()
-        .map(|dir| dir.join(program))
-        .find(|path| path.is_file())
-    {
+    match dirs.iter().map(|dir| dir.join(program)).find(|path| path.is_file()) {
         Some(path) => ok(program, path.display().to_string()),
         None => bad(
             program,
@@ -179,12 +156,7 @@ fn agent() -> Check {
             format!("{} is missing", path.display()),
             "make build",
         ),
-        Err(error) => bad(
-            "guest agent",
-            Verdict::Failed,
-            error.to_string(),
-            "make build",
-        ),
+        Err(error) => bad("guest agent", Verdict::Failed, error.to_string(), "make build"),
     }
 }
 
@@ -194,31 +166,18 @@ fn memory() -> Check {
     if free >= COMFORTABLE_MEMORY_BYTES {
         ok("memory", found)
     } else {
-        bad(
-            "memory",
-            Verdict::Warning,
-            found,
-            "4 GiB or more are comfortable",
-        )
+        bad("memory", Verdict::Warning, found, "4 GiB or more are comfortable")
     }
 }
 
 fn disk(data: &Path) -> Check {
-    let existing = data
-        .ancestors()
-        .find(|path| path.exists())
-        .unwrap_or(Path::new("/"));
+    let existing = data.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     let free = host::free_disk_bytes(existing).unwrap_or(0);
     let found = format!("{} MiB free below {}", free >> 20, existing.display());
     if free >= COMFORTABLE_DISK_BYTES {
         ok("disk", found)
     } else {
-        bad(
-            "disk",
-            Verdict::Failed,
-            found,
-            "free 10 GiB, or name another folder with --data",
-        )
+        bad("disk", Verdict::Failed, found, "free 10 GiB, or name another folder with --data")
     }
 }
 
@@ -226,10 +185,7 @@ fn reflinks(data: &Path) -> Check {
     const NAME: &str = "reflinks";
     match reflink::works_in(data) {
         Ok(true) => ok(NAME, "the data folder's own file system has them"),
-        Ok(false) => ok(
-            NAME,
-            "by an XFS image in the data folder, mounted by loop device",
-        ),
+        Ok(false) => ok(NAME, "by an XFS image in the data folder, mounted by loop device"),
         Err(_) => ok(NAME, "the data folder is made at the first start"),
     }
 }

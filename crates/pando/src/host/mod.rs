@@ -69,9 +69,7 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
         rustix::process::geteuid().is_root(),
         "pando must run as root on this host: it makes namespaces, mounts and firewall rules"
     );
-    let data = DataDir::open(&options.data)
-        .await
-        .context("the data folder")?;
+    let data = DataDir::open(&options.data).await.context("the data folder")?;
     let node_id = data.node_id()?;
     let accelerator = options.accel.choose();
     let hypervisor: Arc<dyn Hypervisor> = Arc::new(
@@ -79,9 +77,8 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
             .await
             .context("QEMU cannot be used; `pando doctor` says what is missing")?,
     );
-    let network = Network::prepare(network_config(&options.network)?)
-        .await
-        .context("the network")?;
+    let network =
+        Network::prepare(network_config(&options.network)?).await.context("the network")?;
     let (node, reports) = Node::start(NodeConfig {
         data: data.clone(),
         hypervisor,
@@ -92,12 +89,7 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
         clock: Arc::new(SystemClock),
     })
     .await?;
-    Ok(Host {
-        data,
-        node,
-        node_id,
-        reports,
-    })
+    Ok(Host { data, node, node_id, reports })
 }
 
 /// The network as `options` want it.
@@ -111,8 +103,5 @@ pub(crate) fn agent_path() -> anyhow::Result<PathBuf> {
         return Ok(path.into());
     }
     let program = std::env::current_exe().context("where this program is")?;
-    Ok(program
-        .parent()
-        .unwrap_or(Path::new("/"))
-        .join("pando-guest-agent"))
+    Ok(program.parent().unwrap_or(Path::new("/")).join("pando-guest-agent"))
 }

@@ -21,19 +21,13 @@ impl Backend for Guests {
     fn resolve(&self, label: &HostLabel) -> Resolution {
         match label {
             HostLabel::Port { sandbox, port } => match self.node.observe(*sandbox) {
-                Some(_) => Resolution::Found {
-                    sandbox: *sandbox,
-                    port: *port,
-                },
+                Some(_) => Resolution::Found { sandbox: *sandbox, port: *port },
                 None => Resolution::UnknownSandbox,
             },
             HostLabel::App(label) => match self.routes.resolve(label) {
                 None => Resolution::UnknownApp,
                 Some(target) => match target.sandbox {
-                    Some(sandbox) => Resolution::Found {
-                        sandbox,
-                        port: target.port,
-                    },
+                    Some(sandbox) => Resolution::Found { sandbox, port: target.port },
                     None => Resolution::NotLive,
                 },
             },
@@ -41,16 +35,13 @@ impl Backend for Guests {
     }
 
     async fn connect(&self, sandbox: SandboxId, port: u16) -> Result<TcpStream, ConnectError> {
-        self.node
-            .connect(sandbox, port)
-            .await
-            .map_err(|error| match error {
-                NodeConnectError::NotFound => ConnectError::NotFound,
-                NodeConnectError::NotRunning(_) => ConnectError::NotRunning,
-                NodeConnectError::Refused => ConnectError::Refused,
-                NodeConnectError::Unreachable(source) => {
-                    ConnectError::Failed(std::io::Error::other(source))
-                }
-            })
+        self.node.connect(sandbox, port).await.map_err(|error| match error {
+            NodeConnectError::NotFound => ConnectError::NotFound,
+            NodeConnectError::NotRunning(_) => ConnectError::NotRunning,
+            NodeConnectError::Refused => ConnectError::Refused,
+            NodeConnectError::Unreachable(source) => {
+                ConnectError::Failed(std::io::Error::other(source))
+            }
+        })
     }
 }

@@ -38,7 +38,8 @@ pub(super) fn config(
         tracing::info!("{SECRET_VARIABLE} is not set: webhooks are refused");
     }
     for host in &args.allow_git_host {
-        let host = host.parse::<HostPort>().map_err(anyhow::Error::msg).context("--allow-git-host")?;
+        let host =
+            host.parse::<HostPort>().map_err(anyhow::Error::msg).context("--allow-git-host")?;
         config.allowed_git_hosts.push(host);
     }
     config.workers = usize::from(args.workers);

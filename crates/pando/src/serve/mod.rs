@@ -38,9 +38,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let host = host::start(&HostOptions::from(&args.host)).await?;
-    let store = Store::open(&host.data.database())
-        .await
-        .context("the rows")?;
+    let store = Store::open(&host.data.database()).await.context("the rows")?;
     keys::prepare(&store, host.data.root()).await?;
     let urls = PublicUrls {
         scheme: match args.scheme {
@@ -60,7 +58,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     .await?;
     let shutdown = CancellationToken::new();
     let routes = Routes::default();
-    let sealer = Sealer::open(&host.data.root().join(SEALING_KEY_FILE)).context(SEALING_KEY_FILE)?;
+    let sealer =
+        Sealer::open(&host.data.root().join(SEALING_KEY_FILE)).context(SEALING_KEY_FILE)?;
     let machines = Arc::new(NodeMachines {
         sandboxes: sandboxes.clone(),
         node: host.node.clone(),
@@ -88,16 +87,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let backend = backend::Guests::new(host.node.clone(), routes);
     let edge = Edge::new(backend, &urls, Limits::default()).context("--suffix")?;
     tracing::info!(listen = %args.listen, suffix = args.suffix, "serving");
-    let server = tokio::spawn(pando_edge::serve(
-        listener,
-        edge,
-        pando_api::router(api),
-        shutdown.clone(),
-    ));
-    let shape = Shape {
-        cpu: DEFAULT_CPU,
-        memory_mib: DEFAULT_MEMORY_MIB,
-    };
+    let server =
+        tokio::spawn(pando_edge::serve(listener, edge, pando_api::router(api), shutdown.clone()));
+    let shape = Shape { cpu: DEFAULT_CPU, memory_mib: DEFAULT_MEMORY_MIB };
     let outcome = tokio::select! {
         baked = host.node.bake(TEMPLATE, shape) => match baked {
             Ok(()) => {

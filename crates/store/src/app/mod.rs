@@ -148,9 +148,7 @@ fn read(row: &SqliteRow) -> Result<AppRow, StoreError> {
         Kind::App => AppKind::App,
         Kind::Preview => AppKind::Preview(PreviewOf {
             parent: columns.maybe_id("parent_id")?.ok_or(missing("parent_id"))?,
-            pr_number: columns
-                .maybe_number("pr_number")?
-                .ok_or(missing("pr_number"))?,
+            pr_number: columns.maybe_number("pr_number")?.ok_or(missing("pr_number"))?,
             repo_full_name: columns
                 .get::<Option<String>>("repo_full_name")?
                 .ok_or(missing("repo_full_name"))?,
@@ -200,10 +198,7 @@ impl Store {
     /// Any [`StoreError`].
     pub async fn app_get(&self, id: AppId) -> Result<Option<AppRow>, StoreError> {
         let query = sqlx::query(select!("WHERE id = $1"));
-        let row = query
-            .bind(id.to_string())
-            .fetch_optional(&self.reader)
-            .await?;
+        let row = query.bind(id.to_string()).fetch_optional(&self.reader).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -217,9 +212,8 @@ impl Store {
         after: Option<(Timestamp, AppId)>,
         limit: u32,
     ) -> Result<Vec<AppRow>, StoreError> {
-        let (time, id) = after.map_or((i64::MIN, String::new()), |(time, id)| {
-            (time.as_millis(), id.to_string())
-        });
+        let (time, id) = after
+            .map_or((i64::MIN, String::new()), |(time, id)| (time.as_millis(), id.to_string()));
         let query = sqlx::query(select!(
             "WHERE org_id = $1 AND deleted_ms IS NULL \
              AND (created_ms > $2 OR (created_ms = $2 AND id > $3)) \

@@ -70,10 +70,7 @@ impl Tx {
     /// Any [`StoreError`].
     pub async fn app_get(&mut self, id: AppId) -> Result<Option<AppRow>, StoreError> {
         let query = sqlx::query(select!("WHERE id = $1"));
-        let row = query
-            .bind(id.to_string())
-            .fetch_optional(self.connection())
-            .await?;
+        let row = query.bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -102,11 +99,7 @@ impl Tx {
             "WHERE repo_key = $1 AND pr_number = $2 AND kind = 'preview' AND desired = 'kept' \
              ORDER BY created_ms, id"
         ));
-        let rows = query
-            .bind(repo_key)
-            .bind(count(pr_number))
-            .fetch_all(self.connection())
-            .await?;
+        let rows = query.bind(repo_key).bind(count(pr_number)).fetch_all(self.connection()).await?;
         rows.iter().map(read).collect()
     }
 
@@ -118,11 +111,8 @@ impl Tx {
         let query = sqlx::query(select!(
             "WHERE parent_id = $1 AND desired = 'kept' ORDER BY created_ms, id LIMIT $2"
         ));
-        let rows = query
-            .bind(parent.to_string())
-            .bind(MAX_PREVIEWS)
-            .fetch_all(self.connection())
-            .await?;
+        let rows =
+            query.bind(parent.to_string()).bind(MAX_PREVIEWS).fetch_all(self.connection()).await?;
         rows.iter().map(read).collect()
     }
 
@@ -167,15 +157,9 @@ impl Tx {
         if result.rows_affected() == 0 {
             return Ok(None);
         }
-        let target = RouteTarget {
-            sandbox: Some(sandbox),
-            port: current.port,
-        };
+        let target = RouteTarget { sandbox: Some(sandbox), port: current.port };
         let route = self.route_put(app.id, &current.label, Some(target)).await?;
-        Ok(Some(Flip {
-            route,
-            previous: current.active_sandbox.filter(|old| *old != sandbox),
-        }))
+        Ok(Some(Flip { route, previous: current.active_sandbox.filter(|old| *old != sandbox) }))
     }
 
     /// Wishes a kept app gone; its host leads nowhere from now on. [`Swap::Stale`]
@@ -191,20 +175,12 @@ impl Tx {
         let query = sqlx::query(
             "UPDATE app SET desired = 'deleted', updated_ms = $2 WHERE id = $1 AND desired = 'kept'",
         );
-        let result = query
-            .bind(app.id.to_string())
-            .bind(now)
-            .execute(self.connection())
-            .await?;
+        let result = query.bind(app.id.to_string()).bind(now).execute(self.connection()).await?;
         if result.rows_affected() > 0 {
             let route = self.route_put(app.id, &app.label, None).await?;
             return Ok((Swap::Done, Some(route)));
         }
-        let swap = if self.app_get(app.id).await?.is_some() {
-            Swap::Stale
-        } else {
-            Swap::Missing
-        };
+        let swap = if self.app_get(app.id).await?.is_some() { Swap::Stale } else { Swap::Missing };
         Ok((swap, None))
     }
 
@@ -227,11 +203,7 @@ impl Tx {
             .execute(self.connection())
             .await?;
         if result.rows_affected() == 0 {
-            return Ok(if self.app_get(id).await?.is_some() {
-                Swap::Stale
-            } else {
-                Swap::Missing
-            });
+            return Ok(if self.app_get(id).await?.is_some() { Swap::Stale } else { Swap::Missing });
         }
         self.deployment_log_clear(id).await?;
         Ok(Swap::Done)

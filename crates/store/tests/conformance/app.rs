@@ -21,10 +21,7 @@ async fn a_name_is_taken_until_its_app_leaves() {
     let world = World::new().await;
     let first = world.app("shop");
     assert_eq!(world.add_app(&first).await, Insert::Done);
-    assert_eq!(
-        world.store.app_get(first.id).await.unwrap(),
-        Some(first.clone())
-    );
+    assert_eq!(world.store.app_get(first.id).await.unwrap(), Some(first.clone()));
     assert_eq!(world.add_app(&world.app("shop")).await, Insert::Exists);
     let mut tx = world.store.begin().await.unwrap();
     assert_eq!(tx.app_leave(&first).await.unwrap().0, Swap::Done);
@@ -32,28 +29,12 @@ async fn a_name_is_taken_until_its_app_leaves() {
     tx.commit().await.unwrap();
     assert_eq!(world.add_app(&world.app("shop")).await, Insert::Done);
     // The leaving one is listed until it is gone.
-    assert_eq!(
-        world
-            .store
-            .app_list(world.org, None, 10)
-            .await
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(world.store.app_list(world.org, None, 10).await.unwrap().len(), 2);
     let mut tx = world.store.begin().await.unwrap();
     assert_eq!(tx.app_bury(first.id).await.unwrap(), Swap::Done);
     assert_eq!(tx.app_bury(first.id).await.unwrap(), Swap::Stale);
     tx.commit().await.unwrap();
-    assert_eq!(
-        world
-            .store
-            .app_list(world.org, None, 10)
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(world.store.app_list(world.org, None, 10).await.unwrap().len(), 1);
     let tombstone = world.store.app_get(first.id).await.unwrap().unwrap();
     assert_eq!(tombstone.presence, Presence::Gone);
     assert!(tombstone.env_sealed.is_empty(), "secrets go with the app");
@@ -66,14 +47,8 @@ async fn a_pull_request_has_one_preview_and_is_found_by_number_alone() {
     let _ = world.add_app(&parent).await;
     let first = preview(&world, &parent, 7);
     assert_eq!(world.add_app(&first).await, Insert::Done);
-    assert_eq!(
-        world.add_app(&preview(&world, &parent, 7)).await,
-        Insert::Exists
-    );
-    assert_eq!(
-        world.add_app(&preview(&world, &parent, 8)).await,
-        Insert::Done
-    );
+    assert_eq!(world.add_app(&preview(&world, &parent, 7)).await, Insert::Exists);
+    assert_eq!(world.add_app(&preview(&world, &parent, 8)).await, Insert::Done);
     let mut tx = world.store.begin().await.unwrap();
     let found = tx.app_list_pull_request(&first.repo_key, 7).await.unwrap();
     assert_eq!(found, vec![first]);
@@ -92,59 +67,27 @@ async fn a_route_grows_over_close_and_reopen() {
     let first = preview(&world, &parent, 7);
     let _ = world.add_app(&first).await;
     let mut tx = world.store.begin().await.unwrap();
-    let target = RouteTarget {
-        sandbox: None,
-        port: 3000,
-    };
-    let made = tx
-        .route_put(first.id, &first.label, Some(target))
-        .await
-        .unwrap();
+    let target = RouteTarget { sandbox: None, port: 3000 };
+    let made = tx.route_put(first.id, &first.label, Some(target)).await.unwrap();
     let (old, new) = (SandboxId::new(), SandboxId::new());
-    let flip = tx
-        .app_flip(&first, DeploymentId::new(), old)
-        .await
-        .unwrap()
-        .unwrap();
+    let flip = tx.app_flip(&first, DeploymentId::new(), old).await.unwrap().unwrap();
     assert_eq!(flip.previous, None);
-    let flip = tx
-        .app_flip(&first, DeploymentId::new(), new)
-        .await
-        .unwrap()
-        .unwrap();
+    let flip = tx.app_flip(&first, DeploymentId::new(), new).await.unwrap().unwrap();
     assert_eq!(flip.previous, Some(old));
     assert!(flip.route.generation > made.generation);
     let (_, closed) = tx.app_leave(&first).await.unwrap();
     let closed = closed.unwrap();
     assert_eq!(closed.target, None);
-    assert!(
-        tx.app_flip(&first, DeploymentId::new(), old)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(tx.app_flip(&first, DeploymentId::new(), old).await.unwrap().is_none());
     let second = preview(&world, &parent, 7);
     assert_eq!(tx.app_insert(&second).await.unwrap(), Insert::Done);
-    let target = RouteTarget {
-        sandbox: None,
-        port: 3000,
-    };
-    let reopened = tx
-        .route_put(second.id, &second.label, Some(target))
-        .await
-        .unwrap();
+    let target = RouteTarget { sandbox: None, port: 3000 };
+    let reopened = tx.route_put(second.id, &second.label, Some(target)).await.unwrap();
     assert!(reopened.generation > closed.generation);
     tx.commit().await.unwrap();
     let routes = world.store.route_list(None, 10).await.unwrap();
     assert_eq!(routes, vec![reopened.clone()]);
-    assert!(
-        world
-            .store
-            .route_list(Some(&reopened.label), 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(world.store.route_list(Some(&reopened.label), 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

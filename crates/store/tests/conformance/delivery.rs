@@ -23,13 +23,7 @@ async fn a_delivery_that_comes_again_finds_its_decision() {
     assert_eq!(tx.delivery_get(&row.id).await.unwrap(), Some(row.clone()));
     tx.commit().await.unwrap();
     world.pass(Duration::from_secs(60));
-    assert_eq!(
-        world.store.delivery_list(10).await.unwrap(),
-        vec![row.clone()]
-    );
+    assert_eq!(world.store.delivery_list(10).await.unwrap(), vec![row.clone()]);
     assert_eq!(world.store.delivery_prune(row.received).await.unwrap(), 0);
-    assert_eq!(
-        world.store.delivery_prune(world.store.now()).await.unwrap(),
-        1
-    );
+    assert_eq!(world.store.delivery_prune(world.store.now()).await.unwrap(), 1);
 }

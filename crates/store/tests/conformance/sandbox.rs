@@ -9,14 +9,8 @@ use crate::support::World;
 async fn a_row_comes_back_as_it_went_in() {
     let world = World::new().await;
     let row = world.sandbox(NodeId::new());
-    assert_eq!(
-        world.store.sandbox_insert(&row).await.unwrap(),
-        Insert::Done
-    );
-    assert_eq!(
-        world.store.sandbox_insert(&row).await.unwrap(),
-        Insert::Exists
-    );
+    assert_eq!(world.store.sandbox_insert(&row).await.unwrap(), Insert::Done);
+    assert_eq!(world.store.sandbox_insert(&row).await.unwrap(), Insert::Exists);
     assert_eq!(world.store.sandbox_get(row.id).await.unwrap(), Some(row));
 }
 
@@ -29,10 +23,7 @@ async fn of_two_concurrent_changes_of_intent_one_wins() {
     let other = world.open_again().await;
     let change = |store: pando_store::Store, desired| async move {
         let epoch = Epoch::first();
-        store
-            .sandbox_set_desired(row.id, node, epoch, Generation::first(), desired)
-            .await
-            .unwrap()
+        store.sandbox_set_desired(row.id, node, epoch, Generation::first(), desired).await.unwrap()
     };
     let (a, b) = tokio::join!(
         tokio::spawn(change(world.store.clone(), Desired::Paused)),
@@ -54,25 +45,18 @@ async fn a_former_owner_is_fenced_everywhere() {
     let (id, first) = (row.id, Generation::first());
     for (owner, epoch) in [(stranger, row.epoch), (node, row.epoch.next())] {
         let store = &world.store;
-        let desired = store
-            .sandbox_set_desired(id, owner, epoch, first, Desired::Paused)
-            .await;
+        let desired = store.sandbox_set_desired(id, owner, epoch, first, Desired::Paused).await;
         assert_eq!(desired.unwrap(), Swap::Stale);
-        let lifecycle = store
-            .sandbox_set_lifecycle(id, owner, epoch, None, None, true)
-            .await;
+        let lifecycle = store.sandbox_set_lifecycle(id, owner, epoch, None, None, true).await;
         assert_eq!(lifecycle.unwrap(), Swap::Stale);
-        let report = store
-            .sandbox_report(id, owner, epoch, Actual::Running, first.next(), None, None)
-            .await;
+        let report =
+            store.sandbox_report(id, owner, epoch, Actual::Running, first.next(), None, None).await;
         assert_eq!(report.unwrap(), Swap::Stale);
     }
     assert_eq!(world.store.sandbox_get(id).await.unwrap(), Some(row));
     let nobody = SandboxId::new();
-    let swap = world
-        .store
-        .sandbox_set_desired(nobody, node, Epoch::first(), first, Desired::Paused)
-        .await;
+    let swap =
+        world.store.sandbox_set_desired(nobody, node, Epoch::first(), first, Desired::Paused).await;
     assert_eq!(swap.unwrap(), Swap::Missing);
 }
 
@@ -105,30 +89,13 @@ async fn an_older_report_never_replaces_a_newer_one_and_deleted_is_final() {
     assert_eq!(report(Actual::Creating, 1, None).await, Swap::Stale);
     assert_eq!(report(Actual::Paused, 3, None).await, Swap::Done);
     let seen = world.store.sandbox_get(row.id).await.unwrap().unwrap();
-    assert_eq!(
-        (seen.actual, seen.boot_ms, seen.desired),
-        (Actual::Paused, 77, Desired::Running)
-    );
+    assert_eq!((seen.actual, seen.boot_ms, seen.desired), (Actual::Paused, 77, Desired::Running));
     assert_eq!(report(Actual::Deleted, 4, None).await, Swap::Done);
     assert_eq!(report(Actual::Running, 5, None).await, Swap::Stale);
     let tombstone = world.store.sandbox_get(row.id).await.unwrap().unwrap();
     assert_eq!(tombstone.actual, Actual::Deleted);
-    assert!(
-        world
-            .store
-            .sandbox_list(world.org, None, 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    assert!(
-        world
-            .store
-            .sandbox_list_owned(node)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(world.store.sandbox_list(world.org, None, 10).await.unwrap().is_empty());
+    assert!(world.store.sandbox_list_owned(node).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -144,17 +111,11 @@ async fn deleted_intent_never_goes_back() {
         (Desired::Deleted, Swap::Done),
         (Desired::Running, Swap::Stale),
     ] {
-        let swap = world
-            .store
-            .sandbox_set_desired(row.id, node, epoch, generation, desired)
-            .await;
+        let swap = world.store.sandbox_set_desired(row.id, node, epoch, generation, desired).await;
         assert_eq!(swap.unwrap(), expected, "{desired:?}");
         generation = generation.next();
     }
-    let swap = world
-        .store
-        .sandbox_set_lifecycle(row.id, node, epoch, None, None, true)
-        .await;
+    let swap = world.store.sandbox_set_lifecycle(row.id, node, epoch, None, None, true).await;
     assert_eq!(swap.unwrap(), Swap::Stale);
 }
 

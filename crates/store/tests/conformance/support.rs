@@ -36,12 +36,7 @@ impl World {
         let path = folder.path().join("pando.db");
         let store = Store::open_with_clock(&path, clock.clone()).await.unwrap();
         let org = store.org_default().await.unwrap().id;
-        Self {
-            folder,
-            clock,
-            store,
-            org,
-        }
+        Self { folder, clock, store, org }
     }
 
     pub fn path(&self) -> PathBuf {
@@ -50,15 +45,11 @@ impl World {
 
     /// Opens the same file beside the first store, as after a crash: nothing was closed.
     pub async fn open_again(&self) -> Store {
-        Store::open_with_clock(&self.path(), self.clock.clone())
-            .await
-            .unwrap()
+        Store::open_with_clock(&self.path(), self.clock.clone()).await.unwrap()
     }
 
     pub fn pass(&self, span: Duration) {
-        self.clock
-            .0
-            .fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
+        self.clock.0.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     pub fn sandbox(&self, node: NodeId) -> SandboxRow {
@@ -131,10 +122,7 @@ impl World {
             sandbox: None,
             error: None,
             plan: None,
-            history: vec![Entered {
-                status: DeploymentStatus::Queued,
-                at_ms: now,
-            }],
+            history: vec![Entered { status: DeploymentStatus::Queued, at_ms: now }],
             attempt: 1,
             created: now,
             finished: None,

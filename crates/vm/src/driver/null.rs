@@ -13,7 +13,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
-use super::{Accelerator, BootSpec, Home, Hypervisor, Machine, MachineName, RestoreSpec, Started, VmError};
+use super::{
+    Accelerator, BootSpec, Home, Hypervisor, Machine, MachineName, RestoreSpec, Started, VmError,
+};
 
 /// The driver; clones share its machines.
 #[derive(Debug, Clone, Default)]
@@ -72,7 +74,8 @@ impl Null {
 fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, VmError> {
     let (host, guest) = UnixStream::pair().map_err(VmError::io("cannot make a control line"))?;
     let (reader, mut writer) = guest.into_split();
-    let mut lines = BufReader::new(std::io::Cursor::new(first_words.to_vec()).chain(reader)).lines();
+    let mut lines =
+        BufReader::new(std::io::Cursor::new(first_words.to_vec()).chain(reader)).lines();
     let mut ended = machine.ended.subscribe();
     tokio::spawn(async move {
         loop {
@@ -108,7 +111,8 @@ impl Hypervisor for Null {
 
     async fn boot(&self, spec: BootSpec) -> Result<Started, VmError> {
         std::fs::write(&spec.memory, []).map_err(VmError::io("cannot make the memory file"))?;
-        let mut booted = serde_json::to_vec(&ToHost::Booted { agent: "null".into() }).unwrap_or_default();
+        let mut booted =
+            serde_json::to_vec(&ToHost::Booted { agent: "null".into() }).unwrap_or_default();
         booted.push(b'\n');
         let (mut guest, host) =
             UnixStream::pair().map_err(VmError::io("cannot make a control line"))?;

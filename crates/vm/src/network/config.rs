@@ -108,7 +108,10 @@ mod tests {
         assert_eq!(config.slot_of("pando-x"), None);
         assert_eq!(config.link(slot), "pandov300");
         let (host, inside) = config.link_addresses(slot);
-        assert_eq!((host.to_string(), inside.to_string()), ("10.213.2.88".into(), "10.213.2.89".into()));
+        assert_eq!(
+            (host.to_string(), inside.to_string()),
+            ("10.213.2.88".into(), "10.213.2.89".into())
+        );
     }
 
     #[test]

@@ -36,7 +36,8 @@ mod tests {
 
     #[test]
     fn loopback_and_ipv6_are_of_no_use() {
-        let text = "# x\nnameserver 127.0.0.53\nnameserver fe80::1\n nameserver 9.9.9.9 # y\nnameserver\n";
+        let text =
+            "# x\nnameserver 127.0.0.53\nnameserver fe80::1\n nameserver 9.9.9.9 # y\nnameserver\n";
         assert_eq!(parse(text), [Ipv4Addr::new(9, 9, 9, 9)]);
     }
 }

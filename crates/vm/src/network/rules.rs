@@ -26,7 +26,8 @@ const DENIED: [&str; 12] = [
 
 /// The host's table: the policy for all guests. Loading it replaces an older one
 /// at one instant. Other tables' rules stay in force: a host firewall that drops
-/// forwarded packets must let the links through.
+/// forwarded packets must let the links through. The nameserver may be this host
+/// itself (under an address that is not loopback).
 pub(super) fn host(config: &NetworkConfig, resolvers: &[Ipv4Addr]) -> String {
     let (table, links, pool) = (config.table(), config.links(), config.pool());
     let set = |name: &str, elements: &[String]| {
@@ -70,6 +71,8 @@ table inet {table} {{
   }}
   chain input {{
     type filter hook input priority filter - 5; policy accept;
+    iifname "{links}" ip daddr @resolvers udp dport 53 accept
+    iifname "{links}" ip daddr @resolvers tcp dport 53 accept
     iifname "{links}" counter drop
   }}
   chain postrouting {{
@@ -133,6 +136,9 @@ mod tests {
     #[test]
     fn an_empty_set_has_no_elements() {
         let config = NetworkConfig::new("pando", Ipv4Addr::new(10, 213, 0, 0), &[]).unwrap();
-        assert!(host(&config, &[]).contains("set allowed { type ipv4_addr; flags interval; auto-merge; }"));
+        assert!(
+            host(&config, &[])
+                .contains("set allowed { type ipv4_addr; flags interval; auto-merge; }")
+        );
     }
 }

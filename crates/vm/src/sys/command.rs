@@ -53,7 +53,11 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             CommandErrorKind::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                write!(f, "`{}` is not installed", self.command.split(' ').next().unwrap_or_default())
+                write!(
+                    f,
+                    "`{}` is not installed",
+                    self.command.split(' ').next().unwrap_or_default()
+                )
             }
             CommandErrorKind::Io(error) => write!(f, "`{}` could not run: {error}", self.command),
             CommandErrorKind::Failed { status, said } => {
@@ -82,7 +86,8 @@ pub struct Tool<'a> {
 impl<'a> Tool<'a> {
     /// `program`, found by PATH, with these arguments.
     pub fn new<A: AsRef<str>>(program: &'a str, arguments: impl IntoIterator<Item = A>) -> Self {
-        let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        let arguments =
+            arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
         let environment = Vec::new();
         Self { program, arguments, stdin: None, limit: DEFAULT_LIMIT, environment, dir: None }
     }
@@ -146,7 +151,8 @@ impl<'a> Tool<'a> {
             command.current_dir(dir);
         }
         let mut child = command.spawn().map_err(CommandErrorKind::Io)?;
-        let (input, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (input, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let feed = async {
             if let (Some(mut input), Some(bytes)) = (input, self.stdin) {
                 // A tool that ends without reading all of it says so by its status.

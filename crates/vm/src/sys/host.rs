@@ -26,7 +26,10 @@ fn flags_show_virtualization(cpuinfo: &str) -> bool {
 pub fn processor_model() -> String {
     let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = information.lines().find_map(|line| line.strip_prefix("model name"));
-    model.map_or_else(|| "unknown".into(), |line| line.trim_start_matches([' ', '\t', ':']).to_owned())
+    model.map_or_else(
+        || "unknown".into(),
+        |line| line.trim_start_matches([' ', '\t', ':']).to_owned(),
+    )
 }
 
 /// The rate of the time-stamp counter in kHz, measured over `span` against the

@@ -23,10 +23,7 @@ impl Listener {
                 let _ = stream.write_all(word.as_bytes());
             }
         });
-        Self {
-            socket,
-            thread: Some(thread),
-        }
+        Self { socket, thread: Some(thread) }
     }
 
     pub fn port(&self) -> u16 {

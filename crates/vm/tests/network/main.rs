@@ -74,30 +74,15 @@ fn only_public_and_allowed_addresses_answer(world: &World) {
     let near = Listener::start(&world.near, "near");
     let at = |address| SocketAddrV4::new(address, near.port());
     for address in [world::PUBLIC, world::ALLOWED].iter().chain(&world::DENIED) {
-        assert_eq!(
-            HOST.hear(at(*address)).as_deref(),
-            Some("near"),
-            "{address}, by the host"
-        );
+        assert_eq!(HOST.hear(at(*address)).as_deref(), Some("near"), "{address}, by the host");
     }
     for address in [world::PUBLIC, world::ALLOWED] {
-        assert_eq!(
-            world.guests[0].hear(at(address)).as_deref(),
-            Some("near"),
-            "{address}"
-        );
+        assert_eq!(world.guests[0].hear(at(address)).as_deref(), Some("near"), "{address}");
     }
     for address in world::DENIED {
         let before = world.dropped("from_guest", "@denied");
-        assert_eq!(
-            world.guests[0].hear(at(address)),
-            None,
-            "{address} is reachable"
-        );
-        assert!(
-            world.dropped("from_guest", "@denied") > before,
-            "{address} met another rule"
-        );
+        assert_eq!(world.guests[0].hear(at(address)), None, "{address} is reachable");
+        assert!(world.dropped("from_guest", "@denied") > before, "{address} met another rule");
     }
 }
 
@@ -106,21 +91,10 @@ fn nothing_of_the_host_answers(world: &World) {
     let at = |address| SocketAddrV4::new(address, host.port());
     let (outside, inside) = world.link_addresses(0);
     for address in [outside, world::HOST_NEAR, own_address()] {
-        assert_eq!(
-            HOST.hear(at(address)).as_deref(),
-            Some("host"),
-            "{address}, by the host"
-        );
+        assert_eq!(HOST.hear(at(address)).as_deref(), Some("host"), "{address}, by the host");
         let before = world.dropped("input", "");
-        assert_eq!(
-            world.guests[0].hear(at(address)),
-            None,
-            "{address} is reachable"
-        );
-        assert!(
-            world.dropped("input", "") > before,
-            "{address} met another rule"
-        );
+        assert_eq!(world.guests[0].hear(at(address)), None, "{address} is reachable");
+        assert!(world.dropped("input", "") > before, "{address} met another rule");
     }
     // The slot's own addresses lead nowhere either.
     let slot = Listener::start(&world.inside[0], "slot");
@@ -150,23 +124,9 @@ fn a_source_address_of_ones_own_making_is_dropped(world: &World) {
     let target = SocketAddrV4::new(world::PUBLIC, near.port());
     let (guest, inside) = (&world.guests[0], &world.inside[0]);
     assert_eq!(guest.hear(target).as_deref(), Some("near"));
-    guest.run(
-        "ip",
-        &["address", "add", "198.51.100.222/32", "dev", "eth0"],
-    );
+    guest.run("ip", &["address", "add", "198.51.100.222/32", "dev", "eth0"]);
     let public = world::PUBLIC.to_string();
-    guest.run(
-        "ip",
-        &[
-            "route",
-            "add",
-            &public,
-            "via",
-            "172.16.0.1",
-            "src",
-            "198.51.100.222",
-        ],
-    );
+    guest.run("ip", &["route", "add", &public, "via", "172.16.0.1", "src", "198.51.100.222"]);
     // So that the reverse-path filter has nothing against it, and an answer would come back.
     inside.run("ip", &["route", "add", "198.51.100.222/32", "dev", "tap0"]);
     let spoofed = || inside.packets(&["chain", "ip", "slot", "forward"], "ip saddr !=");

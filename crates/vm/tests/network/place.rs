@@ -23,9 +23,7 @@ pub struct Place {
 
 impl Place {
     pub fn namespace(name: &str) -> Self {
-        Self {
-            namespace: Some(name.to_owned()),
-        }
+        Self { namespace: Some(name.to_owned()) }
     }
 
     /// Runs a program to its end there and returns what it printed. `ip netns exec`
@@ -47,10 +45,8 @@ impl Place {
 
     /// Runs `work` on a thread that is there.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let namespace = self
-            .namespace
-            .as_ref()
-            .map(|name| File::open(format!("/run/netns/{name}")).unwrap());
+        let namespace =
+            self.namespace.as_ref().map(|name| File::open(format!("/run/netns/{name}")).unwrap());
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 if let Some(file) = &namespace {
@@ -72,9 +68,7 @@ impl Place {
     pub fn hear(&self, target: SocketAddrV4) -> Option<String> {
         self.enter(|| {
             let mut stream = TcpStream::connect_timeout(&target.into(), HEARING_LIMIT).ok()?;
-            stream
-                .set_read_timeout(Some(Duration::from_secs(5)))
-                .unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             let mut heard = String::new();
             stream.read_to_string(&mut heard).unwrap();
             Some(heard)
@@ -102,16 +96,8 @@ pub fn ip_batch(options: &[&str], commands: &[String]) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(commands.join("\n").as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(commands.join("\n").as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "ip {options:?} {commands:#?}: {said}"
-    );
+    assert!(output.status.success(), "ip {options:?} {commands:#?}: {said}");
 }

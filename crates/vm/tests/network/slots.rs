@@ -13,9 +13,7 @@ const PREFIX: &str = "vmslot";
 const POOL: Ipv4Addr = Ipv4Addr::new(10, 218, 0, 0);
 
 async fn prepare() -> Network {
-    Network::prepare(NetworkConfig::new(PREFIX, POOL, &[]).unwrap())
-        .await
-        .unwrap()
+    Network::prepare(NetworkConfig::new(PREFIX, POOL, &[]).unwrap()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,10 +30,7 @@ async fn slots_come_and_go() {
     fs::write(format!("/run/netns/{PREFIX}-2"), "").unwrap();
     network.create_slot(slot(2)).await.unwrap();
     HOST.run("ip", &["netns", "add", &format!("{PREFIX}-3")]);
-    HOST.run(
-        "ip",
-        &["link", "add", &format!("{PREFIX}v3"), "type", "veth"],
-    );
+    HOST.run("ip", &["link", "add", &format!("{PREFIX}v3"), "type", "veth"]);
     network.create_slot(slot(3)).await.unwrap();
 
     // A later server finds them, and nothing that only looks like one.
@@ -52,10 +47,7 @@ async fn slots_come_and_go() {
     // Its link's name is too long for the kernel, which says so after the namespace was made.
     let too_long = slot(1_000_000_000);
     assert!(network.create_slot(too_long).await.is_err());
-    assert!(
-        !network.list_slots().unwrap().contains(&too_long),
-        "half a slot is left"
-    );
+    assert!(!network.list_slots().unwrap().contains(&too_long), "half a slot is left");
 
     network.remove_all().await.unwrap();
     network.remove_all().await.unwrap();
@@ -74,8 +66,5 @@ fn is_as_restored_guests_know_it(network: &Network) {
     let permanent = format!("{GUEST_ADDRESS} lladdr {GUEST_MAC} PERMANENT");
     assert!(neighbours.contains(&permanent), "{neighbours}");
     assert_eq!(inside.run("ip", &["-6", "address"]), "");
-    assert_eq!(
-        inside.run("cat", &["/proc/sys/net/ipv4/ip_forward"]).trim(),
-        "1"
-    );
+    assert_eq!(inside.run("cat", &["/proc/sys/net/ipv4/ip_forward"]).trim(), "1");
 }

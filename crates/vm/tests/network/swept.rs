@@ -17,10 +17,7 @@ pub struct Swept {
 
 impl Swept {
     pub fn new(prefix: &'static str) -> Self {
-        assert!(
-            rustix::process::geteuid().is_root(),
-            "this test makes namespaces: run it as root"
-        );
+        assert!(rustix::process::geteuid().is_root(), "this test makes namespaces: run it as root");
         let swept = Self { prefix };
         swept.sweep();
         assert_eq!(swept.leftovers(), Vec::<String>::new());
@@ -31,23 +28,11 @@ impl Swept {
     pub fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();
         for folder in [NAMESPACES, RESOLVERS, LINKS] {
-            left.extend(
-                self.named(folder)
-                    .iter()
-                    .map(|name| format!("{folder}/{name}")),
-            );
+            left.extend(self.named(folder).iter().map(|name| format!("{folder}/{name}")));
         }
-        let tables = Command::new("nft")
-            .args(["list", "tables"])
-            .output()
-            .unwrap();
+        let tables = Command::new("nft").args(["list", "tables"]).output().unwrap();
         let tables = String::from_utf8(tables.stdout).unwrap();
-        left.extend(
-            tables
-                .lines()
-                .filter(|line| line.contains(self.prefix))
-                .map(str::to_owned),
-        );
+        left.extend(tables.lines().filter(|line| line.contains(self.prefix)).map(str::to_owned));
         left
     }
 

@@ -65,14 +65,7 @@ impl World {
             guests.push(make_guest(number, network.mtu()));
         }
         let near = make_near();
-        Self {
-            network,
-            slots,
-            inside,
-            guests,
-            near,
-            swept,
-        }
+        Self { network, slots, inside, guests, near, swept }
     }
 
     /// The host's and the inner end of the link of the slot at `index`.
@@ -102,10 +95,7 @@ impl World {
 }
 
 fn make_guest(number: u32, mtu: u32) -> Place {
-    let (slot, guest) = (
-        format!("{PREFIX}-{number}"),
-        format!("{PREFIX}-guest{number}"),
-    );
+    let (slot, guest) = (format!("{PREFIX}-{number}"), format!("{PREFIX}-guest{number}"));
     HOST.run("ip", &["netns", "add", &guest]);
     let (ours, theirs) = (GATEWAY_MAC, GUEST_MAC);
     let inside = [
@@ -127,11 +117,7 @@ fn make_guest(number: u32, mtu: u32) -> Place {
     ip_batch(&["-netns", &guest], &outside);
     let settings = Path::new(RESOLVERS).join(&guest);
     fs::create_dir_all(&settings).unwrap();
-    fs::write(
-        settings.join("resolv.conf"),
-        format!("nameserver {GATEWAY_ADDRESS}\n"),
-    )
-    .unwrap();
+    fs::write(settings.join("resolv.conf"), format!("nameserver {GATEWAY_ADDRESS}\n")).unwrap();
     Place::namespace(&guest)
 }
 
@@ -153,9 +139,8 @@ fn make_near() -> Place {
     let own = || [ALLOWED].into_iter().chain(DENIED);
     inside.extend(own().map(|address| format!("address add {address}/32 dev lo")));
     ip_batch(&["-netns", &name], &inside);
-    let routes: Vec<_> = own()
-        .map(|address| format!("route add {address}/32 via {PUBLIC}"))
-        .collect();
+    let routes: Vec<_> =
+        own().map(|address| format!("route add {address}/32 via {PUBLIC}")).collect();
     ip_batch(&[], &routes);
     Place::namespace(&name)
 }

@@ -11,19 +11,11 @@ use crate::RestExchange;
 const ANYWHERE: [u16; 5] = [400, 401, 403, 404, 422];
 
 pub(super) fn check(document: &Value, exchange: &RestExchange) -> Result<(), String> {
-    if !exchange
-        .headers
-        .iter()
-        .any(|(name, _)| name == "user-agent")
-    {
+    if !exchange.headers.iter().any(|(name, _)| name == "user-agent") {
         return Err("it has no User-Agent, and GitHub refuses such".to_owned());
     }
     let operation = route::find(document, &exchange.method, &exchange.path)?;
-    check_query(
-        document,
-        operation,
-        exchange.query.as_deref().unwrap_or_default(),
-    )?;
+    check_query(document, operation, exchange.query.as_deref().unwrap_or_default())?;
     // What a caller sent wrongly is judged only where it was not refused for it.
     if exchange.status < 400 {
         check_request(document, operation, &exchange.request)?;
@@ -57,11 +49,7 @@ fn check_query(document: &Value, operation: &Value, query: &str) -> Result<(), S
 
 fn check_request(document: &Value, operation: &Value, body: &[u8]) -> Result<(), String> {
     let Some(wanted) = operation.get("requestBody") else {
-        return if body.is_empty() {
-            Ok(())
-        } else {
-            Err("GitHub takes no body here".to_owned())
-        };
+        return if body.is_empty() { Ok(()) } else { Err("GitHub takes no body here".to_owned()) };
     };
     let schema = resolve(document, &wanted["content"]["application/json"]["schema"]);
     let body: Value =
@@ -70,9 +58,7 @@ fn check_request(document: &Value, operation: &Value, body: &[u8]) -> Result<(),
     let Some(known) = schema["properties"].as_object() else {
         return Ok(());
     };
-    match body
-        .as_object()
-        .and_then(|fields| fields.keys().find(|name| !known.contains_key(*name)))
+    match body.as_object().and_then(|fields| fields.keys().find(|name| !known.contains_key(*name)))
     {
         Some(name) => Err(format!("GitHub knows no field `{name}` in this request")),
         None => Ok(()),

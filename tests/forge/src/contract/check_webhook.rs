@@ -11,9 +11,8 @@ pub(super) fn check(document: &Value, webhook: &WebhookExchange) -> Result<(), S
         Some(action) => format!("{}-{action}", webhook.event).replace('_', "-"),
         None => webhook.event.replace('_', "-"),
     };
-    let operation = document["x-webhooks"]
-        .get(&name)
-        .ok_or_else(|| format!("GitHub sends no `{name}`"))?;
+    let operation =
+        document["x-webhooks"].get(&name).ok_or_else(|| format!("GitHub sends no `{name}`"))?;
     let content = &operation["post"]["requestBody"]["content"]["application/json"];
     let payload: Value =
         serde_json::from_str(&webhook.body).map_err(|_| "the payload is no JSON".to_owned())?;

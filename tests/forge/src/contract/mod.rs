@@ -83,14 +83,9 @@ impl Contract {
         })?;
         let unreadable = || ContractError::Unreadable(path.to_owned());
         let document: Value = serde_json::from_slice(&bytes).map_err(|_| unreadable())?;
-        let whole = ["paths", "x-webhooks", "components"]
-            .iter()
-            .all(|part| document[part].is_object());
-        if whole {
-            Ok(Self { document })
-        } else {
-            Err(unreadable())
-        }
+        let whole =
+            ["paths", "x-webhooks", "components"].iter().all(|part| document[part].is_object());
+        if whole { Ok(Self { document }) } else { Err(unreadable()) }
     }
 
     /// Judges one exchange.
@@ -111,9 +106,6 @@ impl Contract {
                 (name, check_webhook::check(&self.document, webhook))
             }
         };
-        result.map_err(|reason| Breach {
-            exchange: name,
-            reason,
-        })
+        result.map_err(|reason| Breach { exchange: name, reason })
     }
 }

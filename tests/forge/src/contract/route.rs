@@ -4,9 +4,7 @@ use serde_json::{Map, Value};
 
 /// The operation of this method and path.
 pub(super) fn find<'a>(document: &'a Value, method: &str, path: &str) -> Result<&'a Value, String> {
-    let paths = document["paths"]
-        .as_object()
-        .ok_or("the document has no paths")?;
+    let paths = document["paths"].as_object().ok_or("the document has no paths")?;
     let template = most_literal(paths, path).ok_or("GitHub has no such path")?;
     paths[template]
         .get(method.to_ascii_lowercase())
@@ -57,14 +55,8 @@ mod tests {
             "/repos/{owner}/{repo}/issues/{issue_number}/comments": {},
         });
         let find = |path| most_literal(paths.as_object().unwrap(), path);
-        assert_eq!(
-            find("/repos/a/b/commits/main"),
-            Some("/repos/{owner}/{repo}/commits/{ref}")
-        );
-        assert_eq!(
-            find("/repos/a/b/commits/x/y"),
-            Some("/repos/{owner}/{repo}/commits/{ref}")
-        );
+        assert_eq!(find("/repos/a/b/commits/main"), Some("/repos/{owner}/{repo}/commits/{ref}"));
+        assert_eq!(find("/repos/a/b/commits/x/y"), Some("/repos/{owner}/{repo}/commits/{ref}"));
         assert_eq!(
             find("/repos/a/b/commits/x/status"),
             Some("/repos/{owner}/{repo}/commits/{ref}/status")

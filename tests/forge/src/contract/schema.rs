@@ -17,9 +17,7 @@ const MAX_FAULTS: usize = 10;
 /// Follows a reference to a parameter, response or schema.
 pub(super) fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value.get("$ref").and_then(Value::as_str) {
-        Some(reference) => document
-            .pointer(reference.trim_start_matches('#'))
-            .unwrap_or(value),
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap_or(value),
         None => value,
     }
 }
@@ -37,19 +35,9 @@ pub(super) fn judge(document: &Value, schema: &Value, value: &Value) -> Result<(
     let faults: Vec<String> = validator
         .iter_errors(value)
         .take(MAX_FAULTS)
-        .map(|error| {
-            format!(
-                "at `{}`: {}",
-                error.instance_path(),
-                short(&error.to_string())
-            )
-        })
+        .map(|error| format!("at `{}`: {}", error.instance_path(), short(&error.to_string())))
         .collect();
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(faults.join("; "))
-    }
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
 fn short(text: &str) -> String {
@@ -74,9 +62,7 @@ fn collect(document: &Value, schema: &Value, into: &mut BTreeMap<String, Value>)
                 into.insert(name.to_owned(), translate(component));
                 collect(document, component, into);
             }
-            fields
-                .values()
-                .for_each(|field| collect(document, field, into));
+            fields.values().for_each(|field| collect(document, field, into));
         }
         Value::Array(items) => items.iter().for_each(|item| collect(document, item, into)),
         _ => {}
@@ -109,9 +95,8 @@ fn translate(schema: &Value) -> Value {
 /// The schema, or null. Where a type is named, null joins it: a fault is then told
 /// where it is, not as "fits neither".
 fn or_null(mut schema: Map<String, Value>) -> Value {
-    let combined = ["$ref", "allOf", "anyOf", "oneOf"]
-        .iter()
-        .any(|word| schema.contains_key(*word));
+    let combined =
+        ["$ref", "allOf", "anyOf", "oneOf"].iter().any(|word| schema.contains_key(*word));
     match schema.get("type") {
         Some(Value::String(kind)) if !combined => {
             let kinds = json!([kind, "null"]);
@@ -145,10 +130,7 @@ mod tests {
         let schema = json!({ "$ref": "#/components/schemas/user" });
         let judge = |value| judge(&document, &schema, &value);
         assert_eq!(judge(json!({ "login": "a", "url": null })), Ok(()));
-        assert_eq!(
-            judge(json!({ "login": "a", "url": "http://b/", "kind": null })),
-            Ok(())
-        );
+        assert_eq!(judge(json!({ "login": "a", "url": "http://b/", "kind": null })), Ok(()));
         for bad in [
             json!({ "login": "a" }),
             json!({ "login": null, "url": null }),

@@ -95,19 +95,8 @@ impl GitRepository {
 
 fn parse(text: &str) -> Result<Commit, GitError> {
     let fields: Vec<&str> = text.split('\0').collect();
-    let [
-        sha,
-        tree,
-        parents,
-        name,
-        email,
-        date,
-        committer,
-        committer_email,
-        committed,
-        message,
-        ..,
-    ] = fields[..]
+    let [sha, tree, parents, name, email, date, committer, committer_email, committed, message, ..] =
+        fields[..]
     else {
         return Err(GitError::Unreadable("show"));
     };

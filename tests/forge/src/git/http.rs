@@ -70,10 +70,7 @@ impl GitRequest {
             _ => return None,
         };
         let name = name.strip_suffix(".git").unwrap_or(name);
-        Some(Self {
-            repo: RepoName::new(owner, name).ok()?,
-            service,
-        })
+        Some(Self { repo: RepoName::new(owner, name).ok()?, service })
     }
 }
 
@@ -130,11 +127,7 @@ pub(crate) async fn serve(
         }
     });
     answered.await.unwrap_or_else(|_| {
-        (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "git did not answer; see the log\n",
-        )
-            .into_response()
+        (StatusCode::INTERNAL_SERVER_ERROR, "git did not answer; see the log\n").into_response()
     })
 }
 
@@ -157,11 +150,7 @@ fn pusher(
         .to_str()
         .ok()
         .and_then(|value| value.strip_prefix("Basic "))
-        .and_then(|encoded| {
-            base64::engine::general_purpose::STANDARD
-                .decode(encoded)
-                .ok()
-        })
+        .and_then(|encoded| base64::engine::general_purpose::STANDARD.decode(encoded).ok())
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .and_then(|pair| {
             let (login, password) = pair.split_once(':')?;
@@ -303,29 +292,19 @@ async fn read_head(
     let head = bytes.split_to(end + 4);
     let unreadable = || io::Error::other("the program sent headers that cannot be read");
     let (mut status, mut headers) = (StatusCode::OK, HeaderMap::new());
-    for line in head[..]
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-    {
+    for line in head[..].split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
         if line.is_empty() {
             continue;
         }
         let text = std::str::from_utf8(line).map_err(|_| unreadable())?;
         let (name, value) = text.split_once(": ").ok_or_else(unreadable)?;
         if name.eq_ignore_ascii_case("status") {
-            let code = value
-                .split(' ')
-                .next()
-                .and_then(|code| code.parse::<u16>().ok());
-            status = code
-                .and_then(|code| StatusCode::from_u16(code).ok())
-                .ok_or_else(unreadable)?;
+            let code = value.split(' ').next().and_then(|code| code.parse::<u16>().ok());
+            status =
+                code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or_else(unreadable)?;
         } else {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unreadable())?;
-            headers.append(
-                name,
-                HeaderValue::from_str(value).map_err(|_| unreadable())?,
-            );
+            headers.append(name, HeaderValue::from_str(value).map_err(|_| unreadable())?);
         }
     }
     Ok(((status, headers), bytes))
@@ -343,16 +322,10 @@ mod tests {
     fn only_the_four_smart_requests_are_for_git() {
         let refs = "/pando/hello.git/info/refs?service=git-upload-pack";
         assert_eq!(service(Method::GET, refs), Some(Service::ReadRefs));
-        assert_eq!(
-            service(Method::POST, "/pando/hello/git-receive-pack"),
-            Some(Service::Push)
-        );
+        assert_eq!(service(Method::POST, "/pando/hello/git-receive-pack"), Some(Service::Push));
         assert_eq!(service(Method::GET, "/pando/hello.git/info/refs"), None);
         assert_eq!(service(Method::GET, "/pando/hello.git/HEAD"), None);
-        assert_eq!(
-            service(Method::GET, "/repos/a/info/refs?service=git-upload-pack"),
-            None
-        );
+        assert_eq!(service(Method::GET, "/repos/a/info/refs?service=git-upload-pack"), None);
         assert_eq!(service(Method::POST, "/pando/../git-upload-pack"), None);
     }
 

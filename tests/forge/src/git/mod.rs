@@ -77,10 +77,7 @@ fn program(git_dir: &Path) -> Command {
 /// Runs one git command to its end and returns what it wrote.
 async fn call(git_dir: &Path, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, GitError> {
     let verb = arguments.first().copied().unwrap_or_default().to_owned();
-    let io = |source| GitError::Io {
-        verb: verb.clone(),
-        source,
-    };
+    let io = |source| GitError::Io { verb: verb.clone(), source };
     let mut child = program(git_dir)
         .args(arguments)
         .stdin(Stdio::piped())

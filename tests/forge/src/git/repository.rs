@@ -57,17 +57,9 @@ pub(crate) fn check_branch(branch: &str) -> Result<(), ForgeError> {
         && !branch.starts_with(['-', '/', '.'])
         && !branch.ends_with(['/', '.'])
         && !branch.ends_with(".lock")
-        && !["..", "//", "/.", "@{", ".lock/"]
-            .iter()
-            .any(|bad| branch.contains(bad))
-        && !branch
-            .bytes()
-            .any(|byte| byte <= b' ' || b"~^:?*[\\\x7f".contains(&byte));
-    if good {
-        Ok(())
-    } else {
-        Err(ForgeError::BadBranch(branch.to_owned()))
-    }
+        && !["..", "//", "/.", "@{", ".lock/"].iter().any(|bad| branch.contains(bad))
+        && !branch.bytes().any(|byte| byte <= b' ' || b"~^:?*[\\\x7f".contains(&byte));
+    if good { Ok(()) } else { Err(ForgeError::BadBranch(branch.to_owned())) }
 }
 
 impl GitRepository {
@@ -79,9 +71,7 @@ impl GitRepository {
             .map_err(ForgeError::io(format!("create {}", path.display())))?;
         let repository = Self { path };
         let initial = format!("--initial-branch={branch}");
-        repository
-            .git(&["init", "--quiet", "--bare", "--template=", &initial])
-            .await?;
+        repository.git(&["init", "--quiet", "--bare", "--template=", &initial]).await?;
         for (key, value) in CONFIG {
             repository.git(&["config", key, value]).await?;
         }
@@ -109,17 +99,13 @@ impl GitRepository {
     }
 
     pub(super) async fn text(&self, arguments: &[&str]) -> Result<String, GitError> {
-        Ok(String::from_utf8_lossy(&self.git(arguments).await?)
-            .trim_end()
-            .to_owned())
+        Ok(String::from_utf8_lossy(&self.git(arguments).await?).trim_end().to_owned())
     }
 
     /// Brings refs of another repository of this stand-in in, by a refspec.
     pub(crate) async fn fetch(&self, from: &Self, refspec: &str) -> Result<(), GitError> {
         let from = from.path.to_string_lossy();
-        self.git(&["fetch", "--quiet", "--no-tags", "--", &from, refspec])
-            .await
-            .map(drop)
+        self.git(&["fetch", "--quiet", "--no-tags", "--", &from, refspec]).await.map(drop)
     }
 
     /// Every branch and the commit it is at, by short name.
@@ -136,13 +122,7 @@ impl GitRepository {
     /// The commit that a branch, a tag, another ref or an id stands for.
     pub(crate) async fn resolve(&self, revision: &str) -> Result<Option<String>, GitError> {
         let commit = format!("{revision}^{{commit}}");
-        let arguments = [
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            "--end-of-options",
-            &commit,
-        ];
+        let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", &commit];
         match self.text(&arguments).await {
             Ok(sha) => Ok(Some(sha)),
             Err(GitError::Failed { .. }) => Ok(None),
@@ -185,9 +165,7 @@ impl GitRepository {
         }
         stream.extend_from_slice(b"done\n");
         call(&self.path, &["fast-import", "--quiet", "--done"], &stream).await?;
-        self.resolve(&reference)
-            .await?
-            .ok_or_else(|| GitError::Unreadable("fast-import").into())
+        self.resolve(&reference).await?.ok_or_else(|| GitError::Unreadable("fast-import").into())
     }
 
     /// Whether `descendant` holds `ancestor`.
@@ -196,10 +174,7 @@ impl GitRepository {
         ancestor: &str,
         descendant: &str,
     ) -> Result<bool, GitError> {
-        match self
-            .git(&["merge-base", "--is-ancestor", ancestor, descendant])
-            .await
-        {
+        match self.git(&["merge-base", "--is-ancestor", ancestor, descendant]).await {
             Ok(_) => Ok(true),
             Err(GitError::Failed { code: Some(1), .. }) => Ok(false),
             Err(error) => Err(error),
@@ -218,10 +193,8 @@ impl GitRepository {
             Err(GitError::Failed { code: Some(1), .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let (name, email) = (
-            format!("user.name={AUTHOR_NAME}"),
-            format!("user.email={AUTHOR_EMAIL}"),
-        );
+        let (name, email) =
+            (format!("user.name={AUTHOR_NAME}"), format!("user.email={AUTHOR_EMAIL}"));
         let arguments = [
             "-c",
             &name,
@@ -243,19 +216,10 @@ impl GitRepository {
     pub(crate) async fn size(&self, base: &str, head: &str) -> Result<Size, GitError> {
         let range = format!("{base}..{head}");
         let commits = self.text(&["rev-list", "--count", &range]).await?;
-        let mut size = Size {
-            commits: commits.parse().unwrap_or(0),
-            ..Size::default()
-        };
+        let mut size = Size { commits: commits.parse().unwrap_or(0), ..Size::default() };
         let range = format!("{base}...{head}");
-        for line in self
-            .text(&["diff", "--numstat", "--no-renames", &range])
-            .await?
-            .lines()
-        {
-            let mut columns = line
-                .split('\t')
-                .map(|count| count.parse::<u64>().unwrap_or(0));
+        for line in self.text(&["diff", "--numstat", "--no-renames", &range]).await?.lines() {
+            let mut columns = line.split('\t').map(|count| count.parse::<u64>().unwrap_or(0));
             size.additions += columns.next().unwrap_or(0);
             size.deletions += columns.next().unwrap_or(0);
             size.changed_files += 1;
@@ -270,14 +234,8 @@ fn check_path(path: &str) -> Result<(), ForgeError> {
     let good = !path.is_empty()
         && !path.starts_with('"')
         && !path.contains(['\n', '\0'])
-        && path
-            .split('/')
-            .all(|part| !["", ".", "..", ".git"].contains(&part));
-    if good {
-        Ok(())
-    } else {
-        Err(ForgeError::BadPath(path.to_owned()))
-    }
+        && path.split('/').all(|part| !["", ".", "..", ".git"].contains(&part));
+    if good { Ok(()) } else { Err(ForgeError::BadPath(path.to_owned())) }
 }
 
 #[cfg(test)]
@@ -289,9 +247,7 @@ mod tests {
         for good in ["main", "feature/one", "a.b", "pull-1"] {
             assert!(check_branch(good).is_ok(), "{good}");
         }
-        for bad in [
-            "", "-x", "a..b", "a b", "a~1", "x.lock", "/a", "a//b", "a/.b", "a@{1", "a\n",
-        ] {
+        for bad in ["", "-x", "a..b", "a b", "a~1", "x.lock", "/a", "a//b", "a/.b", "a@{1", "a\n"] {
             assert!(check_branch(bad).is_err(), "{bad}");
         }
         for bad in ["", "../x", "/x", "a//b", ".git/config", "\"x", "a\nb", "a/"] {

@@ -46,11 +46,7 @@ pub(super) async fn send(
 pub(crate) async fn redeliver(forge: &Inner, id: Uuid) -> Result<Delivery, ForgeError> {
     let (webhook, old) = {
         let state = forge.state();
-        let old = state
-            .deliveries
-            .iter()
-            .find(|delivery| delivery.id == id)
-            .cloned();
+        let old = state.deliveries.iter().find(|delivery| delivery.id == id).cloned();
         (state.webhook.clone(), old)
     };
     let old = old.ok_or(ForgeError::NoDelivery(id))?;
@@ -76,10 +72,7 @@ async fn post(
         .header("X-GitHub-Hook-ID", HOOK_ID)
         .header("X-GitHub-Hook-Installation-Target-ID", HOOK_ID)
         .header("X-GitHub-Hook-Installation-Target-Type", "repository")
-        .header(
-            "X-Hub-Signature-256",
-            sign(&webhook.secret, body.as_bytes()),
-        )
+        .header("X-Hub-Signature-256", sign(&webhook.secret, body.as_bytes()))
         .body(body.clone());
     let answer = match ask(request).await {
         Ok((status, body)) => Answer::Answered { status, body },
@@ -94,13 +87,7 @@ async fn post(
             Answer::Failed { reason }
         }
     };
-    let delivery = Delivery {
-        id,
-        event,
-        action,
-        body,
-        answer,
-    };
+    let delivery = Delivery { id, event, action, body, answer };
     let mut state = forge.state();
     if forge.recording == Recording::On {
         state.remember_exchange(Exchange::Webhook(WebhookExchange::of(&delivery)));

@@ -69,11 +69,7 @@ pub(crate) async fn push(
     pusher: &str,
 ) -> Result<Vec<Delivery>, ForgeError> {
     let git = forge.repository(repo)?;
-    let Moved {
-        branch,
-        before,
-        after,
-    } = moved;
+    let Moved { branch, before, after } = moved;
     let (created, deleted) = (before == NO_COMMIT, after == NO_COMMIT);
     let mut commits = Vec::new();
     let (mut head, mut forced) = (Value::Null, false);

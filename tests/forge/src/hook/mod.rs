@@ -22,9 +22,7 @@ pub struct Webhook {
 
 impl std::fmt::Debug for Webhook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Webhook")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
+        f.debug_struct("Webhook").field("url", &self.url).finish_non_exhaustive()
     }
 }
 

@@ -33,10 +33,7 @@ pub struct Pushed {
 impl Repo {
     pub(crate) fn open(forge: &Arc<Inner>, name: RepoName) -> Result<Self, ForgeError> {
         forge.state().repo(&name)?;
-        Ok(Self {
-            forge: Arc::clone(forge),
-            name,
-        })
+        Ok(Self { forge: Arc::clone(forge), name })
     }
 
     pub(crate) async fn create(
@@ -88,10 +85,7 @@ impl Repo {
         };
         state.repos.insert(name.clone(), row);
         drop(state);
-        Ok(Self {
-            forge: Arc::clone(forge),
-            name,
-        })
+        Ok(Self { forge: Arc::clone(forge), name })
     }
 
     /// Its name.
@@ -120,10 +114,7 @@ impl Repo {
     /// [`ForgeError::NoRepository`].
     pub fn set_permission(&self, login: &str, permission: Permission) -> Result<(), ForgeError> {
         let mut state = self.forge.state();
-        state
-            .repo_mut(&self.name)?
-            .permissions
-            .insert(login.to_owned(), permission);
+        state.repo_mut(&self.name)?.permissions.insert(login.to_owned(), permission);
         Ok(())
     }
 
@@ -153,8 +144,7 @@ impl Repo {
         let from = self.forge.state().repo(&self.name)?.default_branch.clone();
         let branches = git.branches().await?;
         let parent = branches.get(branch).or_else(|| branches.get(&from));
-        git.commit(branch, parent.map(String::as_str), files, message)
-            .await
+        git.commit(branch, parent.map(String::as_str), files, message).await
     }
 
     /// The same as [`Repo::commit`], and sends the webhooks of a push.
@@ -183,10 +173,7 @@ impl Repo {
     pub fn comments(&self, number: u64) -> Result<Vec<Comment>, ForgeError> {
         let state = self.forge.state();
         let comments = state.repo(&self.name)?.comments.values();
-        Ok(comments
-            .filter(|comment| comment.number == number)
-            .cloned()
-            .collect())
+        Ok(comments.filter(|comment| comment.number == number).cloned().collect())
     }
 
     /// The statuses set on a commit, oldest first.
@@ -196,20 +183,14 @@ impl Repo {
     pub fn statuses(&self, sha: &str) -> Result<Vec<Status>, ForgeError> {
         let state = self.forge.state();
         let statuses = state.repo(&self.name)?.statuses.iter();
-        Ok(statuses
-            .filter(|status| status.sha == sha)
-            .cloned()
-            .collect())
+        Ok(statuses.filter(|status| status.sha == sha).cloned().collect())
     }
 }
 
 async fn head(git: &GitRepository, repo: &RepoName, branch: &str) -> Result<String, ForgeError> {
     git.resolve(&branch_ref(branch))
         .await?
-        .ok_or_else(|| ForgeError::NoBranch {
-            repo: repo.clone(),
-            branch: branch.to_owned(),
-        })
+        .ok_or_else(|| ForgeError::NoBranch { repo: repo.clone(), branch: branch.to_owned() })
 }
 
 fn free_path(forge: &Inner, name: &RepoName) -> Result<std::path::PathBuf, ForgeError> {

@@ -32,8 +32,7 @@ impl Repo {
         base_branch: &str,
         title: &str,
     ) -> Result<PullRequest, ForgeError> {
-        self.open_from(self.name.clone(), head_branch, base_branch, title)
-            .await
+        self.open_from(self.name.clone(), head_branch, base_branch, title).await
     }
 
     /// Opens a pull request from a branch of a fork (`owner/name`); its author is the fork's owner.
@@ -47,8 +46,7 @@ impl Repo {
         base_branch: &str,
         title: &str,
     ) -> Result<PullRequest, ForgeError> {
-        self.open_from(fork.parse()?, head_branch, base_branch, title)
-            .await
+        self.open_from(fork.parse()?, head_branch, base_branch, title).await
     }
 
     async fn open_from(
@@ -60,20 +58,14 @@ impl Repo {
     ) -> Result<PullRequest, ForgeError> {
         let turn = self.forge.turn(&self.name);
         let _turn = turn.lock().await;
-        let (git, source) = (
-            self.forge.repository(&self.name)?,
-            self.forge.repository(&from)?,
-        );
+        let (git, source) = (self.forge.repository(&self.name)?, self.forge.repository(&from)?);
         let base = head(&git, &self.name, base_branch).await?;
         let head = head(&source, &from, head_branch).await?;
         let number = self.free_number(&from, head_branch, base_branch)?;
         change::take_head(&git, &source, &head, number).await?;
         let size = git.size(&base, &head).await?;
         if size.commits == 0 {
-            return Err(ForgeError::NothingToMerge {
-                repo: from,
-                branch: head_branch.to_owned(),
-            });
+            return Err(ForgeError::NothingToMerge { repo: from, branch: head_branch.to_owned() });
         }
         let now = SystemClock.now();
         let pull = Pull {
@@ -82,36 +74,19 @@ impl Repo {
             title: title.to_owned(),
             author: from.owner().to_owned(),
             size,
-            head: Tip {
-                repo: from,
-                branch: head_branch.to_owned(),
-                sha: head.clone(),
-            },
-            base: Tip {
-                repo: self.name.clone(),
-                branch: base_branch.to_owned(),
-                sha: base,
-            },
+            head: Tip { repo: from, branch: head_branch.to_owned(), sha: head.clone() },
+            base: Tip { repo: self.name.clone(), branch: base_branch.to_owned(), sha: base },
             state: PullState::Open,
             created_at: now,
             updated_at: now,
         };
         let sender = pull.author.clone();
-        self.forge
-            .state()
-            .repo_mut(&self.name)?
-            .pulls
-            .insert(number, pull);
+        self.forge.state().repo_mut(&self.name)?.pulls.insert(number, pull);
         let deliveries =
             hook::pull_request(&self.forge, &self.name, number, PullAction::Opened, &sender)
                 .await?;
         let html_url = format!("{}/{}/pull/{number}", self.forge.url, self.name);
-        Ok(PullRequest {
-            number,
-            head_sha: head,
-            html_url,
-            deliveries,
-        })
+        Ok(PullRequest { number, head_sha: head, html_url, deliveries })
     }
 
     fn free_number(&self, from: &RepoName, head: &str, base: &str) -> Result<u64, ForgeError> {
@@ -124,10 +99,9 @@ impl Repo {
                 && pull.base.branch == base
         });
         match same {
-            Some(pull) => Err(ForgeError::PullRequestExists {
-                repo: self.name.clone(),
-                number: pull.number,
-            }),
+            Some(pull) => {
+                Err(ForgeError::PullRequestExists { repo: self.name.clone(), number: pull.number })
+            }
             None => Ok(pulls.keys().last().map_or(1, |last| last + 1)),
         }
     }
@@ -141,14 +115,8 @@ impl Repo {
             let at = SystemClock.now();
             pull.is_open().then_some(PullState::Closed { at })
         })?;
-        hook::pull_request(
-            &self.forge,
-            &self.name,
-            number,
-            PullAction::Closed,
-            self.name.owner(),
-        )
-        .await
+        hook::pull_request(&self.forge, &self.name, number, PullAction::Closed, self.name.owner())
+            .await
     }
 
     /// Opens a pull request again that was closed without a merge, at its branch's head of now.
@@ -158,27 +126,15 @@ impl Repo {
     pub async fn reopen_pull_request(&self, number: u64) -> Result<Vec<Delivery>, ForgeError> {
         let turn = self.forge.turn(&self.name);
         let _turn = turn.lock().await;
-        let tip = self
-            .forge
-            .state()
-            .repo(&self.name)?
-            .pull(number)?
-            .head
-            .clone();
+        let tip = self.forge.state().repo(&self.name)?.pull(number)?.head.clone();
         let source = self.forge.repository(&tip.repo)?;
         let now = head(&source, &tip.repo, &tip.branch).await?;
         self.edit(number, |pull| {
             matches!(pull.state, PullState::Closed { .. }).then_some(PullState::Open)
         })?;
         change::move_head(&self.forge, &self.name, number, &source, &now).await?;
-        hook::pull_request(
-            &self.forge,
-            &self.name,
-            number,
-            PullAction::Reopened,
-            self.name.owner(),
-        )
-        .await
+        hook::pull_request(&self.forge, &self.name, number, PullAction::Reopened, self.name.owner())
+            .await
     }
 
     /// Merges a pull request into its base; sends the base's push, then the close.
@@ -203,10 +159,7 @@ impl Repo {
         let sha = git
             .merge(&base, &pull.head.sha, &message)
             .await?
-            .ok_or_else(|| ForgeError::Conflict {
-                repo: self.name.clone(),
-                number,
-            })?;
+            .ok_or_else(|| ForgeError::Conflict { repo: self.name.clone(), number })?;
         git.set_ref(&branch_ref(&pull.base.branch), &sha).await?;
         // The push holds the head now, and that is what closes the pull request as merged.
         let deliveries =
@@ -238,9 +191,6 @@ impl Repo {
         let git = self.forge.repository(&self.name)?;
         git.resolve(&pull_ref(number))
             .await?
-            .ok_or_else(|| ForgeError::NoPullRequest {
-                repo: self.name.clone(),
-                number,
-            })
+            .ok_or_else(|| ForgeError::NoPullRequest { repo: self.name.clone(), number })
     }
 }

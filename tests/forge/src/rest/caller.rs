@@ -38,11 +38,7 @@ pub(super) async fn identify(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let caller = match request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .map(|value| value.to_str())
-    {
+    let caller = match request.headers().get(header::AUTHORIZATION).map(|value| value.to_str()) {
         None => Caller::Anonymous,
         Some(Ok(value)) if is_token(value, &forge.token) => Caller::Token,
         Some(_) => return Problem::BadCredentials.into_response(),
@@ -53,10 +49,7 @@ pub(super) async fn identify(
 
 fn is_token(value: &str, token: &str) -> bool {
     value.split_once(' ').is_some_and(|(scheme, given)| {
-        ["bearer", "token"]
-            .iter()
-            .any(|known| scheme.eq_ignore_ascii_case(known))
-            && given == token
+        ["bearer", "token"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) && given == token
     })
 }
 

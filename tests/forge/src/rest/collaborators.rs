@@ -19,13 +19,8 @@ pub(super) async fn permission(
     // Not a write, but GitHub tells it only to those who may.
     caller.may_write()?;
     let state = forge.state();
-    let permission = state
-        .repo(&RepoName::new(&owner, &repo)?)?
-        .permission(&user)
-        .as_str();
+    let permission = state.repo(&RepoName::new(&owner, &repo)?)?.permission(&user).as_str();
     let mut account = shape::user(&forge.url, &user);
     account["role_name"] = json!(permission);
-    Ok(Json(
-        json!({ "permission": permission, "role_name": permission, "user": account }),
-    ))
+    Ok(Json(json!({ "permission": permission, "role_name": permission, "user": account })))
 }

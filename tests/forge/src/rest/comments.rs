@@ -29,13 +29,8 @@ pub(super) async fn list(
     let state = forge.state();
     let row = state.repo(&name)?;
     row.pull(number)?;
-    let comments = row
-        .comments
-        .values()
-        .filter(|comment| comment.number == number);
-    let items = comments
-        .map(|comment| shape::comment(&forge.url, row, comment))
-        .collect();
+    let comments = row.comments.values().filter(|comment| comment.number == number);
+    let items = comments.map(|comment| shape::comment(&forge.url, row, comment)).collect();
     let address = format!("{}/repos/{name}/issues/{number}/comments", forge.url);
     Ok(page.of(items, &address))
 }
@@ -52,20 +47,10 @@ pub(super) async fn create(
     state.repo(&name)?.pull(number)?;
     let (body, id, now) = (text(&body)?, state.next_id(), SystemClock.now());
     let author = TOKEN_LOGIN.to_owned();
-    let comment = Comment {
-        id,
-        number,
-        author,
-        body,
-        created_at: now,
-        updated_at: now,
-    };
+    let comment = Comment { id, number, author, body, created_at: now, updated_at: now };
     let row = state.repo_mut(&name)?;
     row.comments.insert(id, comment.clone());
-    Ok((
-        StatusCode::CREATED,
-        Json(shape::comment(&forge.url, row, &comment)),
-    ))
+    Ok((StatusCode::CREATED, Json(shape::comment(&forge.url, row, &comment))))
 }
 
 pub(super) async fn update(
@@ -91,11 +76,7 @@ fn as_id(text: &str) -> Result<u64, Problem> {
 
 /// The text of the comment that a request brings.
 fn text(request: &[u8]) -> Result<String, Problem> {
-    let invalid = |code| Problem::Invalid {
-        resource: "IssueComment",
-        field: "body",
-        code,
-    };
+    let invalid = |code| Problem::Invalid { resource: "IssueComment", field: "body", code };
     let request: Value = serde_json::from_slice(request).map_err(|_| Problem::BadJson)?;
     match request.get("body") {
         None | Some(Value::Null) => Err(invalid("missing_field")),

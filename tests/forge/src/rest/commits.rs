@@ -16,13 +16,6 @@ pub(super) async fn get(
 ) -> Result<Json<Value>, Problem> {
     let name = RepoName::new(&owner, &repo)?;
     let git = forge.repository(&name)?;
-    let sha = git
-        .resolve(&revision)
-        .await?
-        .ok_or(Problem::NoCommit(revision))?;
-    Ok(Json(shape::commit(
-        &forge.url,
-        &name,
-        &git.show(&sha).await?,
-    )))
+    let sha = git.resolve(&revision).await?.ok_or(Problem::NoCommit(revision))?;
+    Ok(Json(shape::commit(&forge.url, &name, &git.show(&sha).await?)))
 }

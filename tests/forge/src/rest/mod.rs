@@ -26,15 +26,9 @@ pub(crate) use problem::Problem;
 pub(crate) fn router(forge: &Arc<Inner>) -> Router {
     let repo = Router::new()
         .route("/", get(repositories::get))
-        .route(
-            "/collaborators/{user}/permission",
-            get(collaborators::permission),
-        )
+        .route("/collaborators/{user}/permission", get(collaborators::permission))
         .route("/commits/{*revision}", get(commits::get))
-        .route(
-            "/issues/{number}/comments",
-            get(comments::list).post(comments::create),
-        )
+        .route("/issues/{number}/comments", get(comments::list).post(comments::create))
         .route("/issues/comments/{id}", patch(comments::update))
         .route("/pulls", get(pulls::list))
         .route("/pulls/{number}", get(pulls::get))
@@ -52,9 +46,6 @@ pub(crate) fn router(forge: &Arc<Inner>) -> Router {
 /// GitHub may well answer this; the stand-in must not pretend to know how.
 async fn unplayed(method: Method, uri: Uri) -> Response {
     let message = format!("the forge stand-in does not play {method} {}", uri.path());
-    (
-        StatusCode::NOT_IMPLEMENTED,
-        axum::Json(serde_json::json!({ "message": message })),
-    )
+    (StatusCode::NOT_IMPLEMENTED, axum::Json(serde_json::json!({ "message": message })))
         .into_response()
 }

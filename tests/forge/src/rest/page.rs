@@ -19,10 +19,7 @@ pub(super) struct Page {
 
 impl Default for Page {
     fn default() -> Self {
-        Self {
-            per_page: 30,
-            page: 1,
-        }
+        Self { per_page: 30, page: 1 }
     }
 }
 
@@ -37,10 +34,7 @@ impl Page {
             return Json(items).into_response();
         }
         let mark = if address.contains('?') { '&' } else { '?' };
-        let next = format!(
-            "<{address}{mark}per_page={size}&page={}>; rel=\"next\"",
-            page + 1
-        );
+        let next = format!("<{address}{mark}per_page={size}&page={}>; rel=\"next\"", page + 1);
         ([(header::LINK, next)], Json(items)).into_response()
     }
 }

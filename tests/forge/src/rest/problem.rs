@@ -24,11 +24,7 @@ pub(crate) enum Problem {
     /// A commit that does not exist.
     NoCommit(String),
     /// A field that is missing or does not fit.
-    Invalid {
-        resource: &'static str,
-        field: &'static str,
-        code: &'static str,
-    },
+    Invalid { resource: &'static str, field: &'static str, code: &'static str },
     /// The body is larger than any that Pando has a reason to send.
     TooLarge,
     /// The stand-in itself failed; its log says why.
@@ -71,15 +67,10 @@ impl Problem {
             }
             Self::BadCredentials => basic(StatusCode::UNAUTHORIZED, "Bad credentials"),
             Self::BadJson => basic(StatusCode::BAD_REQUEST, "Problems parsing JSON"),
-            Self::NoCommit(sha) => basic(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                &format!("No commit found for SHA: {sha}"),
-            ),
-            Self::Invalid {
-                resource,
-                field,
-                code,
-            } => {
+            Self::NoCommit(sha) => {
+                basic(StatusCode::UNPROCESSABLE_ENTITY, &format!("No commit found for SHA: {sha}"))
+            }
+            Self::Invalid { resource, field, code } => {
                 let (status, mut body) =
                     basic(StatusCode::UNPROCESSABLE_ENTITY, "Validation Failed");
                 body["errors"] = json!([{ "resource": resource, "field": field, "code": code }]);

@@ -61,19 +61,10 @@ pub(super) async fn list(
     let state = forge.state();
     let row = state.repo(&name)?;
     // Newest first, as GitHub has it unless told otherwise.
-    let pulls = row
-        .pulls
-        .values()
-        .rev()
-        .filter(|pull| filter.state.takes(pull));
-    let items = pulls
-        .map(|pull| shape::listed_pull_request(&forge.url, &state, row, pull))
-        .collect();
-    let address = format!(
-        "{}/repos/{name}/pulls?state={}",
-        forge.url,
-        filter.state.as_str()
-    );
+    let pulls = row.pulls.values().rev().filter(|pull| filter.state.takes(pull));
+    let items =
+        pulls.map(|pull| shape::listed_pull_request(&forge.url, &state, row, pull)).collect();
+    let address = format!("{}/repos/{name}/pulls?state={}", forge.url, filter.state.as_str());
     Ok(page.of(items, &address))
 }
 
@@ -85,10 +76,5 @@ pub(super) async fn get(
     let number = number.parse().map_err(|_| Problem::NotFound)?;
     let state = forge.state();
     let row = state.repo(&name)?;
-    Ok(Json(shape::pull_request(
-        &forge.url,
-        &state,
-        row,
-        row.pull(number)?,
-    )))
+    Ok(Json(shape::pull_request(&forge.url, &state, row, row.pull(number)?)))
 }

@@ -16,9 +16,6 @@ pub(super) async fn get(
 ) -> Result<Json<Value>, Problem> {
     let state = forge.state();
     let row = state.repo(&RepoName::new(&owner, &repo)?)?;
-    let parent = row
-        .parent
-        .as_ref()
-        .and_then(|parent| state.repo(parent).ok());
+    let parent = row.parent.as_ref().and_then(|parent| state.repo(parent).ok());
     Ok(Json(shape::full_repository(&forge.url, row, parent)))
 }

@@ -48,11 +48,7 @@ pub(super) async fn create(
         target_url: text(&request, "target_url")?,
         created_at: SystemClock.now(),
     };
-    if status
-        .description
-        .as_ref()
-        .is_some_and(|it| it.chars().count() > MAX_DESCRIPTION_CHARS)
-    {
+    if status.description.as_ref().is_some_and(|it| it.chars().count() > MAX_DESCRIPTION_CHARS) {
         return Err(invalid("description"));
     }
     let row = state.repo_mut(&name)?;
@@ -60,18 +56,11 @@ pub(super) async fn create(
         row.statuses.remove(0);
     }
     row.statuses.push(status.clone());
-    Ok((
-        StatusCode::CREATED,
-        Json(shape::status(&forge.url, &name, &status)),
-    ))
+    Ok((StatusCode::CREATED, Json(shape::status(&forge.url, &name, &status))))
 }
 
 fn invalid(field: &'static str) -> Problem {
-    Problem::Invalid {
-        resource: "Status",
-        field,
-        code: "invalid",
-    }
+    Problem::Invalid { resource: "Status", field, code: "invalid" }
 }
 
 fn text(request: &Value, field: &'static str) -> Result<Option<String>, Problem> {

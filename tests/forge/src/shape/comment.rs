@@ -7,13 +7,7 @@ use crate::state::{Comment, RepoRow};
 
 /// The `issue-comment` object.
 pub(crate) fn comment(url: &str, row: &RepoRow, comment: &Comment) -> Value {
-    let Comment {
-        id,
-        number,
-        author,
-        body,
-        ..
-    } = comment;
+    let Comment { id, number, author, body, .. } = comment;
     let api = format!("{url}/repos/{}", row.name);
     json!({
         "id": id,

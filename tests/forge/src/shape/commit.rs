@@ -8,10 +8,7 @@ use crate::git::{Commit, Person};
 
 /// The `commit` object. Its authors have no account here, so GitHub's users are null.
 pub(crate) fn commit(url: &str, repo: &RepoName, commit: &Commit) -> Value {
-    let (api, html) = (
-        format!("{url}/repos/{repo}"),
-        format!("{url}/{repo}/commit"),
-    );
+    let (api, html) = (format!("{url}/repos/{repo}"), format!("{url}/{repo}/commit"));
     let Commit { sha, tree, .. } = commit;
     let person = |person: &Person| json!({ "name": person.name, "email": person.email, "date": person.date });
     let parents: Vec<Value> = commit

@@ -9,14 +9,9 @@ use crate::state::{RepoRow, State};
 /// The `pull-request-simple` object, as in a list.
 pub(crate) fn listed_pull_request(url: &str, state: &State, row: &RepoRow, pull: &Pull) -> Value {
     let number = pull.number;
-    let (html, api) = (
-        format!("{url}/{}/pull/{number}", row.name),
-        format!("{url}/repos/{}", row.name),
-    );
-    let (this, issue) = (
-        format!("{api}/pulls/{number}"),
-        format!("{api}/issues/{number}"),
-    );
+    let (html, api) =
+        (format!("{url}/{}/pull/{number}", row.name), format!("{url}/repos/{}", row.name));
+    let (this, issue) = (format!("{api}/pulls/{number}"), format!("{api}/issues/{number}"));
     let statuses = format!("{api}/statuses/{}", pull.head.sha);
     let (closed_at, merged_at, merge_sha) = match &pull.state {
         PullState::Open => (None, None, None),
@@ -59,16 +54,8 @@ pub(crate) fn listed_pull_request(url: &str, state: &State, row: &RepoRow, pull:
         ("issue_url", "issue", issue.clone()),
         ("comments_url", "comments", format!("{issue}/comments")),
         ("commits_url", "commits", format!("{this}/commits")),
-        (
-            "review_comments_url",
-            "review_comments",
-            format!("{this}/comments"),
-        ),
-        (
-            "review_comment_url",
-            "review_comment",
-            format!("{api}/pulls/comments{{/number}}"),
-        ),
+        ("review_comments_url", "review_comments", format!("{this}/comments")),
+        ("review_comment_url", "review_comment", format!("{api}/pulls/comments{{/number}}")),
         ("statuses_url", "statuses", statuses),
     ] {
         object["_links"][link] = json!({ "href": address });
@@ -84,11 +71,7 @@ pub(crate) fn pull_request(url: &str, state: &State, row: &RepoRow, pull: &Pull)
         PullState::Merged { by, .. } => Some(user(url, by)),
         PullState::Open | PullState::Closed { .. } => None,
     };
-    let comments = row
-        .comments
-        .values()
-        .filter(|comment| comment.number == pull.number)
-        .count();
+    let comments = row.comments.values().filter(|comment| comment.number == pull.number).count();
     object["merged"] = json!(merged_by.is_some());
     object["merged_by"] = json!(merged_by);
     // GitHub finds this out later, and says null until then.

@@ -33,10 +33,7 @@ const URLS: [(&str, &str); 37] = [
     ("languages_url", "/languages"),
     ("merges_url", "/merges"),
     ("milestones_url", "/milestones{/number}"),
-    (
-        "notifications_url",
-        "/notifications{?since,all,participating}",
-    ),
+    ("notifications_url", "/notifications{?since,all,participating}"),
     ("pulls_url", "/pulls{/number}"),
     ("releases_url", "/releases{/id}"),
     ("stargazers_url", "/stargazers"),
@@ -50,14 +47,8 @@ const URLS: [(&str, &str); 37] = [
 ];
 
 /// What no repository here has any of.
-const NONE_OF: [&str; 6] = [
-    "size",
-    "stargazers_count",
-    "watchers_count",
-    "watchers",
-    "forks_count",
-    "forks",
-];
+const NONE_OF: [&str; 6] =
+    ["size", "stargazers_count", "watchers_count", "watchers", "forks_count", "forks"];
 /// What no repository here is or has.
 const NEVER: [&str; 9] = [
     "has_projects",
@@ -71,13 +62,7 @@ const NEVER: [&str; 9] = [
     "web_commit_signoff_required",
 ];
 /// What no repository here says of itself.
-const UNSAID: [&str; 5] = [
-    "description",
-    "homepage",
-    "mirror_url",
-    "language",
-    "license",
-];
+const UNSAID: [&str; 5] = ["description", "homepage", "mirror_url", "language", "license"];
 
 /// The `repository` object, as in a `pull_request` event.
 pub(crate) fn repository(url: &str, row: &RepoRow) -> Value {

@@ -37,7 +37,5 @@ pub(crate) fn email(login: &str) -> String {
 
 /// The same number for the same name, always: FNV-1a over its bytes.
 fn id(login: &str) -> u32 {
-    login.bytes().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+    login.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -44,11 +44,7 @@ impl Client {
     /// [`ClientError::Unreachable`] where no HTTP client can be made.
     pub fn new(url: &str) -> Result<Self, ClientError> {
         let url = url.trim_end_matches('/').to_owned();
-        match reqwest::Client::builder()
-            .no_proxy()
-            .timeout(ANSWER_LIMIT)
-            .build()
-        {
+        match reqwest::Client::builder().no_proxy().timeout(ANSWER_LIMIT).build() {
             Ok(http) => Ok(Self { url, http }),
             Err(source) => Err(ClientError::Unreachable { url, source }),
         }
@@ -87,15 +83,9 @@ impl Client {
     }
 
     async fn ask(&self, route: &str, body: &impl Serialize) -> Result<Done, ClientError> {
-        let unreachable = |source| ClientError::Unreachable {
-            url: self.url.clone(),
-            source,
-        };
+        let unreachable = |source| ClientError::Unreachable { url: self.url.clone(), source };
         let stranger = |_| ClientError::Stranger(self.url.clone());
-        let request = self
-            .http
-            .post(format!("{}/_standin/{route}", self.url))
-            .json(body);
+        let request = self.http.post(format!("{}/_standin/{route}", self.url)).json(body);
         let response = request.send().await.map_err(unreachable)?;
         if response.status().is_success() {
             return response.json().await.map_err(stranger);

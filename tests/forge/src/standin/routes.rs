@@ -56,13 +56,7 @@ impl IntoResponse for Refusal {
             }
             _ => StatusCode::CONFLICT,
         };
-        (
-            status,
-            Json(Refused {
-                error: self.0.to_string(),
-            }),
-        )
-            .into_response()
+        (status, Json(Refused { error: self.0.to_string() })).into_response()
     }
 }
 
@@ -70,35 +64,21 @@ type Answer = Result<Json<Done>, Refusal>;
 
 fn done(repo: &Repo, number: Option<u64>, deliveries: Vec<Delivery>) -> Json<Done> {
     let (name, clone_url) = (repo.name().to_string(), repo.clone_url());
-    Json(Done {
-        repo: name,
-        clone_url,
-        number,
-        deliveries,
-    })
+    Json(Done { repo: name, clone_url, number, deliveries })
 }
 
 /// The body is JSON, if an empty object: see the module's note on browsers.
 async fn demo_repo(State(forge): State<Arc<Inner>>, Json(_): Json<serde_json::Value>) -> Answer {
     let repo = Repo::create(&forge, demo::NAME.parse()?, demo::FILES, demo::BRANCH).await?;
-    repo.commit(
-        demo::PROPOSED_BRANCH,
-        demo::PROPOSED_FILES,
-        demo::PROPOSED_MESSAGE,
-    )
-    .await?;
+    repo.commit(demo::PROPOSED_BRANCH, demo::PROPOSED_FILES, demo::PROPOSED_MESSAGE).await?;
     Ok(done(&repo, None, Vec::new()))
 }
 
 async fn open_pull(State(forge): State<Arc<Inner>>, Json(wanted): Json<OpenPull>) -> Answer {
     let repo = Repo::open(&forge, wanted.repo.parse()?)?;
-    let title = wanted
-        .title
-        .unwrap_or_else(|| format!("Merge {}", wanted.branch));
+    let title = wanted.title.unwrap_or_else(|| format!("Merge {}", wanted.branch));
     let base = forge.state().repo(repo.name())?.default_branch.clone();
-    let opened = repo
-        .open_pull_request(&wanted.branch, &base, &title)
-        .await?;
+    let opened = repo.open_pull_request(&wanted.branch, &base, &title).await?;
     Ok(done(&repo, Some(opened.number), opened.deliveries))
 }
 

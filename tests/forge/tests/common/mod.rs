@@ -1,9 +1,6 @@
 //! A stand-in in a folder of its own, a receiver of its webhooks, and a user's git.
 
-#![allow(
-    dead_code,
-    reason = "every test file is a program of its own, and none uses all of this"
-)]
+#![allow(dead_code, reason = "every test file is a program of its own, and none uses all of this")]
 
 use std::path::Path;
 use std::process::Stdio;
@@ -43,9 +40,7 @@ impl World {
     /// A stand-in with the repository `pando/hello`, whose webhooks are answered 202.
     pub async fn start() -> Self {
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
-        let app = Router::new()
-            .fallback(take)
-            .with_state(Arc::clone(&received));
+        let app = Router::new().fallback(take).with_state(Arc::clone(&received));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let receiver = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -53,25 +48,13 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
             recording: Recording::On,
-            webhook: Some(Webhook {
-                url,
-                secret: SECRET.to_owned(),
-            }),
+            webhook: Some(Webhook { url, secret: SECRET.to_owned() }),
             ..Settings::new(folder.path().join("forge"), TOKEN)
         };
         let forge = Forge::start(settings).await.unwrap();
         let files: &[(&str, &[u8])] = &[("README.md", b"# hello\n"), ("src/app.js", b"1;\n")];
-        let repo = forge
-            .create_repo("pando/hello", files, "main")
-            .await
-            .unwrap();
-        Self {
-            forge,
-            repo,
-            received,
-            receiver,
-            folder,
-        }
+        let repo = forge.create_repo("pando/hello", files, "main").await.unwrap();
+        Self { forge, repo, received, receiver, folder }
     }
 
     pub fn received(&self) -> Vec<Received> {
@@ -81,9 +64,7 @@ impl World {
     /// Waits for the webhooks of what was pushed by git.
     pub async fn deliveries(&self, count: usize) -> Vec<Delivery> {
         let waited = self.forge.wait_for_deliveries(count);
-        tokio::time::timeout(PATIENCE, waited)
-            .await
-            .expect("the webhooks in time")
+        tokio::time::timeout(PATIENCE, waited).await.expect("the webhooks in time")
     }
 
     /// Every exchange so far was one that GitHub could have had.
@@ -91,9 +72,7 @@ impl World {
         let exchanges = self.forge.exchanges();
         assert!(!exchanges.is_empty(), "nothing was said");
         for exchange in exchanges {
-            contract()
-                .check(&exchange)
-                .unwrap_or_else(|breach| panic!("{breach}"));
+            contract().check(&exchange).unwrap_or_else(|breach| panic!("{breach}"));
         }
     }
 
@@ -123,12 +102,7 @@ pub async fn git(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new("git");
     command
         .current_dir(folder)
-        .args([
-            "-c",
-            "user.name=Somebody",
-            "-c",
-            "user.email=somebody@example.com",
-        ])
+        .args(["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"])
         .args(arguments)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_SYSTEM", "/dev/null")
@@ -145,10 +119,7 @@ pub async fn git(folder: &Path, arguments: &[&str]) -> (bool, String) {
         .expect("git in time")
         .expect("git is installed");
     let said = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&said).trim().to_owned(),
-    )
+    (output.status.success(), String::from_utf8_lossy(&said).trim().to_owned())
 }
 
 /// The same where failure is not expected.

@@ -23,10 +23,6 @@ pub async fn mkdir(
     UrlPath(id): UrlPath<String>,
     FilePath(path): FilePath,
 ) -> Result<StatusCode, Refused> {
-    guest(&api, &caller, &id)
-        .await?
-        .make_dir(&path)
-        .await
-        .map_err(guest_failed)?;
+    guest(&api, &caller, &id).await?.make_dir(&path).await.map_err(guest_failed)?;
     Ok(StatusCode::NO_CONTENT)
 }

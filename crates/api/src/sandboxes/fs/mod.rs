@@ -49,10 +49,7 @@ mod tests {
             mtime_secs: 5,
         };
         let info = file_info(entry, "/tmp".into());
-        assert_eq!(
-            (info.mode.as_str(), info.permissions.as_str()),
-            ("d", "1777")
-        );
+        assert_eq!((info.mode.as_str(), info.permissions.as_str()), ("d", "1777"));
         assert!(info.is_dir);
     }
 }

@@ -38,8 +38,6 @@ pub async fn read(
     // No Content-Length: the size may change while it is read, and files of /proc claim to be empty.
     let mut response = Response::new(Body::from_stream(bytes));
     let content_type = HeaderValue::from_static("application/octet-stream");
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     Ok(response)
 }

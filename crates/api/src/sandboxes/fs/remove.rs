@@ -31,17 +31,10 @@ pub async fn remove(
     RawQuery(query): RawQuery,
 ) -> Result<StatusCode, Refused> {
     let recursive = query::switch(query.as_deref(), "recursive")?;
-    if path
-        .split('/')
-        .all(|component| matches!(component, "" | "."))
-    {
+    if path.split('/').all(|component| matches!(component, "" | ".")) {
         let message = "the root directory cannot be removed; delete the sandbox instead";
         return Err(PublicError::invalid("path", message).into());
     }
-    guest(&api, &caller, &id)
-        .await?
-        .remove(&path, recursive)
-        .await
-        .map_err(guest_failed)?;
+    guest(&api, &caller, &id).await?.remove(&path, recursive).await.map_err(guest_failed)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -36,9 +36,6 @@ pub async fn rename(
     path::check("from", &request.from)?;
     path::check("to", &request.to)?;
     let guest = guest(&api, &caller, &id).await?;
-    guest
-        .rename(&request.from, &request.to)
-        .await
-        .map_err(guest_failed)?;
+    guest.rename(&request.from, &request.to).await.map_err(guest_failed)?;
     Ok(StatusCode::NO_CONTENT)
 }

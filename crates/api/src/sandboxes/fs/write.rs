@@ -36,25 +36,16 @@ pub async fn write(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<FileWritten>, Refused> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    if announced
-        .and_then(|text| text.parse().ok())
-        .is_some_and(|bytes: u64| bytes > MAX_FILE_BYTES)
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|text| text.parse().ok()).is_some_and(|bytes: u64| bytes > MAX_FILE_BYTES)
     {
         return Err(too_large().into());
     }
     let guest = guest(&api, &caller, &id).await?;
     let body = at_most(body.into_data_stream(), MAX_FILE_BYTES);
-    let written = guest
-        .write_file(&path, NEW_FILE_MODE, Box::pin(body))
-        .await
-        .map_err(write_failed)?;
-    Ok(Json(FileWritten {
-        path,
-        bytes: written.bytes,
-    }))
+    let written =
+        guest.write_file(&path, NEW_FILE_MODE, Box::pin(body)).await.map_err(write_failed)?;
+    Ok(Json(FileWritten { path, bytes: written.bytes }))
 }
 
 /// Why an upload did not reach its end.
@@ -74,9 +65,7 @@ fn at_most(
     let mut left = limit;
     body.map(move |bytes| {
         let bytes = bytes.map_err(UploadError::Client)?;
-        let after = u64::try_from(bytes.len())
-            .ok()
-            .and_then(|length| left.checked_sub(length));
+        let after = u64::try_from(bytes.len()).ok().and_then(|length| left.checked_sub(length));
         left = after.ok_or(UploadError::TooLarge)?;
         Ok(bytes)
     })
@@ -106,17 +95,10 @@ mod tests {
     use futures_util::stream;
 
     async fn passed(sizes: &[usize], limit: u64) -> (usize, bool) {
-        let body: Vec<_> = sizes
-            .iter()
-            .map(|size| Ok(Bytes::from(vec![0; *size])))
-            .collect();
+        let body: Vec<_> = sizes.iter().map(|size| Ok(Bytes::from(vec![0; *size]))).collect();
         let out: Vec<_> = at_most(stream::iter(body), limit).collect().await;
         let bytes = out.iter().flatten().map(Bytes::len).sum();
-        (
-            bytes,
-            out.iter()
-                .any(|piece| matches!(piece, Err(UploadError::TooLarge))),
-        )
+        (bytes, out.iter().any(|piece| matches!(piece, Err(UploadError::TooLarge))))
     }
 
     #[tokio::test]
@@ -129,11 +111,8 @@ mod tests {
     #[test]
     fn a_broken_upload_is_no_server_error() {
         let broken = UploadError::Client(axum::Error::new(std::io::Error::other("reset")));
-        let code = |error: UploadError| {
-            write_failed(GuestError::Body(Box::new(error)))
-                .into_error()
-                .code
-        };
+        let code =
+            |error: UploadError| write_failed(GuestError::Body(Box::new(error))).into_error().code;
         assert_eq!(code(broken), Code::InvalidRequest);
         assert_eq!(code(UploadError::TooLarge), Code::TooLarge);
     }

@@ -24,10 +24,7 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> &str {
@@ -41,10 +38,7 @@ impl Answer {
 
 impl Wire {
     pub async fn connect(address: SocketAddr) -> Self {
-        Self {
-            stream: TcpStream::connect(address).await.unwrap(),
-            read: Vec::new(),
-        }
+        Self { stream: TcpStream::connect(address).await.unwrap(), read: Vec::new() }
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -53,10 +47,7 @@ impl Wire {
 
     /// A GET with more header lines, each ended by CRLF.
     pub async fn get(&mut self, host: &str, path: &str, lines: &str) -> Answer {
-        self.send(format!(
-            "GET {path} HTTP/1.1\r\nhost: {host}\r\n{lines}\r\n"
-        ))
-        .await;
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{lines}\r\n")).await;
         self.answer().await
     }
 
@@ -78,23 +69,12 @@ impl Wire {
         let head = self.until(b"\r\n\r\n").await;
         let head = String::from_utf8(head).unwrap();
         let mut lines = head.lines();
-        let status = lines
-            .next()
-            .unwrap()
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        Answer {
-            status,
-            headers,
-            body: Vec::new(),
-        }
+        Answer { status, headers, body: Vec::new() }
     }
 
     /// The next chunk; `None` at the last one, whose trailers stay unread until
@@ -121,18 +101,10 @@ impl Wire {
 
     pub async fn until(&mut self, end: &[u8]) -> Vec<u8> {
         loop {
-            if let Some(at) = self
-                .read
-                .windows(end.len())
-                .position(|window| window == end)
-            {
+            if let Some(at) = self.read.windows(end.len()).position(|window| window == end) {
                 return self.read.drain(..at + end.len()).collect();
             }
-            assert!(
-                self.more().await,
-                "the connection ended early: {:?}",
-                self.text()
-            );
+            assert!(self.more().await, "the connection ended early: {:?}", self.text());
         }
     }
 
@@ -143,9 +115,7 @@ impl Wire {
     }
 
     async fn more(&mut self) -> bool {
-        within(self.stream.read_buf(&mut self.read))
-            .await
-            .is_ok_and(|count| count > 0)
+        within(self.stream.read_buf(&mut self.read)).await.is_ok_and(|count| count > 0)
     }
 
     fn text(&self) -> String {

@@ -28,9 +28,7 @@ pub const STUCK: Duration = Duration::from_secs(60);
 
 /// Waits for `step`, and fails the test rather than hang.
 pub async fn within<T>(step: impl Future<Output = T>) -> T {
-    tokio::time::timeout(STUCK, step)
-        .await
-        .expect("the step is stuck")
+    tokio::time::timeout(STUCK, step).await.expect("the step is stuck")
 }
 
 /// What the fake backend knows; tests change it while the edge runs.
@@ -74,10 +72,7 @@ impl Backend for World {
             (None, HostLabel::App(_)) => Resolution::UnknownApp,
             (None, HostLabel::Port { sandbox, port }) => {
                 if known.ports.keys().any(|(known, _)| known == sandbox) {
-                    Resolution::Found {
-                        sandbox: *sandbox,
-                        port: *port,
-                    }
+                    Resolution::Found { sandbox: *sandbox, port: *port }
                 } else {
                     Resolution::UnknownSandbox
                 }
@@ -122,22 +117,14 @@ impl Stand {
     pub async fn with(limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let urls = PublicUrls {
-            scheme: Scheme::Https,
-            suffix: "preview.localhost:7070".to_owned(),
-        };
+        let urls =
+            PublicUrls { scheme: Scheme::Https, suffix: "preview.localhost:7070".to_owned() };
         let world = World::default();
         let edge = Edge::new(world.clone(), &urls, limits).unwrap();
         let shutdown = CancellationToken::new();
         let api = tower::service_fn(api);
         let server = tokio::spawn(serve(listener, edge.clone(), api, shutdown.clone()));
-        Self {
-            world,
-            edge,
-            address,
-            shutdown,
-            server: Some(server),
-        }
+        Self { world, edge, address, shutdown, server: Some(server) }
     }
 
     /// A sandbox whose port 3000 is `app`; returns its host.

@@ -27,9 +27,7 @@ pub async fn rename(from: String, to: String) -> Result<(), Failure> {
 pub async fn remove(path: String, recursive: bool) -> Result<(), Failure> {
     let checked = check_path(&path)?;
     blocking(move || {
-        let metadata = checked
-            .symlink_metadata()
-            .map_err(|error| refused(&path, &error))?;
+        let metadata = checked.symlink_metadata().map_err(|error| refused(&path, &error))?;
         if fs::canonicalize(&checked).is_ok_and(|real| real.parent().is_none()) && metadata.is_dir()
         {
             return Err(failure(FailureKind::Invalid, "the root cannot be removed"));

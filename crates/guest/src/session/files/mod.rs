@@ -40,10 +40,7 @@ pub fn check_path(path: &str) -> Result<PathBuf, Failure> {
     };
     // Not repeated whole: it may be long.
     let start: String = path.chars().take(100).collect();
-    Err(failure(
-        FailureKind::Invalid,
-        format!("path {start:?} {complaint}"),
-    ))
+    Err(failure(FailureKind::Invalid, format!("path {start:?} {complaint}")))
 }
 
 /// Does what would block on a thread that may.

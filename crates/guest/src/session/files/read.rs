@@ -23,18 +23,11 @@ pub async fn read(stream: &mut TcpStream, path: String) -> Result<(), Stop> {
     let name = path.clone();
     let (file, entry) = blocking(move || open(&checked, &name)).await?;
     reply(stream, &entry).await?;
-    let limit = if entry.size_bytes == 0 {
-        u64::MAX
-    } else {
-        entry.size_bytes
-    };
+    let limit = if entry.size_bytes == 0 { u64::MAX } else { entry.size_bytes };
     let mut file = tokio::fs::File::from_std(file).take(limit);
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
-        let count = file
-            .read(&mut buffer)
-            .await
-            .map_err(|error| refused(&path, &error))?;
+        let count = file.read(&mut buffer).await.map_err(|error| refused(&path, &error))?;
         if count == 0 {
             break;
         }
@@ -52,16 +45,10 @@ fn open(path: &Path, name: &str) -> Result<(File, Entry), Failure> {
         .map_err(|error| refused(name, &error))?;
     let metadata = file.metadata().map_err(|error| refused(name, &error))?;
     if metadata.is_dir() {
-        return Err(failure(
-            FailureKind::Conflict,
-            format!("{name} is a directory"),
-        ));
+        return Err(failure(FailureKind::Conflict, format!("{name} is a directory")));
     }
     if !metadata.is_file() {
-        return Err(failure(
-            FailureKind::Conflict,
-            format!("{name} is no regular file"),
-        ));
+        return Err(failure(FailureKind::Conflict, format!("{name} is no regular file")));
     }
     let entry = entry(path.file_name().unwrap_or(OsStr::new("/")), &metadata);
     Ok((file, entry))

@@ -13,13 +13,8 @@ use crate::session::failure::refused;
 pub async fn stat(path: String) -> Result<Entry, Failure> {
     let checked = check_path(&path)?;
     blocking(move || {
-        let metadata = checked
-            .symlink_metadata()
-            .map_err(|error| refused(&path, &error))?;
-        Ok(entry(
-            checked.file_name().unwrap_or(OsStr::new("/")),
-            &metadata,
-        ))
+        let metadata = checked.symlink_metadata().map_err(|error| refused(&path, &error))?;
+        Ok(entry(checked.file_name().unwrap_or(OsStr::new("/")), &metadata))
     })
     .await
 }

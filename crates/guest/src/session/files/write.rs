@@ -40,9 +40,7 @@ pub async fn write(stream: &mut TcpStream, path: String, mode: u32) -> Result<()
         let frame = frame::expect(stream).await?;
         match frame.kind {
             Kind::Data => {
-                file.write_all(&frame.payload)
-                    .await
-                    .map_err(|error| refused(&path, &error))?;
+                file.write_all(&frame.payload).await.map_err(|error| refused(&path, &error))?;
                 bytes += frame.payload.len() as u64;
             }
             Kind::End => break,
@@ -99,10 +97,9 @@ impl Draft {
         };
         let (mode, owner) = match target.symlink_metadata() {
             Ok(metadata) if metadata.is_dir() => return Err(BeginError::NoFile("a directory")),
-            Ok(metadata) if metadata.is_file() => (
-                metadata.mode() & MODE_BITS,
-                Some((metadata.uid(), metadata.gid())),
-            ),
+            Ok(metadata) if metadata.is_file() => {
+                (metadata.mode() & MODE_BITS, Some((metadata.uid(), metadata.gid())))
+            }
             Ok(metadata) if !metadata.is_symlink() => {
                 return Err(BeginError::NoFile("no regular file"));
             }
@@ -116,21 +113,8 @@ impl Draft {
         }
         fs::create_dir_all(folder)?;
         let path = folder.join(draft_name());
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
-        Ok((
-            Self {
-                path,
-                target,
-                mode,
-                owner,
-                state: DraftState::Open,
-            },
-            file,
-        ))
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok((Self { path, target, mode, owner, state: DraftState::Open }, file))
     }
 
     fn commit(mut self, file: &File) -> io::Result<()> {

@@ -5,24 +5,15 @@ use super::*;
 
 async fn ask_with(agent: &Agent, token: &str, protocol: u32) -> Frame {
     let mut stream = agent.connect().await;
-    let request = Request {
-        protocol,
-        token: token.into(),
-        operation: Operation::Ping,
-    };
-    frame::write_json(&mut stream, Kind::Request, &request)
-        .await
-        .unwrap();
+    let request = Request { protocol, token: token.into(), operation: Operation::Ping };
+    frame::write_json(&mut stream, Kind::Request, &request).await.unwrap();
     frame::expect(&mut stream).await.unwrap()
 }
 
 #[tokio::test]
 async fn the_token_opens_and_nothing_else_does() {
     let agent = Agent::start().await;
-    assert_eq!(
-        agent.answer(Operation::Ping).await.json::<Done>().unwrap(),
-        Done {}
-    );
+    assert_eq!(agent.answer(Operation::Ping).await.json::<Done>().unwrap(), Done {});
     for wrong in ["", "a", &"b".repeat(64), &"a".repeat(65)] {
         let failure = failure_in(&ask_with(&agent, wrong, PROTOCOL).await);
         assert_eq!(failure.kind, FailureKind::Token, "{wrong}");
@@ -33,27 +24,16 @@ async fn the_token_opens_and_nothing_else_does() {
 async fn before_a_restore_is_done_nobody_is_served() {
     let agent = Agent::start().await;
     agent.access.suspend();
-    assert_eq!(
-        agent.failure(Operation::Ping).await.kind,
-        FailureKind::Token
-    );
+    assert_eq!(agent.failure(Operation::Ping).await.kind, FailureKind::Token);
     agent.access.open(Token::parse(&"b".repeat(64)).unwrap());
-    assert_eq!(
-        agent.failure(Operation::Ping).await.kind,
-        FailureKind::Token
-    );
-    assert_eq!(
-        ask_with(&agent, &"b".repeat(64), PROTOCOL).await.kind,
-        Kind::Reply
-    );
+    assert_eq!(agent.failure(Operation::Ping).await.kind, FailureKind::Token);
+    assert_eq!(ask_with(&agent, &"b".repeat(64), PROTOCOL).await.kind, Kind::Reply);
 }
 
 #[tokio::test]
 async fn a_restore_ends_sessions_and_their_commands() {
     let agent = Agent::start().await;
-    let mut stream = agent
-        .ask(Operation::Exec(shell("echo $$; exec sleep 1000")))
-        .await;
+    let mut stream = agent.ask(Operation::Exec(shell("echo $$; exec sleep 1000"))).await;
     let pid = String::from_utf8(frame::expect(&mut stream).await.unwrap().payload).unwrap();
     assert!(is_alive(&pid));
     agent.access.suspend();
@@ -66,21 +46,14 @@ async fn another_protocol_is_named() {
     let agent = Agent::start().await;
     let failure = failure_in(&ask_with(&agent, &token(), 99).await);
     assert_eq!(failure.kind, FailureKind::Invalid);
-    assert!(
-        failure.message.contains("protocol 99"),
-        "{}",
-        failure.message
-    );
+    assert!(failure.message.contains("protocol 99"), "{}", failure.message);
 }
 
 #[tokio::test]
 async fn what_is_no_request_is_said() {
     let agent = Agent::start().await;
-    for (kind, payload) in [
-        (Kind::Data, &b"x"[..]),
-        (Kind::Request, b"{"),
-        (Kind::Request, b"{}"),
-    ] {
+    for (kind, payload) in [(Kind::Data, &b"x"[..]), (Kind::Request, b"{"), (Kind::Request, b"{}")]
+    {
         let mut stream = agent.connect().await;
         frame::write(&mut stream, kind, payload).await.unwrap();
         let failure = failure_in(&frame::expect(&mut stream).await.unwrap());

@@ -22,21 +22,14 @@ async fn a_signal_counts_from_128() {
 #[tokio::test]
 async fn output_that_is_not_utf8_passes_unchanged() {
     let agent = Agent::start().await;
-    assert_eq!(
-        agent.shell(r"printf '\377\000\376'").await.stdout,
-        [0xff, 0, 0xfe]
-    );
+    assert_eq!(agent.shell(r"printf '\377\000\376'").await.stdout, [0xff, 0, 0xfe]);
 }
 
 #[tokio::test]
 async fn much_output_passes_whole_and_waits_for_its_reader() {
     let agent = Agent::start().await;
     let total = 20_000_000;
-    let mut stream = agent
-        .ask(Operation::Exec(shell(&format!(
-            "head -c {total} /dev/zero"
-        ))))
-        .await;
+    let mut stream = agent.ask(Operation::Exec(shell(&format!("head -c {total} /dev/zero")))).await;
     let mut count = 0;
     loop {
         let frame = frame::expect(&mut stream).await.unwrap();
@@ -56,9 +49,7 @@ async fn much_output_passes_whole_and_waits_for_its_reader() {
 async fn input_is_passed_until_its_end() {
     let agent = Agent::start().await;
     let mut stream = agent.ask(Operation::Exec(command(&["cat"]))).await;
-    frame::write(&mut stream, Kind::Data, b"one ")
-        .await
-        .unwrap();
+    frame::write(&mut stream, Kind::Data, b"one ").await.unwrap();
     frame::write(&mut stream, Kind::Data, b"two").await.unwrap();
     frame::write(&mut stream, Kind::End, &[]).await.unwrap();
     let outcome = outcome(&mut stream).await;
@@ -68,15 +59,11 @@ async fn input_is_passed_until_its_end() {
 #[tokio::test]
 async fn input_that_is_not_read_is_dropped() {
     let agent = Agent::start().await;
-    let mut stream = agent
-        .ask(Operation::Exec(shell("exec <&-; echo closed; sleep 0.3")))
-        .await;
+    let mut stream = agent.ask(Operation::Exec(shell("exec <&-; echo closed; sleep 0.3"))).await;
     let ready = frame::expect(&mut stream).await.unwrap();
     assert_eq!(ready.payload, b"closed\n");
     for _ in 0..8 {
-        frame::write(&mut stream, Kind::Data, &[0; frame::CHUNK_BYTES])
-            .await
-            .unwrap();
+        frame::write(&mut stream, Kind::Data, &[0; frame::CHUNK_BYTES]).await.unwrap();
     }
     assert_eq!(outcome(&mut stream).await.done.exit_code, 0);
 }
@@ -87,24 +74,12 @@ async fn environment_directory_and_name() {
     let folder = tempfile::tempdir().unwrap();
     let mut exec = shell("echo $PATH; echo $LANG; echo $EXTRA; echo ${TERM-unset}; pwd; echo $0");
     exec.cwd = Some(folder.path().to_str().unwrap().into());
-    exec.env = BTreeMap::from([
-        ("EXTRA".into(), "a b=c".into()),
-        ("PATH".into(), "/usr/bin:/bin".into()),
-    ]);
+    exec.env =
+        BTreeMap::from([("EXTRA".into(), "a b=c".into()), ("PATH".into(), "/usr/bin:/bin".into())]);
     let outcome = outcome(&mut agent.ask(Operation::Exec(exec)).await).await;
     let lines: Vec<_> = outcome.text().lines().collect();
     let real = folder.path().canonicalize().unwrap();
-    assert_eq!(
-        lines,
-        [
-            "/usr/bin:/bin",
-            "C.UTF-8",
-            "a b=c",
-            "unset",
-            real.to_str().unwrap(),
-            "sh"
-        ]
-    );
+    assert_eq!(lines, ["/usr/bin:/bin", "C.UTF-8", "a b=c", "unset", real.to_str().unwrap(), "sh"]);
 }
 
 #[tokio::test]
@@ -121,38 +96,20 @@ async fn what_cannot_start_is_named() {
         agent.failure(Operation::Exec(exec)).await
     };
     let cases: [(FailureKind, &str, Change<'_>); 10] = [
-        (
-            FailureKind::NotFound,
-            "no program `no-such` in PATH",
-            &|exec| exec.argv[0] = "no-such".into(),
-        ),
-        (FailureKind::NotFound, "no program `/no/such`", &|exec| {
-            exec.argv[0] = "/no/such".into()
+        (FailureKind::NotFound, "no program `no-such` in PATH", &|exec| {
+            exec.argv[0] = "no-such".into()
         }),
-        (FailureKind::NotFound, "`/no/dir`", &|exec| {
-            exec.cwd = Some("/no/dir".into())
-        }),
-        (FailureKind::NotFound, "`relative`", &|exec| {
-            exec.cwd = Some("relative".into())
-        }),
-        (FailureKind::NotFound, "no user `no-such`", &|exec| {
-            exec.user = Some("no-such".into())
-        }),
-        (FailureKind::Denied, "is not executable", &|exec| {
-            exec.argv[0].clone_from(&script)
-        }),
-        (FailureKind::Invalid, "argv is empty", &|exec| {
-            exec.argv.clear()
-        }),
-        (FailureKind::Invalid, "argv[1]", &|exec| {
-            exec.argv.push("a\0b".into())
-        }),
+        (FailureKind::NotFound, "no program `/no/such`", &|exec| exec.argv[0] = "/no/such".into()),
+        (FailureKind::NotFound, "`/no/dir`", &|exec| exec.cwd = Some("/no/dir".into())),
+        (FailureKind::NotFound, "`relative`", &|exec| exec.cwd = Some("relative".into())),
+        (FailureKind::NotFound, "no user `no-such`", &|exec| exec.user = Some("no-such".into())),
+        (FailureKind::Denied, "is not executable", &|exec| exec.argv[0].clone_from(&script)),
+        (FailureKind::Invalid, "argv is empty", &|exec| exec.argv.clear()),
+        (FailureKind::Invalid, "argv[1]", &|exec| exec.argv.push("a\0b".into())),
         (FailureKind::Invalid, "env: `A=B`", &|exec| {
             drop(exec.env.insert("A=B".into(), String::new()))
         }),
-        (FailureKind::Invalid, "is not absolute", &|exec| {
-            exec.detached_log = Some("log".into())
-        }),
+        (FailureKind::Invalid, "is not absolute", &|exec| exec.detached_log = Some("log".into())),
     ];
     for (kind, message, change) in cases {
         let failure = ask(change).await;
@@ -163,11 +120,7 @@ async fn what_cannot_start_is_named() {
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let failure = ask(&|exec| exec.argv[0].clone_from(&script)).await;
     assert_eq!(failure.kind, FailureKind::NotFound, "{}", failure.message);
-    assert!(
-        failure.message.contains("did not start"),
-        "{}",
-        failure.message
-    );
+    assert!(failure.message.contains("did not start"), "{}", failure.message);
 }
 
 #[tokio::test]
@@ -176,10 +129,7 @@ async fn a_time_limit_takes_the_whole_group() {
     let mut exec = shell("sleep 1000 & echo $!; trap '' TERM; sleep 1000; sleep 1000");
     exec.timeout_ms = Some(300);
     let outcome = outcome(&mut agent.ask(Operation::Exec(exec)).await).await;
-    assert_eq!(
-        (outcome.done.exit_code, outcome.done.timed_out),
-        (128 + 9, true)
-    );
+    assert_eq!((outcome.done.exit_code, outcome.done.timed_out), (128 + 9, true));
     until("the background's end", || !is_alive(outcome.text())).await;
 }
 
@@ -196,9 +146,7 @@ async fn a_member_that_ignores_the_signal_goes_with_its_leader() {
 #[tokio::test]
 async fn a_host_that_leaves_takes_the_group_along() {
     let agent = Agent::start().await;
-    let mut stream = agent
-        .ask(Operation::Exec(shell("sleep 1000 & echo $!; wait")))
-        .await;
+    let mut stream = agent.ask(Operation::Exec(shell("sleep 1000 & echo $!; wait"))).await;
     frame::write(&mut stream, Kind::End, &[]).await.unwrap();
     let pid = String::from_utf8(frame::expect(&mut stream).await.unwrap().payload).unwrap();
     assert!(is_alive(&pid));
@@ -209,15 +157,11 @@ async fn a_host_that_leaves_takes_the_group_along() {
 #[tokio::test]
 async fn a_host_that_leaves_unread_input_behind_is_missed() {
     let agent = Agent::start().await;
-    let mut stream = agent
-        .ask(Operation::Exec(shell("echo $$; exec sleep 1000")))
-        .await;
+    let mut stream = agent.ask(Operation::Exec(shell("echo $$; exec sleep 1000"))).await;
     let pid = String::from_utf8(frame::expect(&mut stream).await.unwrap().payload).unwrap();
     // More than the pipe holds, so that the agent has bytes in its hand and in its socket.
     for _ in 0..4 {
-        frame::write(&mut stream, Kind::Data, &[0; frame::CHUNK_BYTES])
-            .await
-            .unwrap();
+        frame::write(&mut stream, Kind::Data, &[0; frame::CHUNK_BYTES]).await.unwrap();
     }
     assert!(is_alive(&pid));
     drop(stream);
@@ -238,9 +182,8 @@ async fn a_background_process_neither_holds_the_session_nor_dies_with_it() {
 #[tokio::test]
 async fn a_background_process_that_keeps_talking_is_let_go() {
     let agent = Agent::start().await;
-    let outcome = agent
-        .shell("setsid sh -c 'while echo talk; do sleep 0.05; done' & echo $!")
-        .await;
+    let outcome =
+        agent.shell("setsid sh -c 'while echo talk; do sleep 0.05; done' & echo $!").await;
     assert_eq!(outcome.done.exit_code, 0);
 }
 
@@ -254,9 +197,7 @@ async fn what_ends_right_after_the_command_is_still_heard() {
 #[tokio::test]
 async fn many_at_once_keep_their_own_exit_codes() {
     let agent = Agent::start().await;
-    let scripts: Vec<_> = (0..40)
-        .map(|code| format!("(sleep 0.01 &) ; exit {code}"))
-        .collect();
+    let scripts: Vec<_> = (0..40).map(|code| format!("(sleep 0.01 &) ; exit {code}")).collect();
     let mut streams = Vec::new();
     for script in &scripts {
         streams.push(agent.ask(Operation::Exec(shell(script))).await);
@@ -274,27 +215,16 @@ async fn a_detached_command_lives_on_and_writes_its_log() {
     let ask = async |script: &str| {
         let mut exec = shell(script);
         exec.detached_log = Some(log.to_str().unwrap().into());
-        agent
-            .answer(Operation::Exec(exec))
-            .await
-            .json::<Started>()
-            .unwrap()
-            .pid
-            .to_string()
+        agent.answer(Operation::Exec(exec)).await.json::<Started>().unwrap().pid.to_string()
     };
     let first = ask("echo out; echo err >&2; cat; exec sleep 1000").await;
-    until("the first log", || {
-        std::fs::read_to_string(&log).is_ok_and(|text| text == "out\nerr\n")
-    })
-    .await;
+    until("the first log", || std::fs::read_to_string(&log).is_ok_and(|text| text == "out\nerr\n"))
+        .await;
     assert!(is_alive(&first));
     // Leads its group, and its own session.
     agent.shell(&format!("kill -9 -{first}")).await;
     until("its end", || !is_alive(&first)).await;
-    until("its reaping", || {
-        !std::path::Path::new(&format!("/proc/{first}")).exists()
-    })
-    .await;
+    until("its reaping", || !std::path::Path::new(&format!("/proc/{first}")).exists()).await;
     ask("echo again").await;
     until("the second log", || {
         std::fs::read_to_string(&log).is_ok_and(|text| text == "out\nerr\nagain\n")

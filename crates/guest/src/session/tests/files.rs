@@ -11,12 +11,7 @@ fn text(path: &Path) -> String {
 }
 
 async fn write(agent: &Agent, path: &Path, mode: u32, content: &[u8]) -> Frame {
-    let mut stream = agent
-        .ask(Operation::WriteFile {
-            path: text(path),
-            mode,
-        })
-        .await;
+    let mut stream = agent.ask(Operation::WriteFile { path: text(path), mode }).await;
     for chunk in content.chunks(frame::CHUNK_BYTES) {
         frame::write(&mut stream, Kind::Data, chunk).await.unwrap();
     }
@@ -66,38 +61,26 @@ async fn what_is_written_is_read() {
     let agent = Agent::start().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/deep/file");
-    let content: Vec<u8> = (0..3_000_000u32)
-        .map(|number| (number % 251) as u8)
-        .collect();
+    let content: Vec<u8> = (0..3_000_000u32).map(|number| (number % 251) as u8).collect();
     let written: Written = write(&agent, &path, 0o640, &content).await.json().unwrap();
     assert_eq!(written.bytes, content.len() as u64);
     let (entry, back) = read(&agent, &path).await;
     assert!(back == content);
     assert_eq!((entry.name.as_str(), entry.kind), ("file", EntryKind::File));
-    assert_eq!(
-        (entry.size_bytes, entry.mode),
-        (content.len() as u64, 0o640)
-    );
+    assert_eq!((entry.size_bytes, entry.mode), (content.len() as u64, 0o640));
     assert_eq!(names(path.parent().unwrap()), ["file"]);
 
     assert_eq!(write(&agent, &path, 0o600, b"").await.kind, Kind::Reply);
     let (entry, back) = read(&agent, &path).await;
-    assert_eq!(
-        (entry.mode, back.len()),
-        (0o640, 0),
-        "an existing file keeps its mode"
-    );
+    assert_eq!((entry.mode, back.len()), (0o640, 0), "an existing file keeps its mode");
 }
 
 #[tokio::test]
 async fn a_link_stays_and_its_file_is_replaced() {
     let agent = Agent::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let (file, link, dangling) = (
-        folder.path().join("file"),
-        folder.path().join("link"),
-        folder.path().join("dangling"),
-    );
+    let (file, link, dangling) =
+        (folder.path().join("file"), folder.path().join("link"), folder.path().join("dangling"));
     fs::write(&file, "old").unwrap();
     symlink("file", &link).unwrap();
     symlink("nowhere", &dangling).unwrap();
@@ -114,31 +97,16 @@ async fn a_broken_upload_leaves_the_old_file_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     fs::write(&path, "old").unwrap();
-    let mut stream = agent
-        .ask(Operation::WriteFile {
-            path: text(&path),
-            mode: 0o644,
-        })
-        .await;
-    frame::write(&mut stream, Kind::Data, b"half")
-        .await
-        .unwrap();
+    let mut stream = agent.ask(Operation::WriteFile { path: text(&path), mode: 0o644 }).await;
+    frame::write(&mut stream, Kind::Data, b"half").await.unwrap();
     until("the draft", || names(folder.path()).len() == 2).await;
     drop(stream);
     until("its removal", || names(folder.path()).len() == 1).await;
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
 
-    let mut stream = agent
-        .ask(Operation::WriteFile {
-            path: text(&path),
-            mode: 0o644,
-        })
-        .await;
+    let mut stream = agent.ask(Operation::WriteFile { path: text(&path), mode: 0o644 }).await;
     frame::write(&mut stream, Kind::Stdout, b"?").await.unwrap();
-    assert_eq!(
-        failure_in(&frame::expect(&mut stream).await.unwrap()).kind,
-        FailureKind::Invalid
-    );
+    assert_eq!(failure_in(&frame::expect(&mut stream).await.unwrap()).kind, FailureKind::Invalid);
     until("its removal", || names(folder.path()).len() == 1).await;
 }
 
@@ -165,16 +133,9 @@ fn a_full_disk_is_said_and_the_draft_removed() {
         if unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }.is_err() {
             return;
         }
-        mount_change(
-            "/",
-            MountPropagationFlags::REC | MountPropagationFlags::PRIVATE,
-        )
-        .unwrap();
+        mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).unwrap();
         mount("tmpfs", &path, "tmpfs", MountFlags::empty(), c"size=256k").unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let agent = Agent::start().await;
             let frame = write(&agent, &path.join("file"), 0o644, &vec![1; 1_000_000]).await;
@@ -196,10 +157,7 @@ async fn listings_are_sorted_and_typed() {
     let bad: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"d\xff");
     fs::write(folder.path().join(bad), "").unwrap();
     let found = list(&agent, folder.path()).await;
-    let found: Vec<_> = found
-        .iter()
-        .map(|entry| (entry.name.as_str(), entry.kind))
-        .collect();
+    let found: Vec<_> = found.iter().map(|entry| (entry.name.as_str(), entry.kind)).collect();
     let expected = [
         ("a", EntryKind::Dir),
         ("b", EntryKind::File),
@@ -214,19 +172,9 @@ async fn a_long_listing_comes_in_whole_lines() {
     let agent = Agent::start().await;
     let folder = tempfile::tempdir().unwrap();
     for number in 0..2000 {
-        fs::write(
-            folder
-                .path()
-                .join(format!("{number:04}-{}", "x".repeat(50))),
-            "",
-        )
-        .unwrap();
+        fs::write(folder.path().join(format!("{number:04}-{}", "x".repeat(50))), "").unwrap();
     }
-    let mut stream = agent
-        .ask(Operation::List {
-            path: text(folder.path()),
-        })
-        .await;
+    let mut stream = agent.ask(Operation::List { path: text(folder.path()) }).await;
     let (mut frames, mut lines) = (0, 0);
     loop {
         let frame = frame::expect(&mut stream).await.unwrap();
@@ -247,37 +195,19 @@ async fn names_are_made_moved_and_removed() {
     let folder = tempfile::tempdir().unwrap();
     let (deep, moved) = (folder.path().join("a/b"), folder.path().join("c"));
     for _ in 0..2 {
-        assert_eq!(
-            agent
-                .answer(Operation::MakeDir { path: text(&deep) })
-                .await
-                .kind,
-            Kind::Reply
-        );
+        assert_eq!(agent.answer(Operation::MakeDir { path: text(&deep) }).await.kind, Kind::Reply);
     }
     fs::write(deep.join("file"), "").unwrap();
-    let rename = Operation::Rename {
-        from: text(&deep),
-        to: text(&moved),
-    };
+    let rename = Operation::Rename { from: text(&deep), to: text(&moved) };
     assert_eq!(agent.answer(rename).await.kind, Kind::Reply);
-    let remove = |recursive| Operation::Remove {
-        path: text(&moved),
-        recursive,
-    };
-    assert_eq!(
-        agent.failure(remove(false)).await.kind,
-        FailureKind::Conflict
-    );
+    let remove = |recursive| Operation::Remove { path: text(&moved), recursive };
+    assert_eq!(agent.failure(remove(false)).await.kind, FailureKind::Conflict);
     let stat = Operation::Stat { path: text(&moved) };
     let entry: Entry = agent.answer(stat.clone()).await.json().unwrap();
     assert_eq!((entry.name.as_str(), entry.kind), ("c", EntryKind::Dir));
     assert_eq!(agent.answer(remove(true)).await.kind, Kind::Reply);
     assert_eq!(agent.failure(stat).await.kind, FailureKind::NotFound);
-    assert_eq!(
-        agent.failure(remove(true)).await.kind,
-        FailureKind::NotFound
-    );
+    assert_eq!(agent.failure(remove(true)).await.kind, FailureKind::NotFound);
 }
 
 #[tokio::test]
@@ -288,12 +218,7 @@ async fn removing_a_link_leaves_what_it_points_to() {
     fs::create_dir(&kept).unwrap();
     fs::write(kept.join("file"), "").unwrap();
     symlink(&kept, &link).unwrap();
-    agent
-        .answer(Operation::Remove {
-            path: text(&link),
-            recursive: true,
-        })
-        .await;
+    agent.answer(Operation::Remove { path: text(&link), recursive: true }).await;
     assert_eq!(names(folder.path()), ["kept"]);
     assert_eq!(names(&kept), ["file"]);
 }
@@ -309,71 +234,23 @@ async fn senseless_requests_have_their_kind() {
     let cases = [
         (FailureKind::Invalid, read("relative")),
         (FailureKind::Invalid, read("/nul\0")),
-        (
-            FailureKind::Invalid,
-            read(&format!("/{}", "x/".repeat(3000))),
-        ),
+        (FailureKind::Invalid, read(&format!("/{}", "x/".repeat(3000)))),
         (FailureKind::Invalid, read(&format!("/{}", "x".repeat(300)))),
         (FailureKind::NotFound, read("/no/such/file")),
         (FailureKind::Conflict, read(&text(folder.path()))),
         (FailureKind::Conflict, read("/dev/zero")),
-        (
-            FailureKind::Conflict,
-            read(&format!("{}/below", text(&file))),
-        ),
+        (FailureKind::Conflict, read(&format!("{}/below", text(&file)))),
         (FailureKind::Conflict, Operation::List { path: text(&file) }),
+        (FailureKind::Conflict, Operation::MakeDir { path: text(&file) }),
+        (FailureKind::Invalid, Operation::Remove { path: "/".into(), recursive: true }),
+        (FailureKind::Invalid, Operation::Remove { path: "/tmp/..".into(), recursive: true }),
+        (FailureKind::Invalid, Operation::WriteFile { path: text(&file), mode: 0o10000 }),
+        (FailureKind::Conflict, Operation::WriteFile { path: "/".into(), mode: 0o644 }),
+        (FailureKind::Conflict, Operation::WriteFile { path: "/dev/null".into(), mode: 0o644 }),
+        (FailureKind::Conflict, Operation::WriteFile { path: "/tmp/new/".into(), mode: 0o644 }),
         (
             FailureKind::Conflict,
-            Operation::MakeDir { path: text(&file) },
-        ),
-        (
-            FailureKind::Invalid,
-            Operation::Remove {
-                path: "/".into(),
-                recursive: true,
-            },
-        ),
-        (
-            FailureKind::Invalid,
-            Operation::Remove {
-                path: "/tmp/..".into(),
-                recursive: true,
-            },
-        ),
-        (
-            FailureKind::Invalid,
-            Operation::WriteFile {
-                path: text(&file),
-                mode: 0o10000,
-            },
-        ),
-        (
-            FailureKind::Conflict,
-            Operation::WriteFile {
-                path: "/".into(),
-                mode: 0o644,
-            },
-        ),
-        (
-            FailureKind::Conflict,
-            Operation::WriteFile {
-                path: "/dev/null".into(),
-                mode: 0o644,
-            },
-        ),
-        (
-            FailureKind::Conflict,
-            Operation::WriteFile {
-                path: "/tmp/new/".into(),
-                mode: 0o644,
-            },
-        ),
-        (
-            FailureKind::Conflict,
-            Operation::WriteFile {
-                path: format!("{}/x", text(&file)),
-                mode: 0o644,
-            },
+            Operation::WriteFile { path: format!("{}/x", text(&file)), mode: 0o644 },
         ),
     ];
     for (kind, operation) in cases {
@@ -389,9 +266,7 @@ async fn a_pipe_without_a_writer_does_not_hold_the_agent() {
     let pipe = folder.path().join("pipe");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-    let failure = agent
-        .failure(Operation::ReadFile { path: text(&pipe) })
-        .await;
+    let failure = agent.failure(Operation::ReadFile { path: text(&pipe) }).await;
     assert_eq!(failure.kind, FailureKind::Conflict);
 }
 

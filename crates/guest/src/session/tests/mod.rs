@@ -41,11 +41,7 @@ impl Agent {
         let access = Arc::new(Access::default());
         access.open(Token::parse(&token()).unwrap());
         let task = tokio::spawn(listen(listener, Arc::clone(&access)));
-        Self {
-            address,
-            access,
-            task,
-        }
+        Self { address, access, task }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -54,14 +50,8 @@ impl Agent {
 
     async fn ask(&self, operation: Operation) -> TcpStream {
         let mut stream = self.connect().await;
-        let request = Request {
-            protocol: PROTOCOL,
-            token: token(),
-            operation,
-        };
-        frame::write_json(&mut stream, Kind::Request, &request)
-            .await
-            .unwrap();
+        let request = Request { protocol: PROTOCOL, token: token(), operation };
+        frame::write_json(&mut stream, Kind::Request, &request).await.unwrap();
         stream
     }
 
@@ -119,11 +109,7 @@ async fn outcome(stream: &mut TcpStream) -> Outcome {
             Kind::Stdout => stdout.extend(frame.payload),
             Kind::Stderr => stderr.extend(frame.payload),
             Kind::Reply => {
-                return Outcome {
-                    stdout,
-                    stderr,
-                    done: frame.json().unwrap(),
-                };
+                return Outcome { stdout, stderr, done: frame.json().unwrap() };
             }
             _ => panic!("{frame:?}"),
         }
@@ -148,12 +134,6 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Whether a process exists and is no zombie.
 fn is_alive(pid: &str) -> bool {
-    std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| {
-        !stat
-            .rsplit(')')
-            .next()
-            .unwrap_or("")
-            .trim_start()
-            .starts_with('Z')
-    })
+    std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
 }

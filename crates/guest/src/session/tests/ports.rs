@@ -30,12 +30,7 @@ async fn listeners_are_found() {
     assert_eq!(count, 1);
     drop(listener);
     let found: Listeners = agent.answer(Operation::Ports).await.json().unwrap();
-    assert!(
-        found
-            .listeners
-            .iter()
-            .all(|listener| listener.port != own.port())
-    );
+    assert!(found.listeners.iter().all(|listener| listener.port != own.port()));
 }
 
 #[tokio::test]
@@ -66,12 +61,7 @@ async fn both_loopbacks_are_reached_and_half_closing_passes() {
 #[tokio::test]
 async fn a_port_that_nobody_listens_on_is_refused() {
     let agent = Agent::start().await;
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let failure = agent.failure(Operation::Relay { port: free }).await;
     assert_eq!(failure.kind, FailureKind::Refused);
     assert!(failure.message.contains(&free.to_string()));

@@ -28,10 +28,7 @@ pub async fn run(client: &ClientArgs, args: LogsArgs) -> Result<(), Failure> {
     let list: List<Deployment> = read(&api.get(&deployments).await?)?;
     let Some(latest) = list.items.into_iter().next() else {
         let error = anyhow::anyhow!("{} has no deployment yet", app.name);
-        return Err(Failure::new(
-            error,
-            "push to its branch, or wait for its first one",
-        ));
+        return Err(Failure::new(error, "push to its branch, or wait for its first one"));
     };
     let path = format!("{deployments}/{}", latest.id);
     if args.follow {
@@ -42,20 +39,12 @@ pub async fn run(client: &ClientArgs, args: LogsArgs) -> Result<(), Failure> {
         return output::json(&answer);
     }
     let deployment: Deployment = read(&answer)?;
-    output::say(&format!(
-        "deployment {} ({})",
-        deployment.id,
-        word(&deployment.status)
-    ));
-    output::raw(&printable(
-        deployment.build_logs.as_deref().unwrap_or_default(),
-    ))
+    output::say(&format!("deployment {} ({})", deployment.id, word(&deployment.status)));
+    output::raw(&printable(deployment.build_logs.as_deref().unwrap_or_default()))
 }
 
 async fn follow(api: &Client, path: &str, json: bool) -> Result<(), Failure> {
-    let mut events = api
-        .events(api.request(Method::GET, &format!("{path}/logs")))
-        .await?;
+    let mut events = api.events(api.request(Method::GET, &format!("{path}/logs"))).await?;
     while let Some(event) = events.next().await? {
         if event.name.is_empty() && event.data == "end" {
             break;
@@ -75,10 +64,7 @@ async fn follow(api: &Client, path: &str, json: bool) -> Result<(), Failure> {
     let why = deployment.error.unwrap_or_else(|| word(&deployment.status));
     let error =
         anyhow::Error::msg(why).context(format!("deployment {} is not live", deployment.id));
-    Err(Failure::new(
-        error,
-        "what was live before stays live; push a fix to try again",
-    ))
+    Err(Failure::new(error, "what was live before stays live; push a fix to try again"))
 }
 
 /// A log comes from code that nobody has reviewed: colours may pass, but nothing
@@ -110,10 +96,7 @@ mod tests {
 
     #[test]
     fn colours_pass_and_commands_do_not() {
-        assert_eq!(
-            printable("\u{1b}[1;32mok\u{1b}[0m\n"),
-            "\u{1b}[1;32mok\u{1b}[0m\n"
-        );
+        assert_eq!(printable("\u{1b}[1;32mok\u{1b}[0m\n"), "\u{1b}[1;32mok\u{1b}[0m\n");
         assert_eq!(printable("a\u{1b}[2Jb"), "aJb");
         assert_eq!(printable("a\u{1b}]0;title\u{7}b\rc"), "a]0;titlebc");
     }

@@ -19,24 +19,12 @@ pub async fn run(client: &ClientArgs) -> Result<(), Failure> {
 }
 
 fn table(apps: Vec<App>) -> String {
-    output::table(
-        &["NAME", "STATUS", "BRANCH", "PULL REQUEST", "URL"],
-        apps.into_iter().map(row),
-    )
+    output::table(&["NAME", "STATUS", "BRANCH", "PULL REQUEST", "URL"], apps.into_iter().map(row))
 }
 
 fn row(app: App) -> Vec<String> {
-    let pull_request = app
-        .pr_number
-        .map(|number| format!("#{number}"))
-        .unwrap_or_default();
-    vec![
-        app.name,
-        word(&app.status),
-        app.git_branch,
-        pull_request,
-        app.url,
-    ]
+    let pull_request = app.pr_number.map(|number| format!("#{number}")).unwrap_or_default();
+    vec![app.name, word(&app.status), app.git_branch, pull_request, app.url]
 }
 
 #[cfg(test)]
@@ -46,11 +34,7 @@ mod tests {
 
     #[test]
     fn apps_and_previews_stand_in_one_table() {
-        let preview = App {
-            is_preview: true,
-            pr_number: Some(7),
-            ..app("shop-pr-7")
-        };
+        let preview = App { is_preview: true, pr_number: Some(7), ..app("shop-pr-7") };
         insta::assert_snapshot!(table(vec![app("shop"), preview]), @r"
         NAME       STATUS   BRANCH  PULL REQUEST  URL
         shop       running  main                  http://shop.preview.localhost

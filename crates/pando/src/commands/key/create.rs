@@ -56,11 +56,7 @@ async fn make(store: &Store, label: &str) -> Result<NewKey, Failure> {
     let org = store.org_default().await.map_err(anyhow::Error::new)?;
     let key = NewKey::generate(org.id, label, store.now())
         .map_err(|error| Failure::usage(error.to_string(), "pando key create my-laptop"))?;
-    match store
-        .key_insert(&key.row)
-        .await
-        .map_err(anyhow::Error::new)?
-    {
+    match store.key_insert(&key.row).await.map_err(anyhow::Error::new)? {
         Insert::Done => Ok(key),
         Insert::Exists => Err(Failure::from(anyhow::anyhow!("a random key came twice"))),
     }
@@ -85,11 +81,7 @@ mod tests {
     #[tokio::test]
     async fn a_folder_without_data_stays_as_it_is() {
         let data = tempfile::tempdir().unwrap();
-        let args = CreateArgs {
-            label: "x".into(),
-            data: data.path().into(),
-            json: false,
-        };
+        let args = CreateArgs { label: "x".into(), data: data.path().into(), json: false };
         assert!(run(args).await.is_err());
         assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0);
     }

@@ -28,10 +28,7 @@ fn table(previews: Vec<App>) -> String {
 fn row(preview: App) -> Vec<String> {
     vec![
         preview.repo_full_name.unwrap_or(preview.git_url),
-        preview
-            .pr_number
-            .map(|number| format!("#{number}"))
-            .unwrap_or_default(),
+        preview.pr_number.map(|number| format!("#{number}")).unwrap_or_default(),
         preview.git_branch,
         word(&preview.status),
         preview.url,

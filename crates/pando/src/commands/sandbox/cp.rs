@@ -39,13 +39,10 @@ impl std::str::FromStr for Place {
             return Ok(Self::Here(text.into()));
         };
         match id.parse() {
-            Ok(sandbox) if path.starts_with('/') => Ok(Self::There {
-                sandbox,
-                path: path.to_owned(),
-            }),
-            Ok(_) => Err(format!(
-                "the path in the sandbox must be absolute: {id}:/{path}"
-            )),
+            Ok(sandbox) if path.starts_with('/') => {
+                Ok(Self::There { sandbox, path: path.to_owned() })
+            }
+            Ok(_) => Err(format!("the path in the sandbox must be absolute: {id}:/{path}")),
             // A file whose name holds a colon.
             Err(_) => Ok(Self::Here(text.into())),
         }
@@ -87,13 +84,7 @@ async fn upload(
 ) -> Result<FileWritten, Failure> {
     let cannot = || format!("cannot read {}", from.display());
     let file = File::open(from).await.with_context(cannot).map_err(local)?;
-    if file
-        .metadata()
-        .await
-        .with_context(cannot)
-        .map_err(local)?
-        .is_dir()
-    {
+    if file.metadata().await.with_context(cannot).map_err(local)?.is_dir() {
         let here = from.display();
         return Err(Failure::usage(
             format!("{here} is a folder; cp copies one file"),
@@ -112,12 +103,7 @@ async fn upload(
         .query(&[("path", &path)])
         .header("content-type", "application/octet-stream")
         .body(Body::wrap_stream(ReaderStream::new(file)));
-    let answer = api
-        .send(request)
-        .await?
-        .json()
-        .await
-        .map_err(ClientError::Broken)?;
+    let answer = api.send(request).await?.json().await.map_err(ClientError::Broken)?;
     Ok(read(&answer)?)
 }
 
@@ -128,15 +114,8 @@ async fn download(
     to: &Path,
 ) -> Result<FileWritten, Failure> {
     let query = [("path", path)];
-    let stat = api
-        .request(Method::GET, &format!("/sandboxes/{sandbox}/fs/stat"))
-        .query(&query);
-    let stat: FileInfo = api
-        .send(stat)
-        .await?
-        .json()
-        .await
-        .map_err(ClientError::Broken)?;
+    let stat = api.request(Method::GET, &format!("/sandboxes/{sandbox}/fs/stat")).query(&query);
+    let stat: FileInfo = api.send(stat).await?.json().await.map_err(ClientError::Broken)?;
     if stat.is_dir {
         return Err(Failure::usage(
             format!("{path} is a folder; cp copies one file"),
@@ -146,14 +125,8 @@ async fn download(
             ),
         ));
     }
-    let to = if to.is_dir() {
-        to.join(&stat.name)
-    } else {
-        to.to_owned()
-    };
-    let request = api
-        .request(Method::GET, &format!("/sandboxes/{sandbox}/fs"))
-        .query(&query);
+    let to = if to.is_dir() { to.join(&stat.name) } else { to.to_owned() };
+    let request = api.request(Method::GET, &format!("/sandboxes/{sandbox}/fs")).query(&query);
     let mut response = api.send(request).await?;
     // Beside the target and renamed over it: a copy that breaks off leaves what was there.
     let mut part = to.clone().into_os_string();
@@ -171,24 +144,15 @@ async fn download(
     if done.is_err() {
         let _ = tokio::fs::remove_file(&part).await;
     }
-    Ok(FileWritten {
-        path: to.display().to_string(),
-        bytes: done?,
-    })
+    Ok(FileWritten { path: to.display().to_string(), bytes: done? })
 }
 
 async fn receive(response: &mut reqwest::Response, part: &Path) -> Result<u64, Failure> {
     let cannot = || format!("cannot write {}", part.display());
-    let mut file = File::create_new(part)
-        .await
-        .with_context(cannot)
-        .map_err(local)?;
+    let mut file = File::create_new(part).await.with_context(cannot).map_err(local)?;
     let mut bytes = 0;
     while let Some(piece) = response.chunk().await.map_err(ClientError::Broken)? {
-        file.write_all(&piece)
-            .await
-            .with_context(cannot)
-            .map_err(local)?;
+        file.write_all(&piece).await.with_context(cannot).map_err(local)?;
         bytes += u64::try_from(piece.len()).unwrap_or(0);
     }
     file.flush().await.with_context(cannot).map_err(local)?;
@@ -196,10 +160,7 @@ async fn receive(response: &mut reqwest::Response, part: &Path) -> Result<u64, F
 }
 
 fn local(error: anyhow::Error) -> Failure {
-    Failure::new(
-        error,
-        "check the path, its permissions and the room on this disk",
-    )
+    Failure::new(error, "check the path, its permissions and the room on this disk")
 }
 
 #[cfg(test)]
@@ -209,10 +170,7 @@ mod tests {
     #[test]
     fn only_an_id_makes_a_place_a_sandboxes() {
         let id = SandboxId::new();
-        let there = Place::There {
-            sandbox: id,
-            path: "/srv/a:b".into(),
-        };
+        let there = Place::There { sandbox: id, path: "/srv/a:b".into() };
         assert_eq!(format!("{id}:/srv/a:b").parse(), Ok(there));
         assert_eq!("./a:b".parse(), Ok(Place::Here("./a:b".into())));
         assert_eq!("notes.txt".parse(), Ok(Place::Here("notes.txt".into())));

@@ -50,26 +50,18 @@ pub async fn run(client: &ClientArgs, args: ExecArgs) -> Result<ExitCode, Failur
         cwd: args.cwd,
         env: pair::map(args.env),
         user: args.user,
-        stdin: if args.interactive {
-            Some(stdin()?)
-        } else {
-            None
-        },
+        stdin: if args.interactive { Some(stdin()?) } else { None },
     };
     check_size(&request)?;
     let api = client.client()?;
     if client.json {
-        let answer = api
-            .post(&format!("/sandboxes/{}/exec", args.id), &request)
-            .await?;
+        let answer = api.post(&format!("/sandboxes/{}/exec", args.id), &request).await?;
         output::json(&answer)?;
         let result: Exit = read(&answer)?;
         return Ok(exit_code(result.exit_code));
     }
     let path = format!("/sandboxes/{}/exec/stream", args.id);
-    let events = api
-        .events(api.request(Method::POST, &path).json(&request))
-        .await?;
+    let events = api.events(api.request(Method::POST, &path).json(&request)).await?;
     tokio::select! {
         outcome = follow(events) => outcome,
         // Dropping the events closes the connection, which kills the command.
@@ -86,9 +78,7 @@ async fn follow(mut events: Events) -> Result<ExitCode, Failure> {
             Said::Stdout(text) => output::raw(&text)?,
             Said::Stderr(text) => {
                 let mut stderr = io::stderr().lock();
-                stderr
-                    .write_all(text.as_bytes())
-                    .map_err(output::not_written)?;
+                stderr.write_all(text.as_bytes()).map_err(output::not_written)?;
             }
             Said::Exit(code) => return Ok(exit_code(code)),
             Said::Failed(message) => {
@@ -160,37 +150,23 @@ fn stdin() -> Result<String, Failure> {
     }
     let mut text = String::new();
     // One byte more than fits, so that too much is noticed and not cut.
-    let most = u64::try_from(MAX_JSON_BODY_BYTES)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    stdin
-        .lock()
-        .take(most)
-        .read_to_string(&mut text)
-        .map_err(|error| {
-            let error = anyhow::Error::new(error).context("cannot read standard input as UTF-8");
-            Failure::new(
-                error,
-                "for other bytes, `pando sandbox cp` them first and read that file",
-            )
-        })?;
+    let most = u64::try_from(MAX_JSON_BODY_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    stdin.lock().take(most).read_to_string(&mut text).map_err(|error| {
+        let error = anyhow::Error::new(error).context("cannot read standard input as UTF-8");
+        Failure::new(error, "for other bytes, `pando sandbox cp` them first and read that file")
+    })?;
     Ok(text)
 }
 
 /// Refuses here what the server would refuse after the upload.
 fn check_size(request: &ExecCommand) -> Result<(), Failure> {
-    let bytes = serde_json::to_vec(request)
-        .map_err(anyhow::Error::new)?
-        .len();
+    let bytes = serde_json::to_vec(request).map_err(anyhow::Error::new)?.len();
     if bytes <= MAX_JSON_BODY_BYTES {
         return Ok(());
     }
     let message =
         format!("the command and its input are {bytes} bytes; the most is {MAX_JSON_BODY_BYTES}");
-    Err(Failure::usage(
-        message,
-        "`pando sandbox cp` the input first and read that file",
-    ))
+    Err(Failure::usage(message, "`pando sandbox cp` the input first and read that file"))
 }
 
 #[cfg(test)]
@@ -198,33 +174,17 @@ mod tests {
     use super::*;
 
     fn said(name: &str, data: &str) -> Said {
-        Said::of(&Event {
-            name: name.into(),
-            data: data.into(),
-        })
-        .unwrap()
+        Said::of(&Event { name: name.into(), data: data.into() }).unwrap()
     }
 
     #[test]
     fn events_are_understood() {
-        assert_eq!(
-            said("stdout", r#"{"chunk":"a\n"}"#),
-            Said::Stdout("a\n".into())
-        );
+        assert_eq!(said("stdout", r#"{"chunk":"a\n"}"#), Said::Stdout("a\n".into()));
         assert_eq!(said("stderr", r#"{"chunk":"b"}"#), Said::Stderr("b".into()));
-        assert_eq!(
-            said("exit", r#"{"exit_code":3,"duration_ms":1}"#),
-            Said::Exit(3)
-        );
-        assert_eq!(
-            said("error", r#"{"error":"timeout: x"}"#),
-            Said::Failed("timeout: x".into())
-        );
+        assert_eq!(said("exit", r#"{"exit_code":3,"duration_ms":1}"#), Said::Exit(3));
+        assert_eq!(said("error", r#"{"error":"timeout: x"}"#), Said::Failed("timeout: x".into()));
         assert_eq!(said("new_in_2030", "?"), Said::Nothing);
-        let broken = Event {
-            name: "exit".into(),
-            data: "{}".into(),
-        };
+        let broken = Event { name: "exit".into(), data: "{}".into() };
         assert!(Said::of(&broken).is_err());
     }
 }

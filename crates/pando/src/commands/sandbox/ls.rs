@@ -15,9 +15,7 @@ pub async fn run(client: &ClientArgs) -> Result<(), Failure> {
         return output::json(&answer);
     }
     let list: List<Sandbox> = read(&answer)?;
-    let header = [
-        "ID", "TEMPLATE", "STATUS", "CPU", "MEMORY", "CREATED", "EXPIRES",
-    ];
+    let header = ["ID", "TEMPLATE", "STATUS", "CPU", "MEMORY", "CREATED", "EXPIRES"];
     output::line(&output::table(&header, list.items.into_iter().map(row)))
 }
 

@@ -43,9 +43,7 @@ pub async fn run(args: SandboxArgs) -> Result<ExitCode, Failure> {
         Verb::Create(verb) => create::run(&args.client, verb).await?,
         Verb::Ls => ls::run(&args.client).await?,
         Verb::Exec(verb) => {
-            return exec::run(&args.client, verb)
-                .await
-                .map_err(Failure::of_exec);
+            return exec::run(&args.client, verb).await.map_err(Failure::of_exec);
         }
         Verb::Cp(verb) => cp::run(&args.client, verb).await?,
         Verb::Rm(verb) => rm::run(&args.client, verb).await?,

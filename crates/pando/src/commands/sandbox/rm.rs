@@ -24,9 +24,5 @@ pub async fn run(client: &ClientArgs, args: RmArgs) -> Result<(), Failure> {
             output::line(&id.to_string())?;
         }
     }
-    if client.json {
-        output::json(&json!({"removed": args.ids}))
-    } else {
-        Ok(())
-    }
+    if client.json { output::json(&json!({"removed": args.ids})) } else { Ok(()) }
 }

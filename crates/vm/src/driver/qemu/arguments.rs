@@ -81,9 +81,9 @@ impl Arguments<'_> {
             let id = format!("spare{index}");
             let backend = match spare {
                 Some(path) => file_disk(&id, path),
-                None => format!(
-                    "driver=null-co,node-name={id},size={SPARE_DISK_BYTES},read-zeroes=on"
-                ),
+                None => {
+                    format!("driver=null-co,node-name={id},size={SPARE_DISK_BYTES},read-zeroes=on")
+                }
             };
             push("-blockdev", backend);
             push("-device", format!("virtio-blk-device,drive={id},serial=pando-{id}"));

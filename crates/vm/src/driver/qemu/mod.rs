@@ -76,7 +76,8 @@ impl Qemu {
         let dir = &plan.home.dir;
         let io = |what: &'static str| VmError::io(what);
         let monitor = socket::listen(dir, MONITOR_SOCKET).map_err(io("cannot bind the monitor"))?;
-        let control = socket::listen(dir, CONTROL_SOCKET).map_err(io("cannot bind the control line"))?;
+        let control =
+            socket::listen(dir, CONTROL_SOCKET).map_err(io("cannot bind the control line"))?;
         let mut inherited: Vec<BorrowedFd<'_>> = vec![monitor.as_fd(), control.as_fd()];
         let start = match &plan.start {
             PlannedStart::Boot { command_line } => Start::Boot { command_line },
@@ -99,7 +100,8 @@ impl Qemu {
         }
         .to_vec();
         // Connected before the VMM starts: the kernel queues us until it listens.
-        let line = socket::connect(dir, CONTROL_SOCKET).map_err(io("cannot reach the control line"))?;
+        let line =
+            socket::connect(dir, CONTROL_SOCKET).map_err(io("cannot reach the control line"))?;
         let log = File::create(dir.join(LOG)).map_err(io("cannot make the VMM's log"))?;
         let spawn = Spawn {
             program: PROGRAM,
@@ -109,9 +111,8 @@ impl Qemu {
             network: plan.slot.namespace(),
             inherited: &inherited,
         };
-        let mut child = spawn
-            .run()
-            .map_err(|source| VmError::Spawn { program: PROGRAM.into(), source })?;
+        let mut child =
+            spawn.run().map_err(|source| VmError::Spawn { program: PROGRAM.into(), source })?;
         let process = match Watched::open(child.id()) {
             Ok(process) => process,
             Err(error) => {
@@ -280,7 +281,10 @@ impl Machine for Running {
     async fn kill(&self) -> Result<(), VmError> {
         self.process.kill().map_err(VmError::io("cannot kill the VMM"))?;
         let gone = tokio::time::timeout(KILL_TIMEOUT, self.process.ended()).await;
-        gone.map_err(|_| VmError::Timeout { command: "kill".into(), seconds: KILL_TIMEOUT.as_secs() })?;
+        gone.map_err(|_| VmError::Timeout {
+            command: "kill".into(),
+            seconds: KILL_TIMEOUT.as_secs(),
+        })?;
         self.reap();
         Ok(())
     }

@@ -44,7 +44,11 @@ impl Qmp {
     }
 
     /// Runs one command and returns what it returned.
-    pub(super) async fn execute(&mut self, command: &str, arguments: Value) -> Result<Value, VmError> {
+    pub(super) async fn execute(
+        &mut self,
+        command: &str,
+        arguments: Value,
+    ) -> Result<Value, VmError> {
         let mut request = json!({ "execute": command, "arguments": arguments }).to_string();
         request.push('\n');
         within(command, async {
@@ -63,7 +67,9 @@ impl Qmp {
                     return Err(VmError::Refused { command: command.to_owned(), message });
                 }
             }
-            Err(VmError::Protocol(format!("no answer to `{command}` among {MAX_LINES_PER_ANSWER} lines")))
+            Err(VmError::Protocol(format!(
+                "no answer to `{command}` among {MAX_LINES_PER_ANSWER} lines"
+            )))
         })
         .await
     }
@@ -81,7 +87,8 @@ impl Qmp {
         if line.last() != Some(&b'\n') {
             return Err(VmError::Protocol("a line that is too long or cut off".into()));
         }
-        serde_json::from_slice(&line).map_err(|_| VmError::Protocol("a line that is not JSON".into()))
+        serde_json::from_slice(&line)
+            .map_err(|_| VmError::Protocol("a line that is not JSON".into()))
     }
 }
 
