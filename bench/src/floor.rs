@@ -40,8 +40,6 @@ pub(crate) async fn measure(data: &Path, pool: Ipv4Addr, runs: usize) -> anyhow:
                     home: Home { dir: dir.clone(), name },
                     // The default size, which the server baked.
                     shape: Shape { cpu: 2, memory_mib: 2048 },
-                    kernel: machine.join("vmlinuz"),
-                    initramfs: machine.join("initramfs"),
                     memory: machine.join("memory"),
                     device_state: machine.join("devices"),
                     disks: Disks { root, spares: [const { None }; SPARE_DISKS] },

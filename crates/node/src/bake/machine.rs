@@ -96,14 +96,6 @@ impl Machine {
     pub(crate) fn root_disk(&self) -> PathBuf {
         self.dir.join("root.raw")
     }
-
-    pub(crate) fn kernel(&self) -> PathBuf {
-        self.dir.join("vmlinuz")
-    }
-
-    pub(crate) fn initramfs(&self) -> PathBuf {
-        self.dir.join("initramfs")
-    }
 }
 
 /// Why a machine could not be baked.

@@ -331,8 +331,6 @@ impl Actor {
         let restored = self.shared.hypervisor.restore(RestoreSpec {
             home: self.home(),
             shape: machine.shape,
-            kernel: machine.kernel(),
-            initramfs: machine.initramfs(),
             memory: machine.memory(),
             device_state: machine.device_state(),
             disks: Disks { root, spares: [const { None }; SPARE_DISKS] },

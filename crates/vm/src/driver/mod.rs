@@ -115,10 +115,6 @@ pub struct RestoreSpec {
     pub home: Home,
     /// Its size: must be the one it was baked with.
     pub shape: Shape,
-    /// The kernel and initramfs it was booted with (part of the machine's description; not read again).
-    pub kernel: PathBuf,
-    /// See `kernel`.
-    pub initramfs: PathBuf,
     /// The memory file, mapped privately: never written.
     pub memory: PathBuf,
     /// The saved device state.

@@ -13,7 +13,7 @@ use pando_guest_protocol::{CONTROL_PORT, GUEST_MAC};
 /// How the memory file is mapped, and what that is for.
 pub(super) enum Start<'a> {
     /// Boot this kernel with writes to memory going into the file.
-    Boot { command_line: &'a str },
+    Boot { kernel: &'a Path, initramfs: &'a Path, command_line: &'a str },
     /// Load device state from this inherited descriptor, with writes to memory staying private.
     Restore { state_fd: i32 },
 }
@@ -23,8 +23,6 @@ pub(super) struct Arguments<'a> {
     pub name: &'a MachineName,
     pub accelerator: Accelerator,
     pub shape: Shape,
-    pub kernel: &'a Path,
-    pub initramfs: &'a Path,
     pub memory: &'a Path,
     pub disks: &'a Disks,
     /// Inherited descriptors of the two listening sockets.
@@ -99,12 +97,15 @@ impl Arguments<'_> {
         push("-chardev", format!("socket,id=monitor,fd={},server=on,wait=off", self.monitor_fd));
         push("-mon", "chardev=monitor,mode=control".into());
 
-        push("-kernel", self.kernel.display().to_string());
-        push("-initrd", self.initramfs.display().to_string());
         // A device state saved without memory carries no configuration section.
         push("-global", "migration.send-configuration=off".into());
         match &self.start {
-            Start::Boot { command_line } => push("-append", (*command_line).to_owned()),
+            // A restored guest has long booted: it would only cost the copy in memory.
+            Start::Boot { kernel, initramfs, command_line } => {
+                push("-kernel", kernel.display().to_string());
+                push("-initrd", initramfs.display().to_string());
+                push("-append", (*command_line).to_owned());
+            }
             Start::Restore { state_fd } => push("-incoming", format!("fd:{state_fd}")),
         }
         arguments
@@ -140,8 +141,6 @@ mod tests {
             name: &name,
             accelerator: Accelerator::Tcg,
             shape: Shape { cpu: 2, memory_mib: 2048 },
-            kernel: Path::new("/k"),
-            initramfs: Path::new("/i"),
             memory: Path::new("/m"),
             disks: &disks,
             monitor_fd: 10,
@@ -153,12 +152,21 @@ mod tests {
 
     #[test]
     fn boot_and_restore_differ_only_in_how_memory_starts() {
-        let boot = arguments(Start::Boot { command_line: "quiet" });
+        let boot = arguments(Start::Boot {
+            kernel: Path::new("/k"),
+            initramfs: Path::new("/i"),
+            command_line: "quiet",
+        });
         let restore = arguments(Start::Restore { state_fd: 12 });
-        let differing: Vec<_> =
-            boot.iter().zip(&restore).filter(|(left, right)| left != right).collect();
-        assert_eq!(boot.len(), restore.len());
-        assert_eq!(differing.len(), 3, "{differing:?}");
+        let only = |these: &[String], those: &[String]| -> Vec<String> {
+            these.iter().filter(|argument| !those.contains(argument)).cloned().collect()
+        };
+        let memory = "memory-backend-file,id=ram,size=2048M,mem-path=/m,share=";
+        assert_eq!(
+            only(&boot, &restore),
+            [&format!("{memory}on"), "-kernel", "/k", "-initrd", "/i", "-append", "quiet"]
+        );
+        assert_eq!(only(&restore, &boot), [&format!("{memory}off"), "-incoming", "fd:12"]);
     }
 
     #[test]

@@ -80,7 +80,9 @@ impl Qemu {
             socket::listen(dir, CONTROL_SOCKET).map_err(io("cannot bind the control line"))?;
         let mut inherited: Vec<BorrowedFd<'_>> = vec![monitor.as_fd(), control.as_fd()];
         let start = match &plan.start {
-            PlannedStart::Boot { command_line } => Start::Boot { command_line },
+            PlannedStart::Boot { kernel, initramfs, command_line } => {
+                Start::Boot { kernel, initramfs, command_line }
+            }
             PlannedStart::Restore { state } => {
                 inherited.push(state.as_fd());
                 Start::Restore { state_fd: state.as_raw_fd() }
@@ -90,8 +92,6 @@ impl Qemu {
             name: &plan.home.name,
             accelerator: self.accelerator,
             shape: plan.shape,
-            kernel: plan.kernel,
-            initramfs: plan.initramfs,
             memory: plan.memory,
             disks: plan.disks,
             monitor_fd: monitor.as_raw_fd(),
@@ -127,8 +127,6 @@ impl Qemu {
 struct Plan<'a> {
     home: &'a Home,
     shape: Shape,
-    kernel: &'a Path,
-    initramfs: &'a Path,
     memory: &'a Path,
     disks: &'a Disks,
     slot: &'a Slot,
@@ -136,7 +134,7 @@ struct Plan<'a> {
 }
 
 enum PlannedStart<'a> {
-    Boot { command_line: String },
+    Boot { kernel: &'a Path, initramfs: &'a Path, command_line: String },
     Restore { state: BorrowedFd<'a> },
 }
 
@@ -165,12 +163,14 @@ impl Hypervisor for Qemu {
         let plan = Plan {
             home: &spec.home,
             shape: spec.shape,
-            kernel: &spec.kernel,
-            initramfs: &spec.initramfs,
             memory: &spec.memory,
             disks: &spec.disks,
             slot: &spec.slot,
-            start: PlannedStart::Boot { command_line },
+            start: PlannedStart::Boot {
+                kernel: &spec.kernel,
+                initramfs: &spec.initramfs,
+                command_line,
+            },
         };
         let (running, control) = self.spawn(&plan)?;
         Ok(Started { machine: Arc::new(running), control })
@@ -182,8 +182,6 @@ impl Hypervisor for Qemu {
         let plan = Plan {
             home: &spec.home,
             shape: spec.shape,
-            kernel: &spec.kernel,
-            initramfs: &spec.initramfs,
             memory: &spec.memory,
             disks: &spec.disks,
             slot: &spec.slot,
