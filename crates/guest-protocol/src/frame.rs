@@ -146,7 +146,7 @@ pub async fn write<W: AsyncWrite + Unpin>(
 /// Writes one frame of JSON.
 ///
 /// # Errors
-/// As [`write`], and [`FrameError::Json`] for a value that has no JSON form.
+/// As [`write()`], and [`FrameError::Json`] for a value that has no JSON form.
 pub async fn write_json<W: AsyncWrite + Unpin, T: Serialize>(
     writer: &mut W,
     kind: Kind,

@@ -1,7 +1,7 @@
 //! Forges: where pull requests are, and where people read how their preview is.
 //!
-//! [`Forge`] is what deployments say to one; [`github`] speaks to GitHub and to
-//! whoever answers as it does. [`comment`] is the text, [`report`] the jobs that
+//! [`Forge`] is what deployments say to one; `github` speaks to GitHub and to
+//! whoever answers as it does. `comment` is the text, `report` the jobs that
 //! carry it there. A forge that fails never fails a deployment.
 
 mod comment;

@@ -148,7 +148,9 @@ async fn feed(reader: &mut ReadHalf<'_>, stdin: pipe::Sender) {
     }
 }
 
-/// Returns when the host has closed, even while bytes of it are unread.
+/// Returns when the host has closed, even while bytes of it are unread. More of
+/// them than the socket holds would keep its FIN back; a host that gives a command
+/// up resets the connection instead, which always gets through.
 async fn gone(reader: &ReadHalf<'_>) {
     while let Ok(ready) = reader.ready(Interest::READABLE).await {
         if ready.is_read_closed() {

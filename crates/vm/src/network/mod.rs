@@ -7,7 +7,7 @@
 //!
 //! Every guest has the same address and MAC, so a restored guest is renumbered by
 //! nobody; its namespace translates. What guests may reach is decided in one
-//! nftables table on the host ([`rules`] has its text). IPv6 is off, wholly.
+//! nftables table on the host (`rules` has its text). IPv6 is off, wholly.
 //!
 //! Slots are made ahead and off the create path, by `ip -batch` and `nft -f`;
 //! connecting into one is a socket made by a thread that has entered it.
