@@ -15,6 +15,8 @@
 //!
 //! Any `Failed` frame ([`Failure`]) ends a session. When the host closes an
 //! `exec` session, the agent kills that command's process group.
+//! A host that gives one up while input is under way resets the connection: a
+//! plain close waits behind bytes that the command may never read.
 
 use std::collections::BTreeMap;
 

@@ -22,6 +22,8 @@ mod routes;
 mod sandbox;
 mod shared;
 mod slots;
+#[cfg(test)]
+mod tests;
 
 pub use bake::{BakeError, Progress};
 pub use data::{DataDir, DataError};

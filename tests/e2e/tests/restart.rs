@@ -85,7 +85,10 @@ async fn a_killed_server_finds_its_machines_and_leaks_nothing() -> anyhow::Resul
     let list: Value = server.request(Method::GET, "/v1/sandboxes").send().await?.json().await?;
     let items = list.get("items").unwrap_or(&list).as_array().map_or(0, Vec::len);
     assert_eq!(items, 1, "{list}");
-    let processes = run("pgrep", &["-fc", "qemu-system-x86_64 -name pando:"])?;
+    // This server's machines only: another server of this host may run others.
+    let node: Value = serde_json::from_slice(&std::fs::read(server.data().join("node.json"))?)?;
+    let ours = format!("-name pando:{}:", node["id"].as_str().unwrap_or_default());
+    let processes = run("pgrep", &["-fc", "--", &ours])?;
     assert_eq!(processes.trim(), "1");
     server.finish()
 }

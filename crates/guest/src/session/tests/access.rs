@@ -33,7 +33,7 @@ async fn before_a_restore_is_done_nobody_is_served() {
 #[tokio::test]
 async fn a_restore_ends_sessions_and_their_commands() {
     let agent = Agent::start().await;
-    let mut stream = agent.ask(Operation::Exec(shell("echo $$; exec sleep 1000"))).await;
+    let mut stream = agent.ask(Operation::Exec(shell("echo $$; exec sleep 60"))).await;
     let pid = String::from_utf8(frame::expect(&mut stream).await.unwrap().payload).unwrap();
     assert!(is_alive(&pid));
     agent.access.suspend();

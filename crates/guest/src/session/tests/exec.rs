@@ -126,7 +126,7 @@ async fn what_cannot_start_is_named() {
 #[tokio::test]
 async fn a_time_limit_takes_the_whole_group() {
     let agent = Agent::start().await;
-    let mut exec = shell("sleep 1000 & echo $!; trap '' TERM; sleep 1000; sleep 1000");
+    let mut exec = shell("sleep 60 & echo $!; trap '' TERM; sleep 60; sleep 60");
     exec.timeout_ms = Some(300);
     let outcome = outcome(&mut agent.ask(Operation::Exec(exec)).await).await;
     assert_eq!((outcome.done.exit_code, outcome.done.timed_out), (128 + 9, true));
@@ -136,7 +136,7 @@ async fn a_time_limit_takes_the_whole_group() {
 #[tokio::test]
 async fn a_member_that_ignores_the_signal_goes_with_its_leader() {
     let agent = Agent::start().await;
-    let mut exec = shell("sh -c \"trap '' TERM; echo \\$\\$; exec sleep 1000\" & exec sleep 1000");
+    let mut exec = shell("sh -c \"trap '' TERM; echo \\$\\$; exec sleep 60\" & exec sleep 60");
     exec.timeout_ms = Some(300);
     let outcome = outcome(&mut agent.ask(Operation::Exec(exec)).await).await;
     assert!(outcome.done.timed_out);
@@ -146,7 +146,7 @@ async fn a_member_that_ignores_the_signal_goes_with_its_leader() {
 #[tokio::test]
 async fn a_host_that_leaves_takes_the_group_along() {
     let agent = Agent::start().await;
-    let mut stream = agent.ask(Operation::Exec(shell("sleep 1000 & echo $!; wait"))).await;
+    let mut stream = agent.ask(Operation::Exec(shell("sleep 60 & echo $!; wait"))).await;
     frame::write(&mut stream, Kind::End, &[]).await.unwrap();
     let pid = String::from_utf8(frame::expect(&mut stream).await.unwrap().payload).unwrap();
     assert!(is_alive(&pid));
@@ -157,7 +157,7 @@ async fn a_host_that_leaves_takes_the_group_along() {
 #[tokio::test]
 async fn a_host_that_leaves_is_noticed_behind_unread_input() {
     let agent = Agent::start().await;
-    let mut stream = agent.ask(Operation::Exec(shell("echo $$; exec sleep 1000"))).await;
+    let mut stream = agent.ask(Operation::Exec(shell("echo $$; exec sleep 60"))).await;
     let pid = String::from_utf8(frame::expect(&mut stream).await.unwrap().payload).unwrap();
     // One for the pipe, one for the agent's hand, and a little that stays in its socket.
     for bytes in [frame::CHUNK_BYTES, frame::CHUNK_BYTES, 1000] {
@@ -171,7 +171,7 @@ async fn a_host_that_leaves_is_noticed_behind_unread_input() {
 #[tokio::test]
 async fn a_background_process_neither_holds_the_session_nor_dies_with_it() {
     let agent = Agent::start().await;
-    let outcome = agent.shell("setsid sleep 1000 & echo $!").await;
+    let outcome = agent.shell("setsid sleep 60 & echo $!").await;
     assert_eq!(outcome.done.exit_code, 0);
     let pid = outcome.text().trim().to_owned();
     assert!(is_alive(&pid));
@@ -217,7 +217,7 @@ async fn a_detached_command_lives_on_and_writes_its_log() {
         exec.detached_log = Some(log.to_str().unwrap().into());
         agent.answer(Operation::Exec(exec)).await.json::<Started>().unwrap().pid.to_string()
     };
-    let first = ask("echo out; echo err >&2; cat; exec sleep 1000").await;
+    let first = ask("echo out; echo err >&2; cat; exec sleep 60").await;
     until("the first log", || std::fs::read_to_string(&log).is_ok_and(|text| text == "out\nerr\n"))
         .await;
     assert!(is_alive(&first));
