@@ -13,7 +13,7 @@ use pando_vm::network::Network;
 use tokio::sync::mpsc;
 
 use crate::bake::Recipe;
-use crate::{DataDir, Node, NodeConfig, NodeError, Report, SandboxSpec, State};
+use crate::{DataDir, DataError, Node, NodeConfig, NodeError, Report, SandboxSpec, State};
 
 const SHAPE: Shape = Shape { cpu: 1, memory_mib: 512 };
 
@@ -99,13 +99,25 @@ impl World {
         self.node.tear_down().await.unwrap();
         assert_eq!((self.machines.count(), self.folders()), (0, 0));
         drop((self.node, self.reports));
-        DataDir::open(self.folder.path()).await.unwrap().unmount_pool().await.unwrap();
+        open(self.folder.path()).await.unmount_pool().await.unwrap();
     }
+}
+
+/// Opens a folder that was just given up. A process that another test is
+/// starting at this moment holds our lock, too, between its fork and its exec.
+async fn open(folder: &Path) -> DataDir {
+    for _ in 0..200 {
+        match DataDir::open(folder).await {
+            Err(DataError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+            other => return other.unwrap(),
+        }
+    }
+    panic!("{} stays locked", folder.display())
 }
 
 /// A node whose template is baked from files that are nothing.
 async fn node(folder: &Path, machines: &Null) -> (Node, mpsc::Receiver<Report>) {
-    let data = DataDir::open(folder).await.unwrap();
+    let data = open(folder).await;
     let recipe = Recipe::base().unwrap();
     let rootfs = data.template(recipe.name(), recipe.version());
     std::fs::create_dir_all(&rootfs).unwrap();
