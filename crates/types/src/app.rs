@@ -116,7 +116,7 @@ pub struct App {
     /// The pull request's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pr_number: Option<u64>,
-    /// `open`, for a preview (a closed one is gone).
+    /// `open`, for a preview; `closing` while all of it is being removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pr_state: Option<String>,
     /// `owner/repo`, for a preview.

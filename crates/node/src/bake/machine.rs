@@ -231,10 +231,10 @@ fn initramfs_bytes(parts: &Parts<'_>) -> Result<Vec<u8>, MachineError> {
     };
     let mut members: Vec<Member> =
         ["dev", "proc", "sys", "newroot", "modules"].map(directory).into();
-    members.push(Member {
-        path: "dev/console".into(),
-        content: Content::Device { major: 5, minor: 1 },
-    });
+    for (path, major, minor) in [("dev/console", 5, 1), ("dev/null", 1, 3)] {
+        let content = Content::Device { major, minor };
+        members.push(Member { path: path.into(), content });
+    }
     members.push(file("init".into(), parts.agent.to_vec(), true));
     let mut order = String::new();
     for module in &parts.kernel.modules {

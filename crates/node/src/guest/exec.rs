@@ -87,7 +87,11 @@ impl Guest {
         input: ExecInput,
     ) -> Result<ExecStream, GuestError> {
         let patience = exec.timeout_ms.map(|limit| Duration::from_millis(limit) + GRACE);
-        let (reader, writer) = self.open(Operation::Exec(exec)).await?.into_split();
+        let session = self.open(Operation::Exec(exec)).await?;
+        // Input that the command does not read would hide an ordinary close from
+        // the agent; a reset passes it by (tcp(7), SO_LINGER in socket(7)).
+        session.set_zero_linger().map_err(GuestError::Connect)?;
+        let (reader, writer) = session.into_split();
         let (events, receiver) = mpsc::channel(QUEUE_FRAMES);
         let (released, hold) = tokio::sync::oneshot::channel::<()>();
         Ok(ExecStream {

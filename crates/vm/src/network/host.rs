@@ -91,11 +91,14 @@ impl Network {
     pub async fn create_slot(&self, number: SlotNumber) -> Result<Slot, NetworkError> {
         let Some(real) = &self.real else { return self.open_slot(number) };
         real.remove(number).await?;
-        let made = real.create(number).await;
-        if made.is_err() {
-            real.remove(number).await?;
+        if let Err(error) = real.create(number).await {
+            // Why it was not made says more than why its rest was not removed;
+            // the next use of the number removes that first.
+            if let Err(error) = real.remove(number).await {
+                tracing::warn!(%error, slot = number.number(), "a half-made slot stays");
+            }
+            return Err(error);
         }
-        made?;
         self.open_slot(number)
     }
 
