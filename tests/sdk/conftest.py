@@ -15,7 +15,9 @@ BIN = Path(os.environ.get("PANDO_BIN_DIR", ROOT / "target/release"))
 DATA = Path(os.environ.get("PANDO_TEST_DATA", "/var/tmp/pando-test"))
 KEY = "pds_0123456789abcdef0123456789abcdef"
 # What tells this server's links and namespaces from another's.
-HOST = ["--data", str(DATA), "--network-prefix", "pt", "--network-pool", "10.214.0.0"]
+PREFIX = os.environ.get("PANDO_TEST_PREFIX", "pt")
+POOL = os.environ.get("PANDO_TEST_POOL", "10.214.0.0")
+HOST = ["--data", str(DATA), "--network-prefix", PREFIX, "--network-pool", POOL]
 READY_LIMIT_SECONDS = 900
 # Addresses of documentation (RFC 5737): public in form, and nobody's.
 GIT_HOST, GIT_GATEWAY, GIT_NAMESPACE, GIT_LINK = "198.51.100.10", "198.51.100.9", "ptgit", "ptgit0"
@@ -57,7 +59,7 @@ def server():
         process.wait(60)
         run(BIN / "pando", "teardown", *HOST)
     namespaces = run("ip", "netns", "list")
-    assert not [line for line in namespaces.splitlines() if line.startswith("pt-")], namespaces
+    assert not [line for line in namespaces.splitlines() if line.startswith(f"{PREFIX}-")], namespaces
     assert str(DATA) not in Path("/proc/mounts").read_text()
 
 

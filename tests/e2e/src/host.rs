@@ -1,12 +1,23 @@
 //! Looking at this host, as an operator would.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail};
 
-/// Begins the name of every link, namespace and table of a test's server.
-pub(crate) const PREFIX: &str = "pt";
+/// Begins the name of every link, namespace and table of a test's server. Set
+/// otherwise (`PANDO_TEST_PREFIX`), a second run finds room beside the first.
+pub(crate) fn prefix() -> String {
+    std::env::var("PANDO_TEST_PREFIX").unwrap_or_else(|_| "pt".to_owned())
+}
+
+/// The pool of addresses that a test's server takes (`PANDO_TEST_POOL`).
+#[must_use]
+pub fn pool() -> Ipv4Addr {
+    let set = std::env::var("PANDO_TEST_POOL").ok();
+    set.and_then(|text| text.parse().ok()).unwrap_or(Ipv4Addr::new(10, 214, 0, 0))
+}
 
 /// Runs a program to its end and returns its standard output.
 ///
@@ -29,6 +40,7 @@ pub fn run(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
 /// When the host cannot be looked at.
 pub fn leftovers(data: &Path) -> anyhow::Result<Vec<String>> {
     let data = data.display().to_string();
+    let prefix = prefix();
     let mut left = Vec::new();
     let mut keep = |what: &str, lines: String, ours: &dyn Fn(&str) -> bool| {
         left.extend(lines.lines().filter(|line| ours(line)).map(|line| format!("{what}: {line}")));
@@ -36,9 +48,9 @@ pub fn leftovers(data: &Path) -> anyhow::Result<Vec<String>> {
     keep("process", run("ps", &["-eo", "pid,args"])?, &|line| {
         line.contains("qemu-system") && line.contains(&data)
     });
-    keep("namespace", run("ip", &["netns", "list"])?, &|line| line.starts_with(PREFIX));
-    keep("link", run("ip", &["-br", "link"])?, &|line| line.starts_with(PREFIX));
-    keep("table", run("nft", &["list", "tables"])?, &|line| line.contains(&format!(" {PREFIX}")));
+    keep("namespace", run("ip", &["netns", "list"])?, &|line| line.starts_with(&prefix));
+    keep("link", run("ip", &["-br", "link"])?, &|line| line.starts_with(&prefix));
+    keep("table", run("nft", &["list", "tables"])?, &|line| line.contains(&format!(" {prefix}")));
     keep("mount", std::fs::read_to_string("/proc/mounts")?, &|line| line.contains(&data));
     keep("loop device", run("losetup", &["-a"])?, &|line| line.contains(&data));
     Ok(left)

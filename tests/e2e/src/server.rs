@@ -11,7 +11,7 @@ use reqwest::header::HOST;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::host::{PREFIX, leftovers};
+use crate::host::{leftovers, pool, prefix};
 use crate::sandbox::Sandbox;
 
 /// The key of every test's server.
@@ -101,7 +101,8 @@ impl Server {
 
     fn host_arguments(&self) -> Vec<String> {
         let data = self.data.display().to_string();
-        ["--data", &data, "--network-prefix", PREFIX, "--network-pool", "10.214.0.0"]
+        let (prefix, pool) = (prefix(), pool().to_string());
+        ["--data", &data, "--network-prefix", &prefix, "--network-pool", &pool]
             .map(str::to_owned)
             .into()
     }

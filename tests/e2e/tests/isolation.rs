@@ -1,6 +1,8 @@
 //! What a guest reaches, and what it does not.
 
-use pando_e2e::{Options, Server, run};
+use std::net::Ipv4Addr;
+
+use pando_e2e::{Options, Server, pool, run};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,13 +23,14 @@ async fn a_guest_reaches_the_internet_and_nothing_near() -> anyhow::Result<()> {
     let host_address =
         run("sh", &["-c", "ip -4 route get 192.0.2.1 | sed -n 's/.* src \\([0-9.]*\\).*/\\1/p'"])?;
     let api = server.url("").rsplit(':').next().map(str::to_owned).unwrap_or_default();
+    let link = |offset: u32| Ipv4Addr::from_bits(pool().to_bits() + offset);
     for target in [
         format!("{}:{api}", host_address.trim()),
         format!("172.16.0.1:{api}"),
-        format!("10.214.0.0:{api}"),
-        format!("10.214.0.1:{api}"),
-        "10.214.0.1:8000".to_owned(),
-        "10.214.0.3:8000".to_owned(),
+        format!("{}:{api}", link(0)),
+        format!("{}:{api}", link(1)),
+        format!("{}:8000", link(1)),
+        format!("{}:8000", link(3)),
         "169.254.169.254:80".to_owned(),
         "192.168.0.1:80".to_owned(),
     ] {
