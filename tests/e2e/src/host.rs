@@ -8,7 +8,8 @@ use anyhow::{Context, bail};
 
 /// Begins the name of every link, namespace and table of a test's server. Set
 /// otherwise (`PANDO_TEST_PREFIX`), a second run finds room beside the first.
-pub(crate) fn prefix() -> String {
+#[must_use]
+pub fn prefix() -> String {
     std::env::var("PANDO_TEST_PREFIX").unwrap_or_else(|_| "pt".to_owned())
 }
 

@@ -9,6 +9,7 @@ mod host;
 mod sandbox;
 mod server;
 
-pub use host::{leftovers, pool, run};
+pub use host::{leftovers, pool, prefix, run};
+pub use pando_vm::sys::fault::Fault;
 pub use sandbox::{Answer, Sandbox};
 pub use server::{Options, Server};

@@ -7,6 +7,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use pando_vm::sys::fault::{self, Fault};
 use reqwest::header::HOST;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ use crate::sandbox::Sandbox;
 const API_KEY: &str = "pando_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 /// How long the first start may take: it bakes the template.
 const READY_LIMIT: Duration = Duration::from_secs(900);
+
+/// How often it is looked whether a server has ended: for 30 s.
+const CRASH_TRIES: usize = 600;
 
 /// What a test wants of its server beside the ordinary.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +37,7 @@ pub struct Options {
 /// A running server. Dropped, it is stopped, and whatever it ran is torn down.
 pub struct Server {
     child: Option<Child>,
+    fault: Option<Fault>,
     options: Options,
     port: u16,
     data: PathBuf,
@@ -53,9 +58,30 @@ impl Server {
             None => TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
         };
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(900)).build()?;
-        let mut server = Self { child: None, options, port, data, client };
+        let mut server = Self { child: None, fault: None, options, port, data, client };
         server.launch().await?;
         Ok(server)
+    }
+
+    /// Where the process that is launched next is to end as a crash would.
+    pub fn set_fault(&mut self, fault: Option<Fault>) {
+        self.fault = fault;
+    }
+
+    /// Waits until the process ended by itself, at its fault.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn crashed(&mut self) -> anyhow::Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        for _ in 0..CRASH_TRIES {
+            if child.try_wait()?.is_some() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.child = Some(child);
+        bail!("pando runs on: {}", self.log_tail())
     }
 
     /// Starts the process again after [`Server::terminate`] or [`Server::kill`].
@@ -76,6 +102,7 @@ impl Server {
             .env("PANDO_API_KEY", API_KEY)
             .env("RUST_LOG", "info,pando=debug")
             .envs(self.options.environment.iter().cloned())
+            .envs(self.fault.map(|fault| (fault::VARIABLE, fault.name())))
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()

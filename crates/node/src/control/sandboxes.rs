@@ -7,6 +7,7 @@ use pando_store::{Actual, Desired, SandboxRow, Store, StoreError, Swap};
 use pando_types::sandbox::{CreateSandbox, Sandbox};
 use pando_types::url::PublicUrls;
 use pando_types::{AppId, Clock, Code, Epoch, Generation, NodeId, OrgId, PublicError, SandboxId};
+use pando_vm::sys::fault::{self, Fault};
 use tokio::sync::mpsc;
 
 use super::{spec, sync, view};
@@ -85,6 +86,7 @@ impl Sandboxes {
         };
         // A fresh random id is never taken.
         let _ = self.store.sandbox_insert(&row).await.map_err(|error| failed(&error))?;
+        fault::point(Fault::CreateRowed);
         // In a task of its own: a client that goes away cannot cut it midway.
         let this = self.clone();
         let made = tokio::spawn(async move { this.make(row, wanted).await }).await;
@@ -99,15 +101,18 @@ impl Sandboxes {
             persistent: row.persistent,
         };
         match self.node.create(row.id, row.epoch, spec).await {
-            Ok(_) => match self.observed(row.org, row.id).await {
-                // Deleted while it was made: nobody else knows of the machine.
-                Err(refusal) if refusal.code == Code::NotFound => {
-                    let gone = self.node.delete(row.id, row.epoch).await;
-                    gone.map_err(|error| PublicError::from(&error))?;
-                    Err(refusal)
+            Ok(_) => {
+                fault::point(Fault::CreateRecorded);
+                match self.observed(row.org, row.id).await {
+                    // Deleted while it was made: nobody else knows of the machine.
+                    Err(refusal) if refusal.code == Code::NotFound => {
+                        let gone = self.node.delete(row.id, row.epoch).await;
+                        gone.map_err(|error| PublicError::from(&error))?;
+                        Err(refusal)
+                    }
+                    outcome => outcome,
                 }
-                outcome => outcome,
-            },
+            }
             Err(error) => {
                 tracing::warn!(
                     sandbox = row.id.short(),
@@ -187,6 +192,7 @@ impl Sandboxes {
             return Ok(());
         }
         self.want(&row, Desired::Deleted).await?;
+        fault::point(Fault::DeleteWanted);
         let this = self.clone();
         let deleted = tokio::spawn(async move {
             this.node.delete(row.id, row.epoch).await.map_err(|error| PublicError::from(&error))?;

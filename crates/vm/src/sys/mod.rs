@@ -3,6 +3,7 @@
 
 pub mod command;
 pub mod durable;
+pub mod fault;
 pub mod host;
 pub mod process;
 pub mod reflink;
