@@ -8,7 +8,7 @@ use pando_types::sandbox::{CreateSandbox, Sandbox};
 use pando_types::url::PublicUrls;
 use pando_types::{AppId, Clock, Code, Epoch, Generation, NodeId, OrgId, PublicError, SandboxId};
 use pando_vm::sys::fault::{self, Fault};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use super::{spec, sync, view};
 use crate::guest::Guest;
@@ -19,6 +19,17 @@ use crate::shared::Report;
 const PAGE_ROWS: u32 = 500;
 /// How often a change is tried again when somebody else changed the row meanwhile.
 const SWAP_TRIES: usize = 5;
+/// Endings that wait for a slow listener; one that misses some is told so.
+const QUEUE_ENDINGS: usize = 256;
+
+/// A sandbox that failed or is gone: nothing answers there any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Which one.
+    pub sandbox: SandboxId,
+    /// The app that it was made for.
+    pub app: Option<AppId>,
+}
 
 /// The sandboxes of every org. Clones share them.
 #[derive(Clone)]
@@ -28,6 +39,7 @@ pub struct Sandboxes {
     pub(super) node_id: NodeId,
     pub(super) urls: Arc<PublicUrls>,
     pub(super) clock: Arc<dyn Clock>,
+    endings: broadcast::Sender<Ending>,
 }
 
 impl Sandboxes {
@@ -44,10 +56,17 @@ impl Sandboxes {
         urls: PublicUrls,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PublicError> {
-        let sandboxes = Self { store, node, node_id, urls: Arc::new(urls), clock };
+        let (endings, _) = broadcast::channel(QUEUE_ENDINGS);
+        let sandboxes = Self { store, node, node_id, urls: Arc::new(urls), clock, endings };
         sandboxes.settle().await?;
-        sync::spawn(sandboxes.store.clone(), node_id, reports);
+        sync::spawn(sandboxes.store.clone(), node_id, reports, sandboxes.endings.clone());
         Ok(sandboxes)
+    }
+
+    /// The sandboxes that end from now on, each as it does.
+    #[must_use]
+    pub fn endings(&self) -> broadcast::Receiver<Ending> {
+        self.endings.subscribe()
     }
 
     /// Creates a sandbox and returns when it answers. When it cannot be made,
