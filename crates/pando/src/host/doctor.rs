@@ -161,7 +161,7 @@ fn agent() -> Check {
 }
 
 fn memory() -> Check {
-    let free = host::available_memory_bytes().unwrap_or(0);
+    let free = host::memory().map_or(0, |memory| memory.available_bytes);
     let found = format!("{} MiB available", free >> 20);
     if free >= COMFORTABLE_MEMORY_BYTES {
         ok("memory", found)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use pando_node::{DataDir, Node, NodeConfig, Report};
+use pando_node::{DataDir, Node, NodeConfig, Report, WarmSlots};
 use pando_types::{NodeId, SystemClock};
 use pando_vm::driver::Hypervisor;
 use pando_vm::driver::qemu::Qemu;
@@ -27,6 +27,7 @@ pub(crate) struct HostOptions {
     pub accel: Accel,
     pub kernel: Option<PathBuf>,
     pub network: NetworkOptions,
+    pub warm_slots: WarmSlots,
 }
 
 /// What tells this server's links, namespaces and table from another's.
@@ -51,6 +52,8 @@ impl From<&HostArgs> for HostOptions {
                 pool: args.network_pool,
                 allow: args.network_allow.clone(),
             },
+            // Only a server has creates to come.
+            warm_slots: WarmSlots::Fixed(0),
         }
     }
 }
@@ -87,6 +90,7 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
         agent: agent_path()?,
         progress: Arc::new(|line| eprintln!("bake: {line}")),
         clock: Arc::new(SystemClock),
+        warm_slots: options.warm_slots,
     })
     .await?;
     Ok(Host { data, node, node_id, reports })

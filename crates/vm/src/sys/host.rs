@@ -50,12 +50,24 @@ fn timestamp_counter() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-/// Memory that can be used without swapping, in bytes (`MemAvailable`).
+/// This host's memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// All of it (`MemTotal`).
+    pub total_bytes: u64,
+    /// What can be used without swapping (`MemAvailable`).
+    pub available_bytes: u64,
+}
+
+/// What `/proc/meminfo` says (`proc(5)`); `None` where it cannot be read.
 #[must_use]
-pub fn available_memory_bytes() -> Option<u64> {
+pub fn memory() -> Option<Memory> {
     let information = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = information.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+    let bytes = |name: &str| {
+        let line = information.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+    };
+    Some(Memory { total_bytes: bytes("MemTotal:")?, available_bytes: bytes("MemAvailable:")? })
 }
 
 /// Space that can be used in the file system of `path`, in bytes.
