@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use pando_guest_protocol::control::{Identity, ToGuest};
+use pando_vm::cage::{CageConfig, DEFAULT_FIRST_UID};
 use pando_vm::driver::qemu::Qemu;
 use pando_vm::driver::{
     Accelerator, Disks, Home, Hypervisor, MachineName, RestoreSpec, SPARE_DISKS, Shape,
@@ -22,7 +23,12 @@ use crate::server::PREFIX;
 pub(crate) async fn measure(data: &Path, pool: Ipv4Addr, runs: usize) -> anyhow::Result<Sample> {
     let machine = newest_machine(&data.join("pool/machines"))?;
     let accelerator = if host::has_kvm() { Accelerator::Kvm } else { Accelerator::Tcg };
-    let hypervisor = Qemu::new(accelerator).await?;
+    let cage = CageConfig {
+        folder: data.join("room"),
+        group: format!("{PREFIX}-machines"),
+        first_uid: DEFAULT_FIRST_UID,
+    };
+    let hypervisor = Qemu::new(accelerator, cage).await?;
     let network = Network::prepare(NetworkConfig::new(PREFIX, pool, &[])?).await?;
     let slot = Arc::new(network.create_slot(SlotNumber::new(0)).await?);
     let mut sample = Sample::default();
