@@ -9,6 +9,6 @@ mod host;
 mod sandbox;
 mod server;
 
-pub use host::{leftovers, pool, run};
+pub use host::{leftovers, pool, run, vmm_of};
 pub use sandbox::{Answer, Sandbox};
 pub use server::{Options, Server};

@@ -19,6 +19,8 @@
 mod entry;
 mod folder;
 mod room;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -225,22 +227,6 @@ impl Cage {
             Some(groups) => Some(groups.create(&name, &limits).map_err(CageError::Group)?),
             None => None,
         };
-        let path = group.as_ref().map(|group| group.path().to_owned());
-        let outcome = self.start(&occupant, group.as_ref().map(AsFd::as_fd)).await;
-        match outcome {
-            Ok(process) => Ok(Caged { process, group: path }),
-            Err(error) => {
-                remove_group(path.as_deref()).await;
-                Err(error)
-            }
-        }
-    }
-
-    async fn start(
-        &self,
-        occupant: &Occupant<'_>,
-        group: Option<BorrowedFd<'_>>,
-    ) -> Result<Watched, CageError> {
         let nowhere = File::open("/dev/null").map_err(room_error("/dev/null"))?;
         let entry = Entry {
             program: &self.program,
@@ -258,8 +244,12 @@ impl Cage {
             mapped_bytes: occupant.memory_bytes + MAPPED_OVERHEAD_BYTES,
             filter: &self.filter,
         };
-        let (process, report) = entry::begin(&entry, group)?;
-        let mut process = KillOnDrop(Some(process));
+        let mut unfinished = Unfinished {
+            process: None,
+            group: group.as_ref().map(|group| group.path().to_owned()),
+        };
+        let (process, report) = entry::begin(&entry, group.as_ref().map(AsFd::as_fd))?;
+        let process = unfinished.process.insert(process);
         let listener = timeout(ENTRY_LIMIT, listener(&report))
             .await
             .map_err(|_| CageError::Lost("it took too long"))??;
@@ -275,7 +265,7 @@ impl Cage {
             // It says why in its log, which is its machine's to read.
             () = process.ended() => {}
         }
-        process.keep()
+        unfinished.finish()
     }
 
     /// The control group of a process of ours.
@@ -307,27 +297,28 @@ async fn listener(report: &Report) -> Result<OwnedFd, CageError> {
     listener.ok_or(CageError::Lost("it ended"))
 }
 
-/// A process that is not let out of its making half done.
-struct KillOnDrop(Option<Watched>);
+/// What is taken apart when its making is given up.
+struct Unfinished {
+    process: Option<Watched>,
+    group: Option<PathBuf>,
+}
 
-impl KillOnDrop {
-    async fn ended(&self) {
-        match &self.0 {
-            Some(process) => process.ended().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn keep(&mut self) -> Result<Watched, CageError> {
-        self.0.take().ok_or(CageError::Lost("it is gone"))
+impl Unfinished {
+    fn finish(mut self) -> Result<Caged, CageError> {
+        let process = self.process.take().ok_or(CageError::Lost("it is gone"))?;
+        Ok(Caged { process, group: self.group.take() })
     }
 }
 
-impl Drop for KillOnDrop {
+impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Some(process) = &self.0 {
+        if let Some(process) = &self.process {
             let _ = process.kill();
             process.wait();
+        }
+        if let Some(group) = &self.group {
+            // Empty now. Should it stay, the next machine in that slot removes it.
+            let _ = std::fs::remove_dir(group);
         }
     }
 }
@@ -347,19 +338,4 @@ fn range_holds(line: &str, first: u64, count: u64) -> bool {
     let (start, _, length) = (numbers.next(), numbers.next(), numbers.next());
     let (start, length) = (start.unwrap_or(0), length.unwrap_or(0));
     first > 0 && start <= first && first + count <= start + length
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_mapped_ids_that_are_not_roots_will_do() {
-        let all = "         0          0 4294967295";
-        assert!(range_holds(all, DEFAULT_FIRST_UID.into(), UIDS.into()));
-        assert!(!range_holds(all, 0, 1));
-        assert!(!range_holds("0 100000 65536", DEFAULT_FIRST_UID.into(), UIDS.into()));
-        assert!(range_holds("0 100000 65536", 60000, UIDS.into()));
-        assert!(!range_holds("0 100000 65536", 65000, UIDS.into()));
-    }
 }

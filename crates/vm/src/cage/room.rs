@@ -15,6 +15,7 @@ use rustix::mount::{
     mount_remount, unmount,
 };
 use rustix::process::{chdir, pivot_root};
+use rustix::system::sethostname;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::{CageError, room_error};
@@ -86,6 +87,8 @@ fn build(root: &Path, devices: &[Device], files: &[(&str, &Path)]) -> Result<Roo
         UnshareFlags::NEWNS | UnshareFlags::NEWNET | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
     // SAFETY: descriptors stay shared (no CLONE_FILES); the rest is this thread's alone.
     unsafe { unshare_unsafe(flags) }.map_err(at("cannot make the room's namespaces"))?;
+    // The host's name is nobody's business in there.
+    sethostname(b"room").map_err(at("cannot name the room"))?;
     let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
     mount_change("/", private).map_err(at("cannot keep the room's mounts to itself"))?;
     mount_bind(root, root).map_err(at("cannot mount the room's files"))?;

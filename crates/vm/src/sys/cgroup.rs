@@ -173,6 +173,12 @@ impl Groups {
         Ok(Some(Self { mount, path, controllers }))
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The controllers that limit machines.
     #[must_use]
     pub fn controllers(&self) -> &[Controller] {
