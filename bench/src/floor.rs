@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use pando_guest_protocol::control::{Identity, ToGuest};
+use pando_vm::cage::{CageConfig, DEFAULT_FIRST_UID};
 use pando_vm::driver::qemu::Qemu;
 use pando_vm::driver::{
     Accelerator, Disks, Home, Hypervisor, Machine, MachineName, RestoreSpec, SPARE_DISKS, Shape,
@@ -54,8 +55,13 @@ pub(crate) async fn measure(
     crowd: usize,
 ) -> anyhow::Result<Floor> {
     let accelerator = if host::has_kvm() { Accelerator::Kvm } else { Accelerator::Tcg };
+    let cage = CageConfig {
+        folder: data.join("room"),
+        group: format!("{PREFIX}-machines"),
+        first_uid: DEFAULT_FIRST_UID,
+    };
     let bare = Bare {
-        hypervisor: Qemu::new(accelerator).await?,
+        hypervisor: Qemu::new(accelerator, cage).await?,
         machine: newest_machine(&data.join("pool/machines"))?,
         staging: data.join("pool/staging"),
     };

@@ -1,6 +1,7 @@
 //! What this host's processor is.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Whether hardware virtualization can be used: `/dev/kvm` opens **and** the
@@ -48,6 +49,14 @@ pub fn tsc_khz(span: Duration) -> u64 {
 fn timestamp_counter() -> u64 {
     // SAFETY: every x86-64 processor has the instruction, and it touches no memory.
     unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// Where a program is, by PATH and where administrators' programs are.
+#[must_use]
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    dirs.map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
 /// This host's memory, in bytes.
