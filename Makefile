@@ -27,7 +27,7 @@ bake: setup build ## Prepare the template ahead of time in PANDO_DATA (default /
 demo: setup build ## Serve Pando, open a pull request against a demo repository, print its live URL
 	@scripts/demo start
 
-demo-stop: ## Stop what `make demo` left running, and remove its sandboxes
+demo-stop: ## Stop what `make demo` left running, with all of its sandboxes
 	@scripts/demo stop
 
 test: setup build test-unit test-contract test-vm test-sdk ## Run every test
@@ -60,7 +60,7 @@ check: ## Formatting, lints, dependency and licence audit, docs that build
 fmt: ## Format the code
 	@cargo fmt --all
 
-bench: setup build ## Measure creates, execs and previews beside the bare hypervisor; see bench/RESULTS.md
+bench: setup build ## Measure creates and execs beside the bare hypervisor; see bench/RESULTS.md
 	@target/release/pando-bench
 
 clean-data: build ## Remove every sandbox, mount and namespace of PANDO_DATA

@@ -70,7 +70,7 @@ impl Trouble {
             Self::Host(_) | Self::Connect | Self::Coding => "Bad request".to_owned(),
             Self::UnknownHost | Self::UnknownSandbox | Self::UnknownApp => "Not found".to_owned(),
             Self::Gone => "This sandbox is gone".to_owned(),
-            Self::NotLive => "This app is being built".to_owned(),
+            Self::NotLive => "This app is not live yet".to_owned(),
             Self::NotRunning => "This sandbox is not running".to_owned(),
             Self::NotListening { port } => format!("Nothing listens on port {port} yet"),
             Self::Unreachable { port } | Self::ConnectTimeout { port } => {
@@ -114,7 +114,10 @@ impl Trouble {
             Self::Gone => PublicError::new(Code::Gone, "this sandbox was deleted or has expired"),
             Self::NotLive => {
                 PublicError::new(Code::Unavailable, "no deployment of this app is live yet")
-                    .hint("it answers here once its first deployment is healthy")
+                    .hint(
+                        "it answers here once a deployment is healthy; \
+                         the log of the latest says how far it is, or why it failed",
+                    )
                     .retry_after(RETRY_SECS)
             }
             Self::NotRunning => {

@@ -17,6 +17,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -128,7 +129,10 @@ impl DataDir {
             }
             let size_bytes = free_bytes / 100 * POOL_SHARE_PERCENT;
             let temporary = image.with_extension("tmp");
-            let file = fs::File::create(&temporary).map_err(io(&temporary))?;
+            // Every guest's disk is in it.
+            let mut private = fs::OpenOptions::new();
+            private.create(true).truncate(true).write(true).mode(0o600);
+            let file = private.open(&temporary).map_err(io(&temporary))?;
             file.set_len(size_bytes).map_err(io(&temporary))?;
             let path = temporary.display().to_string();
             command::run("mkfs.xfs", &["-q", "-f", "-m", "reflink=1", &path], None)

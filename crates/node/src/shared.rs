@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::data::DataDir;
-use crate::sandbox::actor::Handle;
+use crate::sandbox::handle::Handle;
 use crate::sandbox::policy::State;
 use crate::slots::Slots;
 

@@ -1,5 +1,8 @@
 //! Opening the database; who reads, who writes.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +43,12 @@ pub struct Tx {
     pub(crate) now: Timestamp,
 }
 
+/// Makes the file where it is missing, for its owner alone; what SQLite keeps
+/// beside it gets the same mode (<https://www.sqlite.org/wal.html>).
+fn make_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
 impl Store {
     /// Opens the file, makes it where it is missing, and brings its schema up to date.
     ///
@@ -58,9 +67,9 @@ impl Store {
         let open = |source| StoreError::Open { path: path.to_owned(), source };
         // FULL, because in WAL mode NORMAL loses the last commits in a power cut,
         // and what was acknowledged must stay.
+        make_private(path).map_err(|error| open(error.into()))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)

@@ -13,7 +13,7 @@ use crate::deployment::create::{self, Reason};
 use crate::deployment::supersede;
 use crate::error::DeployError;
 use crate::webhook::event::PullRequest;
-use crate::webhook::receive::Verdict;
+use crate::webhook::verdict::Verdict;
 
 pub(crate) const PUSH: Reason = Reason::Push;
 pub(crate) const PULL_REQUEST: Reason = Reason::PullRequest;

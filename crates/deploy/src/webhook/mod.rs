@@ -5,3 +5,4 @@
 pub(crate) mod event;
 pub(crate) mod receive;
 mod signature;
+pub(crate) mod verdict;

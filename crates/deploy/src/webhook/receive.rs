@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 
 use pando_store::{DeliveryRow, Insert, StoreError, Tx};
 use pando_types::app::Delivery;
-use pando_types::{Code, DeploymentId, PublicError};
+use pando_types::{Code, PublicError};
 
 use super::event::{self, Change, Event, PullRequest, Push, Repository};
 use super::signature::is_signed;
+use super::verdict::Verdict;
 use crate::Secret;
 use crate::app::remove;
 use crate::context::{Context, Effects};
@@ -32,28 +33,6 @@ pub struct WebhookRequest<'a> {
     pub signature: Option<&'a str>,
     /// The raw body.
     pub body: &'a [u8],
-}
-
-/// What was decided, and why.
-#[derive(Debug, Default)]
-pub(crate) struct Verdict {
-    pub deployments: Vec<DeploymentId>,
-    pub removes: bool,
-    pub reasons: Vec<String>,
-}
-
-impl Verdict {
-    fn decision(&self) -> &'static str {
-        match (self.deployments.is_empty(), self.removes) {
-            (false, _) => "deploy",
-            (true, true) => "remove",
-            (true, false) => "ignore",
-        }
-    }
-
-    fn ignored(reason: impl Into<String>) -> Self {
-        Self { reasons: vec![reason.into()], ..Self::default() }
-    }
 }
 
 /// Takes a delivery.

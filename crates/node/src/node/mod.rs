@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pando_guest_protocol::GUEST_ADDRESS;
+use pando_guest_protocol::{GUEST_ADDRESS, SESSION_PORT};
 use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
 use pando_types::sandbox::Template;
 use pando_types::{Clock, Epoch, Generation, OrgId, SandboxId, Timestamp};
@@ -29,7 +29,7 @@ use crate::capacity::turns::{LONGEST_WAIT, Turns};
 use crate::data::DataDir;
 use crate::guest::{Guest, GuestError};
 use crate::reconcile;
-use crate::sandbox::actor::{self, ActorError, Command, Handle};
+use crate::sandbox::handle::{ActorError, Command, Handle, Reply};
 use crate::sandbox::policy::State;
 use crate::shared::{Report, Shared};
 use crate::slots::{Slots, WarmSlots};
@@ -222,7 +222,7 @@ impl Node {
         &self,
         id: SandboxId,
         epoch: Epoch,
-        command: impl FnOnce(actor::Reply) -> Command,
+        command: impl FnOnce(Reply) -> Command,
     ) -> Result<(), NodeError> {
         let handle = self.handle(id, epoch)?;
         handle.touch(self.shared.clock.now());
@@ -260,6 +260,10 @@ impl Node {
     /// # Errors
     /// Any [`ConnectError`].
     pub async fn connect(&self, id: SandboxId, port: u16) -> Result<TcpStream, ConnectError> {
+        // The agent is no app, and talks to this server alone.
+        if port == SESSION_PORT {
+            return Err(ConnectError::Refused);
+        }
         let guest = self.guest(id).map_err(|error| match error {
             NodeError::NotRunning(state) => ConnectError::NotRunning(state),
             _ => ConnectError::NotFound,

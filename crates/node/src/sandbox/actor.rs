@@ -5,26 +5,25 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use pando_guest_protocol::control::{Identity, ToGuest, ToHost};
-use pando_types::{Epoch, Generation, SandboxId, Timestamp};
+use pando_types::{SandboxId, Timestamp};
 use pando_vm::driver::{
     Disks, Home, Machine as RunningMachine, MachineName, RestoreSpec, SPARE_DISKS, Started, VmError,
 };
 use pando_vm::network::Slot;
 use pando_vm::sys::fault::{self, Fault};
 use pando_vm::sys::{durable, reflink};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::control_line::{ControlError, ControlLine};
+use super::control_line::ControlLine;
+use super::handle::{ActorError, Command, Handle, LastUsed, Observed};
 use super::manifest::{Lasting, Manifest};
 use super::policy::{Decision, Denial, Event, State};
 use crate::bake::Machine;
 use crate::random;
 use crate::shared::{Report, Shared};
-use crate::slots::SlotError;
 
 /// How long a restored guest may take to say that it is ready: 0.1 s alone on a
 /// quiet host, seconds among many on a busy one.
@@ -37,64 +36,6 @@ const CLOCK_CHECK: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_secs(1);
 /// Wishes that wait while one is carried out.
 const QUEUE_COMMANDS: usize = 32;
-
-/// A wish, and where its outcome goes.
-pub(crate) enum Command {
-    Pause(Reply),
-    Resume(Reply),
-    Delete,
-    SetLifecycle { deadline: Option<Timestamp>, persistent: bool, reply: Reply },
-}
-
-pub(crate) type Reply = oneshot::Sender<Result<(), ActorError>>;
-
-/// Why a wish was not granted.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ActorError {
-    #[error(transparent)]
-    Denied(#[from] Denial),
-    #[error("the machine did not obey")]
-    Vm(#[from] VmError),
-    #[error("the guest did not answer")]
-    Control(#[from] ControlError),
-    #[error("the sandbox's files")]
-    Io(#[from] io::Error),
-    #[error(transparent)]
-    Slot(#[from] SlotError),
-}
-
-/// What the rest of the node sees of a sandbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Observed {
-    pub state: State,
-    pub generation: Generation,
-    pub deadline: Option<Timestamp>,
-    pub persistent: bool,
-    /// From the wish to an answering agent.
-    pub boot: Duration,
-}
-
-/// The way to an actor.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    pub epoch: Epoch,
-    pub slot: Arc<Slot>,
-    /// What sessions show; renewed when the server restarts.
-    pub token: Arc<str>,
-    pub commands: mpsc::Sender<Command>,
-    pub observed: watch::Receiver<Observed>,
-    last_used_ms: AtomicI64,
-}
-
-impl Handle {
-    pub(crate) fn touch(&self, now: Timestamp) {
-        self.last_used_ms.store(now.as_millis(), Ordering::Relaxed);
-    }
-
-    pub(crate) fn last_used(&self) -> Timestamp {
-        Timestamp::from_millis(self.last_used_ms.load(Ordering::Relaxed))
-    }
-}
 
 /// What an actor starts from.
 pub(crate) enum Origin {
@@ -141,7 +82,7 @@ pub(crate) fn spawn(
         token: Arc::clone(&token),
         commands,
         observed: watched,
-        last_used_ms: AtomicI64::new(shared.clock.now().as_millis()),
+        last_used: LastUsed::at(shared.clock.now()),
     });
     let actor = Actor {
         shared: Arc::clone(shared),

@@ -6,6 +6,7 @@
 mod app;
 mod delivery;
 mod deployment;
+mod files;
 mod job;
 mod key;
 mod sandbox;

@@ -1,7 +1,7 @@
 //! A database in a folder of its own, under a clock that the test moves.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -30,6 +30,11 @@ pub struct World {
 }
 
 impl World {
+    /// The folder that the database is in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(1_000_000)));

@@ -56,7 +56,12 @@ async fn find(api: &Client, wanted: &str) -> Result<App, Failure> {
 
 fn pick(apps: Vec<App>, wanted: &str) -> Option<App> {
     let by_id = apps.iter().position(|app| app.id.to_string() == wanted);
-    let at = by_id.or_else(|| apps.iter().position(|app| app.name == wanted))?;
+    let named = |preview: bool| {
+        let matches = |app: &App| app.name == wanted && app.is_preview == preview;
+        apps.iter().position(matches)
+    };
+    // An app may be named as a pull request's preview is: its user named it.
+    let at = by_id.or_else(|| named(false)).or_else(|| named(true))?;
     apps.into_iter().nth(at)
 }
 
@@ -98,10 +103,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_id_comes_before_a_name() {
+    fn an_id_comes_before_a_name_and_an_app_before_a_preview() {
         let (shop, blog) = (app("shop"), app("blog"));
         let impostor = app(&shop.id.to_string());
-        let apps = vec![impostor, blog.clone(), shop.clone()];
+        let preview = App { is_preview: true, ..app("blog") };
+        let apps = vec![preview, impostor, blog.clone(), shop.clone()];
         assert_eq!(pick(apps.clone(), &shop.id.to_string()), Some(shop));
         assert_eq!(pick(apps.clone(), "blog"), Some(blog));
         assert_eq!(pick(apps, "nope"), None);
