@@ -105,12 +105,16 @@ impl Bare {
         let restored = futures_util::future::join_all(restores).await;
         floor.crowd_all = begun.elapsed();
         tokio::time::sleep(SETTLE).await;
-        for one in restored {
-            let (machine, took) = one?;
-            floor.crowd.push(took);
-            floor.memory.push(Memory::of(machine.pid())?);
+        let memory = restored.iter().flatten().map(|(machine, _)| Memory::of(machine.pid()));
+        let memory: anyhow::Result<Vec<_>> = memory.collect();
+        // All of them, before anything is said of one that failed.
+        for (machine, _) in restored.iter().flatten() {
             machine.kill().await?;
         }
+        for one in restored {
+            floor.crowd.push(one?.1);
+        }
+        floor.memory = memory?;
         Ok(floor)
     }
 

@@ -19,6 +19,7 @@ use pando_types::SystemClock;
 use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
 use pando_types::url::{PublicUrls, Scheme};
 use pando_vm::driver::Shape;
+use pando_vm::sys::process;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
@@ -36,6 +37,7 @@ const SEALING_KEY_FILE: &str = "secret.key";
 /// Runs the command: returns after SIGTERM or SIGINT, when every task has ended.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     crate::log::init();
+    process::raise_open_files().context("the limit on open files")?;
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;

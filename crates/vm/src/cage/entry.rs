@@ -57,11 +57,13 @@ pub enum Step {
     Listener,
     /// Keeping what it inherits.
     Inheritance,
+    /// How many files it may open.
+    OpenFiles,
     /// Becoming the program.
     Program,
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step::Session,
     Step::Streams,
     Step::Descriptors,
@@ -73,6 +75,7 @@ const STEPS: [Step; 12] = [
     Step::Filter,
     Step::Listener,
     Step::Inheritance,
+    Step::OpenFiles,
     Step::Program,
 ];
 
@@ -90,6 +93,7 @@ impl fmt::Display for Step {
             Self::Filter => "filter",
             Self::Listener => "listener",
             Self::Inheritance => "inheritance",
+            Self::OpenFiles => "open files",
             Self::Program => "program",
         })
     }
@@ -182,14 +186,12 @@ fn go_in(entry: &Entry<'_>, report: BorrowedFd<'_>) -> Result<(), (Step, Errno)>
         (Resource::Memlock, 0),
         (Resource::Msgqueue, 0),
         (Resource::Rtprio, 0),
-        (Resource::Nofile, entry.open_files),
         (Resource::Nproc, entry.threads),
         (Resource::Fsize, entry.file_bytes),
         (Resource::Data, entry.mapped_bytes),
     ];
     for (resource, most) in limits {
-        let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        setrlimit(resource, limit).map_err(at(Step::Limits))?;
+        setrlimit(resource, at_most(most)).map_err(at(Step::Limits))?;
     }
 
     // While we may: once the user is another, the bounding set cannot be changed.
@@ -210,8 +212,14 @@ fn go_in(entry: &Entry<'_>, report: BorrowedFd<'_>) -> Result<(), (Step, Errno)>
     for fd in entry.inherited.iter().chain([&entry.tap]) {
         fcntl_setfd(fd, FdFlags::empty()).map_err(at(Step::Inheritance))?;
     }
+    // Last: until `exec` the server's descriptors are still here, and they may be many.
+    setrlimit(Resource::Nofile, at_most(entry.open_files)).map_err(at(Step::OpenFiles))?;
     reset_signals();
     Ok(())
+}
+
+fn at_most(most: u64) -> Rlimit {
+    Rlimit { current: Some(most), maximum: Some(most) }
 }
 
 fn become_program(program: &CStr, arguments: &[*const libc::c_char]) -> Errno {

@@ -94,6 +94,20 @@ async fn whoever_ends_before_it_has_its_memory_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_server_with_many_open_files_still_makes_cages() {
+    let dir = tempfile::tempdir().unwrap();
+    let cage = cage(dir.path(), "vmcage5").await;
+    let many = (0..2 * OPEN_FILES).map(|_| File::open("/dev/null").unwrap());
+    let many: Vec<File> = many.collect();
+    let caged = send_in(&cage, &network_of_its_own(), "0.3").await.unwrap();
+    drop(many);
+    caged.process.ended().await;
+    caged.process.reap();
+    remove_group(caged.group.as_deref()).await;
+    nothing_is_left(&cage, "0.3");
+}
+
+#[tokio::test]
 async fn users_that_are_not_ours_to_give_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let furniture = Furniture { program: PROGRAM.into(), files: Vec::new(), kvm: false };

@@ -6,7 +6,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Signal, WaitId, WaitIdOptions, getrlimit, setrlimit,
+};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -72,6 +74,17 @@ impl Watched {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Lets this process open as many files as it ever may: each machine and each
+/// connection takes a few, and the usual limit is 1024 (systemd.exec(5), LimitNOFILE).
+///
+/// # Errors
+/// What the kernel said.
+pub fn raise_open_files() -> io::Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
 /// The live processes that have `flag VALUE` among their arguments: `(pid, VALUE)`.
