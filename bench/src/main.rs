@@ -40,13 +40,22 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Arguments { data, runs, at_once, network_pool: pool } = Arguments::parse();
+    let arguments = Arguments::parse();
+    let measured = measure(&arguments).await;
+    // Also what a run that failed has left.
+    let taken_down = server::take_down(&arguments.data, arguments.network_pool);
+    measured.and(taken_down)
+}
+
+async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
+    let Arguments { data, runs, at_once, network_pool: pool } = arguments;
+    let (runs, at_once, pool) = (*runs, *at_once, *pool);
     // The server bakes what is missing; the floor restores the same files after it.
-    let cold = create::measure(&data, pool, "0", runs).await?;
-    let warm = create::measure(&data, pool, "4", runs).await?;
-    let cold_crowd = crowd::measure(&data, pool, "0", at_once).await?;
-    let warm_crowd = crowd::measure(&data, pool, "32", at_once).await?;
-    let floor = floor::measure(&data, pool, runs, at_once).await?;
+    let cold = create::measure(data, pool, "0", runs).await?;
+    let warm = create::measure(data, pool, "4", runs).await?;
+    let cold_crowd = crowd::measure(data, pool, "0", at_once).await?;
+    let warm_crowd = crowd::measure(data, pool, "32", at_once).await?;
+    let floor = floor::measure(data, pool, runs, at_once).await?;
 
     heading(&format!("one after another, n={runs}"));
     row("bare hypervisor: files to `ready` (the floor)", &floor.restore, &floor.restore);

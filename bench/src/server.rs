@@ -106,6 +106,17 @@ fn log_path(data: &Path) -> anyhow::Result<PathBuf> {
     Ok(data.join("bench.log"))
 }
 
+/// Removes all that a server of the benchmark may have left, and unmounts the pool.
+pub(crate) fn take_down(data: &Path, pool: Ipv4Addr) -> anyhow::Result<()> {
+    let down = Command::new(pando()?)
+        .args(["teardown", "--network-prefix", PREFIX, "--network-pool", &pool.to_string()])
+        .arg("--data")
+        .arg(data)
+        .status()?;
+    ensure!(down.success(), "pando teardown failed");
+    Ok(())
+}
+
 /// The server's program, beside this one.
 fn pando() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name("pando"))
