@@ -43,3 +43,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// What a guest or its VMM said, fit for a log and a terminal: the beginning,
+/// without control characters.
+pub(crate) fn quote(said: &str) -> String {
+    const MAX_CHARS: usize = 300;
+    let plain = said.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.take(MAX_CHARS).collect()
+}
