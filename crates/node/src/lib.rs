@@ -14,6 +14,8 @@
 mod bake;
 pub mod control;
 mod data;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod guest;
 mod node;
 mod random;

@@ -9,6 +9,8 @@
 //! memory out, which is in its file already.
 
 mod arguments;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod qmp;
 
 use std::fs::File;
