@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-contract fuzz check fmt bench clean-data
+.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-contract test-chaos fuzz check fmt bench clean-data
 
 export PANDO_DATA ?= /var/lib/pando
 GUEST_TARGET := x86_64-unknown-linux-gnu
@@ -46,6 +46,9 @@ fuzz: ## Fuzz what reads hostile bytes: all briefly, or TARGET=name SECONDS=n
 
 test-vm: ## Tests in real microVMs, through the real binary
 	@cargo nextest run --locked -p pando-e2e
+
+test-chaos: build ## 200 rounds of killing server and VMMs amid creates and deletes (minutes; CI runs 12)
+	@PANDO_CHAOS_CYCLES=200 cargo nextest run --locked -p pando-e2e --test chaos --no-capture
 
 test-sdk: ## The public Python SDK, unmodified, against real VMs
 	@scripts/test-sdk

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pando_types::{Clock, Epoch, SandboxId, SystemClock};
+use pando_types::{Clock, Epoch, OrgId, SandboxId, SystemClock};
 use pando_vm::driver::null::Null;
 use pando_vm::driver::{Hypervisor, MachineName, Shape};
 use pando_vm::network::Network;
 use tokio::sync::mpsc;
 
 use crate::bake::Recipe;
-use crate::{DataDir, DataError, Node, NodeConfig, NodeError, Report, SandboxSpec, State};
+use crate::{
+    DataDir, DataError, Node, NodeConfig, NodeError, Report, SandboxSpec, State, WarmSlots,
+};
 
 mod hostile_agent;
 
@@ -42,6 +44,7 @@ struct World {
     machines: Null,
     node: Node,
     reports: mpsc::Receiver<Report>,
+    org: OrgId,
 }
 
 impl World {
@@ -49,16 +52,16 @@ impl World {
         let folder = Folder(tempfile::tempdir().unwrap());
         let machines = Null::default();
         let (node, reports) = node(folder.path(), Arc::new(machines.clone())).await;
-        Self { folder, machines, node, reports }
+        Self { folder, machines, node, reports, org: OrgId::new() }
     }
 
     /// Stops the server and starts another on what it left.
     async fn restart(self) -> Self {
-        let Self { folder, machines, node: old, reports } = self;
+        let Self { folder, machines, node: old, reports, org } = self;
         old.stop().await;
         drop((old, reports));
         let (node, reports) = node(folder.path(), Arc::new(machines.clone())).await;
-        Self { folder, machines, node, reports }
+        Self { folder, machines, node, reports, org }
     }
 
     async fn create(&self, deadline: Option<Duration>, persistent: bool) -> SandboxId {
@@ -74,7 +77,13 @@ impl World {
         persistent: bool,
     ) -> Result<(), NodeError> {
         let deadline = deadline.map(|span| SystemClock.now().plus(span));
-        let spec = SandboxSpec { template: "base".into(), shape: SHAPE, deadline, persistent };
+        let spec = SandboxSpec {
+            org: self.org,
+            template: "base".into(),
+            shape: SHAPE,
+            deadline,
+            persistent,
+        };
         self.node.create(id, Epoch::first(), spec).await.map(drop)
     }
 
@@ -127,6 +136,7 @@ async fn node(folder: &Path, hypervisor: Arc<dyn Hypervisor>) -> (Node, mpsc::Re
     let nothing = folder.join("nothing");
     std::fs::write(&nothing, "").unwrap();
     Node::start(NodeConfig {
+        warm_slots: WarmSlots::Fixed(1),
         data,
         hypervisor,
         network: Network::null(),
@@ -164,8 +174,13 @@ async fn asked_twice_it_makes_one_machine_and_an_older_epoch_is_fenced() {
     world.try_create(id, None, false).await.unwrap();
     assert_eq!(world.machines.count(), 1);
     world.node.delete(id, Epoch::first()).await.unwrap();
-    let spec =
-        SandboxSpec { template: "base".into(), shape: SHAPE, deadline: None, persistent: false };
+    let spec = SandboxSpec {
+        org: world.org,
+        template: "base".into(),
+        shape: SHAPE,
+        deadline: None,
+        persistent: false,
+    };
     world.node.create(id, Epoch::first().next(), spec).await.unwrap();
     let stale = world.node.pause(id, Epoch::first()).await;
     assert!(matches!(stale, Err(NodeError::Fenced)));

@@ -203,6 +203,20 @@ impl Server {
         Ok(Sandbox { server: self, id, made })
     }
 
+    /// The sandboxes that the API lists: id and status.
+    ///
+    /// # Errors
+    /// When it does not answer with a list.
+    pub async fn sandboxes(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let answer: Value = self.request(Method::GET, "/v1/sandboxes").send().await?.json().await?;
+        let items = answer.get("items").unwrap_or(&answer).as_array().context("no list")?;
+        let field = |item: &Value, name: &str| item[name].as_str().map(str::to_owned);
+        Ok(items
+            .iter()
+            .filter_map(|item| Some((field(item, "id")?, field(item, "status")?)))
+            .collect())
+    }
+
     /// The server's process id.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pando_guest_protocol::GUEST_ADDRESS;
 use pando_guest_protocol::session::Exec;
-use pando_types::{Epoch, SandboxId};
+use pando_types::{Epoch, OrgId, SandboxId};
 use rustix::thread::UnshareFlags;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
@@ -174,8 +174,13 @@ impl World {
 
 /// Creates a sandbox of no deadline.
 pub(super) async fn create(node: &Node, id: SandboxId) -> Result<(), NodeError> {
-    let spec =
-        SandboxSpec { template: "base".into(), shape: SHAPE, deadline: None, persistent: false };
+    let spec = SandboxSpec {
+        org: OrgId::new(),
+        template: "base".into(),
+        shape: SHAPE,
+        deadline: None,
+        persistent: false,
+    };
     node.create(id, Epoch::first(), spec).await.map(drop)
 }
 
