@@ -14,7 +14,7 @@ use crate::sample::Sample;
 use crate::server::Server;
 
 /// What an attack is given to get going.
-const BITE: Duration = Duration::from_secs(5);
+const BITE: Duration = Duration::from_secs(10);
 /// Between two execs: an attack's effect is to be seen over some seconds.
 const PAUSE: Duration = Duration::from_millis(300);
 

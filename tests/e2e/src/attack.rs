@@ -23,6 +23,11 @@ enum How {
 /// How long an attack goes on that does not end by itself.
 const MAX_SECONDS: u64 = 120;
 
+/// Most of the disk at once, and the rest of it again and again.
+const DISK: &str = r"
+fallocate -l 5G /most
+while :; do dd if=/dev/zero of=/rest bs=1M; sync; rm /rest; done";
+
 /// One hundred thousand sockets, by twenty processes: half of them in connections
 /// over loopback, and packets to where no guest gets, each from a port of its own.
 const SOCKETS: &str = r#"exec python3 - <<'END'
@@ -61,10 +66,7 @@ impl Attack {
     /// All of them.
     pub const ALL: [Self; 9] = [
         Self::detached("fork bomb", "bomb() { bomb | bomb & }; bomb"),
-        Self::detached(
-            "disk fill",
-            "dd if=/dev/zero of=/fill bs=1M; dd if=/dev/zero of=/fill2 bs=4k",
-        ),
+        Self::detached("disk fill", DISK),
         Self::detached(
             "40 GB allocation",
             "for copy in 1 2; do python3 -c 'held = bytearray()\nwhile len(held) < 40 << 30: held.extend(b\"x\" * (64 << 20))'; done",
@@ -74,7 +76,7 @@ impl Attack {
         Self::attached("flood of output", "yes & yes >&2"),
         Self::detached(
             "flood of the console",
-            "yes > /dev/ttyS0 & yes > /dev/console & yes '<0>flood' > /dev/kmsg & wait",
+            "yes > /dev/ttyS0 & yes > /dev/console & while :; do echo '<0>flood' > /dev/kmsg; done",
         ),
         Self::detached("flood of the control line", CONTROL_LINE),
         Self::detached(
