@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-contract test-chaos check fmt bench clean-data
+.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-contract test-chaos fuzz check fmt bench clean-data
 
 export PANDO_DATA ?= /var/lib/pando
 GUEST_TARGET := x86_64-unknown-linux-gnu
@@ -30,7 +30,7 @@ demo: setup build ## Serve Pando, open a pull request against a demo repository,
 demo-stop: ## Stop what `make demo` left running, with all of its sandboxes
 	@scripts/demo stop
 
-test: setup build test-unit test-contract test-vm test-sdk ## Run every test
+test: setup build test-unit test-contract fuzz test-vm test-sdk ## Run every test
 	@scripts/leftovers
 
 test-unit: ## Tests that need no VM
@@ -40,6 +40,9 @@ test-unit: ## Tests that need no VM
 test-contract: ## The forge stand-in against GitHub's published schema
 	@scripts/fetch-contract
 	@cargo nextest run --locked -p pando-forge
+
+fuzz: ## Fuzz what reads hostile bytes: all briefly, or TARGET=name SECONDS=n
+	@TARGET="$(TARGET)" SECONDS_EACH="$(SECONDS)" scripts/fuzz
 
 test-vm: ## Tests in real microVMs, through the real binary
 	@cargo nextest run --locked -p pando-e2e

@@ -5,6 +5,7 @@
 //! the ratio is the result, not the milliseconds.
 
 mod agent;
+mod attacks;
 mod create;
 mod crowd;
 mod floor;
@@ -13,11 +14,12 @@ mod sample;
 mod server;
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
 
+use crate::attacks::Beside;
 use crate::memory::Memory;
 use crate::sample::Sample;
 
@@ -33,6 +35,9 @@ struct Arguments {
     /// How many at once.
     #[arg(long, default_value_t = 20)]
     at_once: usize,
+    /// Measure nothing but how attacks from within a sandbox slow its neighbour.
+    #[arg(long)]
+    attacks_only: bool,
     /// The /16 for the benchmark's own links.
     #[arg(long, default_value = "10.215.0.0")]
     network_pool: Ipv4Addr,
@@ -48,8 +53,11 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
-    let Arguments { data, runs, at_once, network_pool: pool } = arguments;
+    let Arguments { data, runs, at_once, attacks_only, network_pool: pool } = arguments;
     let (runs, at_once, pool) = (*runs, *at_once, *pool);
+    if *attacks_only {
+        return beside_attacks(data, pool, runs).await;
+    }
     // The server bakes what is missing; the floor restores the same files after it.
     let cold = create::measure(data, pool, "0", runs).await?;
     let warm = create::measure(data, pool, "4", runs).await?;
@@ -86,6 +94,21 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     for (what, memory) in [("bare hypervisor", &floor.memory), ("Pando", &warm_crowd.memory)] {
         let (proportional, private) = Memory::mean_mib(memory);
         println!("| {what} | {proportional:.1} | {private:.1} |");
+    }
+    println!();
+    beside_attacks(data, pool, runs).await
+}
+
+async fn beside_attacks(data: &Path, pool: Ipv4Addr, runs: usize) -> anyhow::Result<()> {
+    let attacks = attacks::measure(data, pool, runs).await?;
+    println!(
+        "| exec of `true` beside a sandbox under attack, n={runs} | p50 ms before | p50 ms | p99 ms | p50 / before |"
+    );
+    println!("| --- | --- | --- | --- | --- |");
+    for Beside { attack, before, during } in &attacks {
+        let (quiet, loud) = (before.percentile(50), during.percentile(50));
+        let (last, ratio) = (during.percentile(99), loud / quiet);
+        println!("| {attack} | {quiet:.1} | {loud:.1} | {last:.1} | {ratio:.2} |");
     }
     Ok(())
 }

@@ -19,6 +19,8 @@ mod backend;
 mod body;
 mod edge;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod headers;
 pub mod host;
 pub mod limits;

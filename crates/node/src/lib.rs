@@ -16,6 +16,8 @@ mod bake;
 mod capacity;
 pub mod control;
 mod data;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod guest;
 mod node;
 mod random;
@@ -45,4 +47,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// What a guest or its VMM said, fit for a log and a terminal: the beginning,
+/// without control characters.
+pub(crate) fn quote(said: &str) -> String {
+    const MAX_CHARS: usize = 300;
+    let plain = said.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.take(MAX_CHARS).collect()
 }

@@ -119,18 +119,36 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
         ready.push((manifest, machine, slot));
     }
     found.removed += shared.slots.remove_unused().await?;
-    for (manifest, machine, slot) in ready {
+    for (mut manifest, machine, slot) in ready {
         let id = manifest.id;
         let origin = match machine {
-            Some((name, pid)) => {
-                let home = Home { dir: shared.data.sandbox(id), name };
-                Origin::Adopt { started: shared.hypervisor.adopt(home, pid).await? }
-            }
+            Some((name, pid)) => adopt(shared, &mut manifest, name, pid).await?,
             None => Origin::Lost,
         };
         shared.remember(id, actor::spawn(shared, manifest, slot, origin));
     }
     Ok(found)
+}
+
+/// Takes over a machine. One that cannot be is ended: a VMM that was taken over by
+/// its guest, or that died just now, keeps no server from starting.
+async fn adopt(
+    shared: &Shared,
+    manifest: &mut Manifest,
+    name: MachineName,
+    pid: u32,
+) -> Result<Origin, VmError> {
+    let home = Home { dir: shared.data.sandbox(manifest.id), name: name.clone() };
+    match shared.hypervisor.adopt(home, pid).await {
+        Ok(started) => Ok(Origin::Adopt { started }),
+        Err(error) => {
+            let reason = format!("after a restart of the server: {}", crate::chain(&error));
+            tracing::warn!(sandbox = manifest.id.short(), reason, "not adopted");
+            shared.hypervisor.kill(&name, pid).await?;
+            manifest.state = State::Failed { reason };
+            Ok(Origin::Lost)
+        }
+    }
 }
 
 fn read(dir: &Path) -> io::Result<Option<Manifest>> {

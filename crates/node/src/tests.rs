@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pando_types::{Clock, Epoch, OrgId, SandboxId, SystemClock};
 use pando_vm::driver::null::Null;
-use pando_vm::driver::{MachineName, Shape};
+use pando_vm::driver::{Hypervisor, MachineName, Shape};
 use pando_vm::network::Network;
 use tokio::sync::mpsc;
 
@@ -16,6 +16,8 @@ use crate::bake::Recipe;
 use crate::{
     DataDir, DataError, Node, NodeConfig, NodeError, Report, SandboxSpec, State, WarmSlots,
 };
+
+mod hostile_agent;
 
 const SHAPE: Shape = Shape { cpu: 1, memory_mib: 512 };
 
@@ -49,7 +51,7 @@ impl World {
     async fn start() -> Self {
         let folder = Folder(tempfile::tempdir().unwrap());
         let machines = Null::default();
-        let (node, reports) = node(folder.path(), &machines).await;
+        let (node, reports) = node(folder.path(), Arc::new(machines.clone())).await;
         Self { folder, machines, node, reports, org: OrgId::new() }
     }
 
@@ -58,7 +60,7 @@ impl World {
         let Self { folder, machines, node: old, reports, org } = self;
         old.stop().await;
         drop((old, reports));
-        let (node, reports) = node(folder.path(), &machines).await;
+        let (node, reports) = node(folder.path(), Arc::new(machines.clone())).await;
         Self { folder, machines, node, reports, org }
     }
 
@@ -126,7 +128,7 @@ async fn open(folder: &Path) -> DataDir {
 }
 
 /// A node whose template is baked from files that are nothing.
-async fn node(folder: &Path, machines: &Null) -> (Node, mpsc::Receiver<Report>) {
+async fn node(folder: &Path, hypervisor: Arc<dyn Hypervisor>) -> (Node, mpsc::Receiver<Report>) {
     let data = open(folder).await;
     let recipe = Recipe::base().unwrap();
     let rootfs = data.template(recipe.name(), recipe.version());
@@ -137,7 +139,7 @@ async fn node(folder: &Path, machines: &Null) -> (Node, mpsc::Receiver<Report>) 
     Node::start(NodeConfig {
         warm_slots: WarmSlots::Fixed(1),
         data,
-        hypervisor: Arc::new(machines.clone()),
+        hypervisor,
         network: Network::null(),
         kernel: Some(nothing.clone()),
         agent: nothing,

@@ -12,6 +12,7 @@ use pando_guest_protocol::{GUEST_ADDRESS, SESSION_PORT};
 use pando_types::limits::MAX_DIR_ENTRIES;
 use pando_types::{Code, PublicError};
 use pando_vm::network::Slot;
+use rustix::net::sockopt;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -23,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a removal of a whole tree may take.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a whole directory listing may take.
+const LIST_TIMEOUT: Duration = Duration::from_secs(120);
 /// The bytes of one directory listing that are kept.
 const MAX_LISTING_BYTES: usize = 64 * 1024 * 1024;
 
@@ -91,8 +94,14 @@ impl Guest {
         let connected = self.slot.connect(SESSION_PORT, CONNECT_TIMEOUT).await;
         let mut stream = connected.map_err(GuestError::Connect)?;
         stream.set_nodelay(true).map_err(GuestError::Connect)?;
+        // Given up, it is reset: what the agent does not read would hide an ordinary
+        // close from it, and stay with our kernel (tcp(7), SO_LINGER in socket(7)).
+        stream.set_zero_linger().map_err(GuestError::Connect)?;
         let request = Request { protocol: PROTOCOL, token: self.token.to_string(), operation };
-        frame::write_json(&mut stream, Kind::Request, &request).await?;
+        within(ANSWER_TIMEOUT, async {
+            Ok(frame::write_json(&mut stream, Kind::Request, &request).await?)
+        })
+        .await?;
         Ok(stream)
     }
 
@@ -122,27 +131,29 @@ impl Guest {
     /// # Errors
     /// [`GuestError::Failed`] when it is missing or no directory; any other [`GuestError`].
     pub async fn list(&self, path: &str) -> Result<Vec<Entry>, GuestError> {
-        let mut stream = self.open(Operation::List { path: path.to_owned() }).await?;
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        loop {
-            let frame =
-                within(ANSWER_TIMEOUT, async { Ok(frame::expect(&mut stream).await?) }).await?;
-            match frame.kind {
-                Kind::Data => {
-                    bytes += frame.payload.len();
-                    let lines = frame.payload.split(|byte| *byte == b'\n');
-                    for line in lines.filter(|line| !line.is_empty()) {
-                        entries.push(serde_json::from_slice(line).map_err(FrameError::from)?);
+        within(LIST_TIMEOUT, async {
+            let mut stream = self.open(Operation::List { path: path.to_owned() }).await?;
+            let mut entries = Vec::new();
+            let mut bytes = 0;
+            loop {
+                let frame = frame::expect(&mut stream).await?;
+                match frame.kind {
+                    Kind::Data => {
+                        bytes += frame.payload.len();
+                        let lines = frame.payload.split(|byte| *byte == b'\n');
+                        for line in lines.filter(|line| !line.is_empty()) {
+                            entries.push(serde_json::from_slice(line).map_err(FrameError::from)?);
+                        }
+                        if bytes > MAX_LISTING_BYTES || entries.len() > MAX_DIR_ENTRIES {
+                            return Err(GuestError::TooLarge { limit_bytes: MAX_LISTING_BYTES });
+                        }
                     }
-                    if bytes > MAX_LISTING_BYTES || entries.len() > MAX_DIR_ENTRIES {
-                        return Err(GuestError::TooLarge { limit_bytes: MAX_LISTING_BYTES });
-                    }
+                    Kind::End => return Ok(entries),
+                    _ => return Err(unexpected(&frame)),
                 }
-                Kind::End => return Ok(entries),
-                _ => return Err(unexpected(&frame)),
             }
-        }
+        })
+        .await
     }
 
     /// One entry; links are not followed.
@@ -201,6 +212,9 @@ impl Guest {
                 within(ANSWER_TIMEOUT, async {
                     let mut stream = self.open(Operation::Relay { port }).await?;
                     reply::<Done>(&frame::expect(&mut stream).await?)?;
+                    // From here on it is the app's connection, and closes as one.
+                    sockopt::set_socket_linger(&stream, None)
+                        .map_err(|error| GuestError::Connect(error.into()))?;
                     Ok(stream)
                 })
                 .await
@@ -228,8 +242,10 @@ pub(super) fn reply<T: DeserializeOwned>(frame: &Frame) -> Result<T, GuestError>
 /// What a frame that was not awaited means.
 pub(super) fn unexpected(frame: &Frame) -> GuestError {
     match frame.kind {
-        Kind::Failed => match frame.json() {
-            Ok(failure) => GuestError::Failed(failure),
+        Kind::Failed => match frame.json::<Failure>() {
+            Ok(failure) => {
+                GuestError::Failed(Failure { message: crate::quote(&failure.message), ..failure })
+            }
             Err(error) => GuestError::Frame(error),
         },
         other => GuestError::Frame(FrameError::UnknownKind(other as u8)),

@@ -88,9 +88,6 @@ impl Guest {
     ) -> Result<ExecStream, GuestError> {
         let patience = exec.timeout_ms.map(|limit| Duration::from_millis(limit) + GRACE);
         let session = self.open(Operation::Exec(exec)).await?;
-        // Input that the command does not read would hide an ordinary close from
-        // the agent; a reset passes it by (tcp(7), SO_LINGER in socket(7)).
-        session.set_zero_linger().map_err(GuestError::Connect)?;
         let (reader, writer) = session.into_split();
         let (events, receiver) = mpsc::channel(QUEUE_FRAMES);
         let (released, hold) = tokio::sync::oneshot::channel::<()>();
@@ -188,7 +185,7 @@ async fn write_input(writer: &mut OwnedWriteHalf, input: ExecInput) -> Result<()
             }
         }
     }
-    Ok(frame::write(writer, Kind::End, &[]).await?)
+    write_end(writer).await
 }
 
 /// Sends bytes as `Data` frames.
@@ -202,7 +199,20 @@ pub(super) async fn write_data<W: AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// The next frame of a transfer.
+/// Says that no more `Data` follows.
+pub(super) async fn write_end<W: AsyncWrite + Unpin>(writer: &mut W) -> Result<(), GuestError> {
+    within(STALL, async { Ok(frame::write(writer, Kind::End, &[]).await?) }).await
+}
+
+/// The next frame of a transfer. Data of no bytes moves nothing: it counts as silence.
 pub(super) async fn next_frame(reader: &mut OwnedReadHalf) -> Result<frame::Frame, GuestError> {
-    within(STALL, async { Ok(frame::expect(reader).await?) }).await
+    within(STALL, async {
+        loop {
+            let frame = frame::expect(reader).await?;
+            if frame.kind != Kind::Data || !frame.payload.is_empty() {
+                return Ok(frame);
+            }
+        }
+    })
+    .await
 }

@@ -11,7 +11,7 @@ use pando_guest_protocol::session::{Entry, Operation, Written};
 use pando_types::limits::MAX_FILE_BYTES;
 
 use super::client::{Guest, GuestError, reply, unexpected, within};
-use super::exec::{STALL, next_frame, write_data};
+use super::exec::{STALL, next_frame, write_data, write_end};
 
 /// A file's bytes as they come.
 pub type FileStream = BoxStream<'static, Result<Bytes, GuestError>>;
@@ -68,7 +68,7 @@ impl Guest {
                 let bytes = bytes.map_err(|error| GuestError::Body(error.into()))?;
                 write_data(&mut writer, &bytes).await?;
             }
-            Ok::<_, GuestError>(frame::write(&mut writer, Kind::End, &[]).await?)
+            write_end(&mut writer).await
         };
         // Read from the start: an answer before the end is a refusal (no space, say).
         let answer = pin!(frame::expect(&mut reader));

@@ -10,6 +10,9 @@ use tokio::time::timeout;
 /// Lines that may come before the awaited one: a hostile guest may chatter.
 const MAX_LINES: usize = 100;
 
+/// How long a line to the guest may wait for room.
+const SEND_LIMIT: Duration = Duration::from_secs(10);
+
 /// The host's end of a control line.
 #[derive(Debug)]
 pub(crate) struct ControlLine {
@@ -23,6 +26,8 @@ pub(crate) enum ControlError {
     Io(#[from] std::io::Error),
     #[error("the guest said nothing for {} s", .0.as_secs())]
     Silent(Duration),
+    #[error("the guest's control line took nothing for {} s", SEND_LIMIT.as_secs())]
+    Deaf,
     #[error("the guest could not do it: {0}")]
     Failed(String),
     #[error("the guest said something else")]
@@ -44,7 +49,9 @@ impl ControlLine {
     }
 
     pub(crate) async fn send(&mut self, message: &ToGuest) -> Result<(), ControlError> {
-        Ok(self.stream.get_mut().write_all(&Self::encode(message)).await?)
+        let line = Self::encode(message);
+        let sent = timeout(SEND_LIMIT, self.stream.get_mut().write_all(&line)).await;
+        Ok(sent.map_err(|_| ControlError::Deaf)??)
     }
 
     /// Waits until the guest says something that `wanted` takes.
@@ -57,7 +64,7 @@ impl ControlLine {
             for _ in 0..MAX_LINES {
                 match self.line().await? {
                     Some(ToHost::Failed { message }) => {
-                        return Err(ControlError::Failed(message.chars().take(300).collect()));
+                        return Err(ControlError::Failed(crate::quote(&message)));
                     }
                     Some(said) if wanted(&said) => return Ok(()),
                     _ => {}
@@ -76,5 +83,25 @@ impl ControlLine {
             return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
         }
         Ok(serde_json::from_slice(&line).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vmm_that_never_reads_holds_nobody() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut line = ControlLine::new(ours);
+        let attached = ToGuest::Attached { token: "0".repeat(60_000) };
+        let refused = async {
+            loop {
+                if let Err(error) = line.send(&attached).await {
+                    return error;
+                }
+            }
+        };
+        assert!(matches!(refused.await, ControlError::Deaf));
     }
 }

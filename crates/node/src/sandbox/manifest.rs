@@ -94,8 +94,13 @@ impl Manifest {
             Ok(metadata) if metadata.len() > MAX_BYTES => return Ok(None),
             Ok(_) => {}
         }
-        let manifest: Option<Self> = serde_json::from_slice(&fs::read(&path)?).ok();
-        Ok(manifest.filter(|manifest| manifest.format <= FORMAT))
+        Ok(Self::parse(&fs::read(&path)?))
+    }
+
+    /// Reads it from its file's bytes; `None` when they make no sense.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let manifest: Option<Self> = serde_json::from_slice(bytes).ok();
+        manifest.filter(|manifest| manifest.format <= FORMAT)
     }
 }
 

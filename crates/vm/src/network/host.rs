@@ -74,7 +74,7 @@ impl Network {
     }
 
     /// A network without namespaces, for tests of policy: its slots are the
-    /// namespace of the caller.
+    /// namespace of the thread that makes them.
     #[must_use]
     pub fn null() -> Self {
         Self { real: None }
@@ -111,7 +111,7 @@ impl Network {
     pub fn open_slot(&self, number: SlotNumber) -> Result<Slot, NetworkError> {
         let path = match &self.real {
             Some(real) => real.path(number),
-            None => "/proc/self/ns/net".into(),
+            None => "/proc/thread-self/ns/net".into(),
         };
         let namespace = File::open(&path).map_err(io_error(path.display().to_string()))?;
         Ok(Slot::new(number, namespace.into()))

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rustix::process::{
     Pid, PidfdFlags, Resource, Signal, WaitId, WaitIdOptions, getrlimit, setrlimit,
@@ -17,6 +18,16 @@ use tokio::io::unix::AsyncFd;
 pub struct Watched {
     pid: u32,
     pidfd: AsyncFd<OwnedFd>,
+    ending: OnceLock<Ending>,
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself, with this status.
+    Exit(i32),
+    /// By this signal.
+    Signal(i32),
 }
 
 impl Watched {
@@ -37,7 +48,7 @@ impl Watched {
     pub(crate) fn from_pidfd(pid: u32, pidfd: OwnedFd) -> io::Result<Self> {
         // SAFETY: an `OwnedFd` names one open descriptor for as long as it lives.
         let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE)? };
-        Ok(Self { pid, pidfd })
+        Ok(Self { pid, pidfd, ending: OnceLock::new() })
     }
 
     /// Its process id.
@@ -53,10 +64,19 @@ impl Watched {
         let _ = self.pidfd.readable().await.map(|mut ready| ready.retain_ready());
     }
 
-    /// Lets go of an ended child; fine for one that is not ours or runs.
-    pub fn reap(&self) {
+    /// Lets go of an ended child, and says how it ended; fine, and silent, for one
+    /// that is not ours or runs.
+    pub fn reap(&self) -> Option<Ending> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let _ = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options);
+        let reaped = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options);
+        if let Ok(Some(status)) = reaped {
+            let exit = status.exit_status().map(Ending::Exit);
+            // The kernel tells once; whoever asks later is told by us.
+            if let Some(ending) = exit.or(status.terminating_signal().map(Ending::Signal)) {
+                let _ = self.ending.set(ending);
+            }
+        }
+        self.ending.get().copied()
     }
 
     /// Waits for a killed child, holding up this thread for that moment.

@@ -12,6 +12,8 @@
 //! memory out, which is in its file already.
 
 mod arguments;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod qmp;
 
 use std::fs::{File, OpenOptions};
@@ -35,7 +37,7 @@ use super::{
 };
 use crate::cage::{Cage, CageConfig, Caged, Furniture, Occupant, Room, remove_group};
 use crate::network::Slot;
-use crate::sys::process::{Watched, tail, with_argument};
+use crate::sys::process::{Ending, Watched, tail, with_argument};
 use crate::sys::{host, socket};
 
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -376,8 +378,33 @@ impl Machine for Running {
 
     async fn exited(&self) -> String {
         self.process.ended().await;
-        self.process.reap();
-        let said = tail(&self.dir.join(LOG), REASON_BYTES);
-        if said.is_empty() { "it said nothing".into() } else { said }
+        let ending = self.process.reap();
+        reason(ending, &tail(&self.dir.join(LOG), REASON_BYTES))
+    }
+}
+
+/// Why a VMM is gone, by how it ended and the end of its log.
+fn reason(ending: Option<Ending>, said: &str) -> String {
+    let said = if said.is_empty() { "it said nothing" } else { said };
+    match ending {
+        // It was told to end when the guest does (`-no-reboot`); what its log holds is older.
+        Some(Ending::Exit(0)) => "its guest shut down, restarted or crashed".into(),
+        Some(Ending::Signal(signal)) => format!("signal {signal} ended its VMM: {said}"),
+        Some(Ending::Exit(_)) | None => said.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vmm_that_its_guest_ended_is_not_blamed() {
+        let old = "qemu-system-x86_64: Expected vmdescription section, but got 0";
+        let reason = |ending| reason(ending, old);
+        assert!(!reason(Some(Ending::Exit(0))).contains("vmdescription"));
+        assert!(reason(Some(Ending::Signal(9))).starts_with("signal 9 ended its VMM"));
+        assert_eq!(reason(Some(Ending::Exit(1))), old);
+        assert_eq!(reason(None), old);
     }
 }

@@ -1,0 +1,102 @@
+//! Agents that send more than anybody wants.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use pando_guest_protocol::frame::{Kind, MAX_PAYLOAD_BYTES};
+use pando_guest_protocol::session::ExecDone;
+
+use super::memory::Mark;
+use super::say::Say;
+use super::sessions::frame;
+use super::world::{World, alive_tasks, exec, until_tasks};
+use crate::guest::{ExecEvent, ExecInput, GuestError};
+
+/// What the host may hold of one command's output while nobody takes it.
+const MEMORY_BYTES: usize = 8 << 20;
+/// Far beyond what the host and both kernels together hold of one connection.
+const FLOOD_BYTES: usize = 64 << 20;
+
+fn flood(kind: Kind) -> Vec<u8> {
+    frame(kind, &vec![b'y'; MAX_PAYLOAD_BYTES])
+}
+
+#[test]
+fn a_slow_reader_of_a_flood_makes_the_guest_wait() {
+    World::run(async |world| {
+        let (id, guest) = world.sandbox().await;
+        world.agents.says(id, Say::Forever(Vec::new(), flood(Kind::Stdout)));
+        let tasks = alive_tasks();
+        let mark = Mark::now();
+        let mut events = guest.exec_stream(exec("yes"), ExecInput::Empty).await.unwrap();
+        for _ in 0..20 {
+            // Others are served while the flood waits.
+            world.friend_answers().await;
+        }
+        for _ in 0..4 {
+            assert!(matches!(events.next().await, Some(Ok(ExecEvent::Stdout(_)))));
+        }
+        world.friend_answers().await;
+        drop(events);
+        until_tasks(tasks).await;
+        let taken = world.agents.taken_bytes();
+        assert!(taken < FLOOD_BYTES as u64, "{taken} bytes were taken, and nobody read them");
+        assert!(mark.peak_bytes() <= MEMORY_BYTES, "{} bytes", mark.peak_bytes());
+    });
+}
+
+#[test]
+fn of_a_flood_the_limit_is_kept_and_the_rest_is_dropped() {
+    World::run(async |world| {
+        let (id, guest) = world.sandbox().await;
+        let done = ExecDone { exit_code: 3, timed_out: false, duration_ms: 1 };
+        let mut said = [flood(Kind::Stdout), flood(Kind::Stderr)]
+            .concat()
+            .repeat(FLOOD_BYTES / MAX_PAYLOAD_BYTES / 2);
+        said.extend(frame(Kind::Reply, &serde_json::to_vec(&done).unwrap()));
+        world.agents.says(id, Say::Once(said));
+        let mark = Mark::now();
+        let kept = 1 << 20;
+        let finished = guest.exec(exec("yes"), ExecInput::Empty, kept).await.unwrap();
+        assert_eq!((finished.stdout.len(), finished.stderr.len()), (kept, kept));
+        assert!(finished.truncated);
+        assert_eq!(finished.done, done);
+        // Twice what is kept, since a growing vector doubles, and the frames on their
+        // way; the guest here holds its flood once more while it says it.
+        let held = mark.peak_bytes().saturating_sub(FLOOD_BYTES);
+        assert!(held <= MEMORY_BYTES, "{held} bytes");
+    });
+}
+
+#[test]
+fn a_flood_without_end_ends_at_the_time_limit() {
+    World::run(async |world| {
+        let (id, guest) = world.sandbox().await;
+        world.agents.says(id, Say::Forever(Vec::new(), flood(Kind::Stderr)));
+        let work = async move { guest.exec(exec("yes"), ExecInput::Empty, 1000).await };
+        let outcome = world.outlast_session(work).await;
+        assert!(matches!(outcome.said, Err(GuestError::Timeout(_))), "{:?}", outcome.said);
+        assert!(outcome.took <= Duration::from_secs(60), "{:?}", outcome.took);
+        assert!(outcome.peak_bytes <= MEMORY_BYTES, "{} bytes", outcome.peak_bytes);
+    });
+}
+
+#[test]
+fn many_floods_at_once_leave_the_neighbour_alone() {
+    World::run(async |world| {
+        let (id, guest) = world.sandbox().await;
+        world.agents.says(id, Say::Forever(Vec::new(), flood(Kind::Stdout)));
+        let tasks = alive_tasks();
+        let mark = Mark::now();
+        let mut held = Vec::new();
+        for _ in 0..16 {
+            held.push(guest.exec_stream(exec("yes"), ExecInput::Empty).await.unwrap());
+            world.friend_answers().await;
+        }
+        let streams = held.len();
+        drop(held);
+        until_tasks(tasks).await;
+        let each = mark.peak_bytes() / streams;
+        assert!(each <= MEMORY_BYTES, "{each} bytes each");
+    });
+}
