@@ -195,6 +195,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                         ready!(deadline.as_mut().poll(cx));
                     }
                     this.end = End::Ended;
+                    continue;
                 }
                 // The answer closes the connection: nobody needs to be woken for it.
                 End::Refused if this.conversation.is_busy() => return Poll::Pending,

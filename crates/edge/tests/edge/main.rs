@@ -4,9 +4,13 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod answers;
+mod ends;
+mod framing;
+mod http2;
 mod hygiene;
 mod pooling;
 mod routing;
+mod share;
 mod shutdown;
 mod streams;
 mod support;
