@@ -8,6 +8,7 @@ mod ends;
 mod framing;
 mod http2;
 mod hygiene;
+mod interop;
 mod pooling;
 mod routing;
 mod share;
