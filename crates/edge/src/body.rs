@@ -1,6 +1,7 @@
 //! Bodies on their way through: frame by frame, never held.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -12,28 +13,43 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::headers;
-use crate::pool::Lease;
+use crate::lane::{Lease, Visit};
+use crate::socket::Exchange;
 
 /// The cause of a body's breaking off.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-/// The body of every response of this crate.
-pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// When the client last sent something: the app's time to answer counts from there.
+/// How an upload goes on.
 #[derive(Debug, Clone)]
-pub(crate) struct Progress(Arc<Mutex<Instant>>);
+pub(crate) struct Progress(Arc<Upward>);
+
+#[derive(Debug)]
+struct Upward {
+    /// When the client last sent something: the app's time to answer counts from there.
+    last: Mutex<Instant>,
+    /// The body ended before its end, or is not framed as it should be.
+    broken: AtomicBool,
+}
 
 impl Progress {
-    pub(crate) fn start() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+    fn start() -> Self {
+        Self(Arc::new(Upward { last: Mutex::new(Instant::now()), broken: AtomicBool::new(false) }))
     }
 
     pub(crate) fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.broken.load(Ordering::Acquire)
     }
 
     fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn note_broken(&self) {
+        self.0.broken.store(true, Ordering::Release);
     }
 }
 
@@ -47,12 +63,20 @@ pub(crate) enum Upload {
 }
 
 impl Upload {
-    pub(crate) fn new(body: Incoming, progress: &Progress) -> Self {
-        if body.is_end_stream() { Self::Empty } else { Self::Stream(body, progress.clone()) }
+    pub(crate) fn new(body: Incoming) -> Self {
+        if body.is_end_stream() { Self::Empty } else { Self::Stream(body, Progress::start()) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
+    }
+
+    /// `None` where nothing is sent.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        match self {
+            Self::Empty => None,
+            Self::Stream(_, progress) => Some(progress.clone()),
+        }
     }
 }
 
@@ -69,10 +93,14 @@ impl HttpBody for Upload {
         };
         let mut frame = ready!(Pin::new(body).poll_frame(cx));
         progress.note();
-        if let Some(Ok(frame)) = &mut frame
-            && let Some(trailers) = frame.trailers_mut()
-        {
-            headers::trailers_for_app(trailers);
+        match &mut frame {
+            None => {}
+            Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::trailers_for_app(trailers);
+                }
+            }
+            Some(Err(_)) => progress.note_broken(),
         }
         Poll::Ready(frame)
     }
@@ -92,8 +120,8 @@ impl HttpBody for Upload {
     }
 }
 
-/// An answer's body on its way to the client. It holds the app's connection, and
-/// gives it back once the answer was read to its end.
+/// An app's answer's body on its way to the client. It holds the app's connection,
+/// and gives it back once the answer was read to its end.
 pub(crate) struct Download {
     body: Incoming,
     /// `None` once given back.
@@ -101,11 +129,12 @@ pub(crate) struct Download {
     ended: bool,
     /// Ends the body at once: for streams of events, which have no end of their own.
     stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    _visit: Visit,
 }
 
 impl Download {
-    pub(crate) fn new(body: Incoming, lease: Lease) -> Self {
-        Self { body, lease: Some(lease), ended: false, stop: None }
+    pub(crate) fn new(body: Incoming, lease: Lease, visit: Visit) -> Self {
+        Self { body, lease: Some(lease), ended: false, stop: None, _visit: visit }
     }
 
     /// The same body, which ends when `token` is cancelled.
@@ -113,16 +142,8 @@ impl Download {
         self.stop = Some(Box::pin(token.cancelled_owned()));
         self
     }
-}
 
-impl HttpBody for Download {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Some(stop) = &mut self.stop
             && stop.as_mut().poll(cx).is_ready()
         {
@@ -140,14 +161,6 @@ impl HttpBody for Download {
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 impl Drop for Download {
@@ -157,6 +170,72 @@ impl Drop for Download {
             && let Some(lease) = self.lease.take()
         {
             lease.give_back();
+        }
+    }
+}
+
+/// The body of every answer: an app's, the API's, or the edge's own.
+pub(crate) struct Body {
+    kind: Kind,
+    /// Over when the body is.
+    _exchange: Option<Exchange>,
+}
+
+enum Kind {
+    App(Download),
+    Api(UnsyncBoxBody<Bytes, BoxError>),
+    /// Empty once it was sent.
+    Own(Bytes),
+}
+
+impl Body {
+    pub(crate) fn app(body: Download) -> Self {
+        Self { kind: Kind::App(body), _exchange: None }
+    }
+
+    pub(crate) fn api(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
+        Self { kind: Kind::Api(body), _exchange: None }
+    }
+
+    pub(crate) fn own(text: String) -> Self {
+        Self { kind: Kind::Own(text.into()), _exchange: None }
+    }
+
+    /// The same body, whose end is the end of `exchange`.
+    pub(crate) fn within(self, exchange: Exchange) -> Self {
+        Self { _exchange: Some(exchange), ..self }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.kind {
+            Kind::App(body) => body.poll_frame(cx),
+            Kind::Api(body) => Pin::new(body).poll_frame(cx),
+            Kind::Own(text) if text.is_empty() => Poll::Ready(None),
+            Kind::Own(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::App(body) => body.body.is_end_stream(),
+            Kind::Api(body) => body.is_end_stream(),
+            Kind::Own(text) => text.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::App(body) => body.body.size_hint(),
+            Kind::Api(body) => body.size_hint(),
+            Kind::Own(text) => SizeHint::with_exact(text.len() as u64),
         }
     }
 }

@@ -1,6 +1,5 @@
-//! The edge's public face: one request in, one response out.
+//! The edge itself: one request in, one response out.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Method, Request, Response};
@@ -12,12 +11,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::backend::{Backend, Resolution};
 use crate::body::Body;
+use crate::forward::Target;
 use crate::headers::{self, Origin};
-use crate::host::{self, Suffix, SuffixError};
+use crate::host::{self, HostError, Suffix, SuffixError};
+use crate::lane::Lanes;
 use crate::limits::Limits;
 use crate::page::{self, Asked};
-use crate::pool::{Pool, Target};
+use crate::serve::Client;
 use crate::trouble::Trouble;
+use crate::websocket;
 
 /// The reverse proxy. Clones share one pool and one end.
 pub struct Edge<B> {
@@ -34,13 +36,15 @@ impl<B> Clone for Edge<B> {
 pub(crate) struct Shared<B> {
     pub backend: B,
     pub limits: Limits,
-    pub pool: Arc<Pool>,
-    /// Every connection to an app and every tunnel.
-    pub tasks: TaskTracker,
-    /// Cancelled when the server begins to stop: ends what has no end of its own.
-    pub stopping: CancellationToken,
-    /// Cancelled when all requests are over: ends what is left of `tasks`.
-    pub stopped: CancellationToken,
+    pub lanes: Lanes,
+    /// Every connection to an app.
+    pub connections: TaskTracker,
+    /// Every tunnel.
+    pub tunnels: TaskTracker,
+    /// Ends what has no end of its own: tunnels and streams of events.
+    streams_end: CancellationToken,
+    /// Ends every connection to an app.
+    connections_end: CancellationToken,
     suffix: Suffix,
     scheme: Scheme,
 }
@@ -51,28 +55,43 @@ impl<B: Backend> Edge<B> {
     /// # Errors
     /// [`SuffixError`] if the suffix is not made of DNS labels.
     pub fn new(backend: B, urls: &PublicUrls, limits: Limits) -> Result<Self, SuffixError> {
+        let (streams_end, connections_end) = (CancellationToken::new(), CancellationToken::new());
         let shared = Shared {
             backend,
             limits,
-            pool: Pool::new(limits.pool_idle),
-            tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
-            stopped: CancellationToken::new(),
+            lanes: Lanes::new(&limits, streams_end.clone(), connections_end.clone()),
+            connections: TaskTracker::new(),
+            tunnels: TaskTracker::new(),
+            streams_end,
+            connections_end,
             suffix: Suffix::parse(&urls.suffix)?,
             scheme: urls.scheme,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Ends everything that leads into `sandbox`: kept connections close, tunnels
+    /// and streams of events end, and answers under way break off. To be called
+    /// when its machine has stopped, slept, been replaced under the same id or is
+    /// gone, and after the backend has stopped connecting to it: what is connected
+    /// later leads to whatever runs then. Calling it for a sandbox that the edge
+    /// does not know, or twice, does nothing.
+    pub fn forget(&self, sandbox: SandboxId) {
+        self.shared.lanes.forget(sandbox);
+    }
+
     /// Whether a request for `host` is the edge's.
-    #[must_use]
-    pub fn is_preview_host(&self, host: &str) -> bool {
+    pub(crate) fn is_preview_host(&self, host: &str) -> bool {
         self.shared.suffix.holds(host)
     }
 
     /// Answers one request from `client`: with the app's answer, or with the
     /// edge's own where there is none.
-    pub async fn handle(&self, request: Request<Incoming>, client: SocketAddr) -> Response<Body> {
+    pub(crate) async fn handle(
+        &self,
+        request: Request<Incoming>,
+        client: &Client,
+    ) -> Response<Body> {
         let asked = Asked::by(request.method(), request.headers());
         match self.shared.answer(request, client).await {
             Ok(mut response) => {
@@ -86,23 +105,19 @@ impl<B: Backend> Edge<B> {
         }
     }
 
-    /// Closes the kept connections to `sandbox`, and keeps none of those in use:
-    /// to be called when its machine has stopped, been replaced or is gone.
-    pub fn forget(&self, sandbox: SandboxId) {
-        self.shared.pool.forget(sandbox);
-    }
-
     /// Ends tunnels and streams of events, which would never end by themselves.
-    pub(crate) fn stop(&self) {
-        self.shared.stopping.cancel();
-        self.shared.pool.clear();
+    pub(crate) fn end_streams(&self) {
+        self.shared.streams_end.cancel();
     }
 
     /// Ends and joins whatever is still connected to an app.
     pub(crate) async fn join(&self) {
-        self.shared.stopped.cancel();
-        self.shared.tasks.close();
-        self.shared.tasks.wait().await;
+        self.end_streams();
+        self.shared.connections_end.cancel();
+        self.shared.tunnels.close();
+        self.shared.tunnels.wait().await;
+        self.shared.connections.close();
+        self.shared.connections.wait().await;
     }
 }
 
@@ -110,19 +125,20 @@ impl<B: Backend> Shared<B> {
     async fn answer(
         &self,
         request: Request<Incoming>,
-        client: SocketAddr,
+        client: &Client,
     ) -> Result<Response<Body>, Trouble> {
         let host = host::authority(&request).map_err(Trouble::Host)?;
         let label = self.suffix.label(host).ok_or(Trouble::UnknownHost)?;
         if request.method() == Method::CONNECT {
-            return Err(Trouble::Connect);
-        }
-        if headers::has_foreign_coding(request.headers()) {
-            return Err(Trouble::Coding);
+            match websocket::protocol_of(&request) {
+                Some("websocket") => {}
+                Some(_) => return Err(Trouble::Protocol),
+                None => return Err(Trouble::Connect),
+            }
         }
         let origin = Origin {
-            client: client.ip(),
-            host: host.parse().map_err(|_| Trouble::Host(host::HostError::Malformed))?,
+            client: client.address_line.clone(),
+            host: host::line(&request, host).ok_or(Trouble::Host(HostError::Malformed))?,
             scheme: self.scheme,
         };
         let target = match self.backend.resolve(&label) {
@@ -132,6 +148,6 @@ impl<B: Backend> Shared<B> {
             Resolution::UnknownApp => return Err(Trouble::UnknownApp),
             Resolution::NotLive => return Err(Trouble::NotLive),
         };
-        self.forward(request, target, &origin).await
+        self.forward(request, target, &origin, client).await
     }
 }

@@ -4,8 +4,6 @@
 //! the client claims about itself in forwarding headers is dropped, under every
 //! spelling that an app could take for one of them.
 
-use std::net::IpAddr;
-
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use pando_types::url::Scheme;
 
@@ -52,7 +50,7 @@ const CLAIMS: [&str; 11] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     /// The client's address.
-    pub client: IpAddr,
+    pub client: HeaderValue,
     /// The host as the client wrote it.
     pub host: HeaderValue,
     /// The scheme that the client used.
@@ -63,8 +61,8 @@ pub(crate) struct Origin {
 /// to, from [`upgrade`].
 pub(crate) fn for_app(headers: &mut HeaderMap, origin: &Origin, upgrade: Option<HeaderValue>) {
     let trailers = lists(headers, &header::TE, "trailers");
-    drop_hop_by_hop(headers);
-    drop_claims(headers);
+    drop_but(headers, is_claim);
+    join_cookies(headers);
 
     if let Some(protocol) = upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -73,11 +71,8 @@ pub(crate) fn for_app(headers: &mut HeaderMap, origin: &Origin, upgrade: Option<
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    let client = origin.client.to_canonical().to_string();
-    if let Ok(client) = HeaderValue::try_from(client) {
-        headers.insert(X_FORWARDED_FOR, client.clone());
-        headers.insert(X_REAL_IP, client);
-    }
+    headers.insert(X_FORWARDED_FOR, origin.client.clone());
+    headers.insert(X_REAL_IP, origin.client.clone());
     headers.insert(header::HOST, origin.host.clone());
     headers.insert(X_FORWARDED_HOST, origin.host.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(origin.scheme.as_str()));
@@ -90,8 +85,7 @@ pub(crate) fn for_client(headers: &mut HeaderMap, upgrade: Option<HeaderValue>) 
     if headers.contains_key(header::TRANSFER_ENCODING) {
         headers.remove(header::CONTENT_LENGTH);
     }
-    drop_hop_by_hop(headers);
-    drop_where(headers, |name| is_reserved(&spelling(name)));
+    drop_but(headers, is_reserved);
     if let Some(protocol) = upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, protocol);
@@ -100,14 +94,12 @@ pub(crate) fn for_client(headers: &mut HeaderMap, upgrade: Option<HeaderValue>) 
 
 /// A request's trailers as the app gets them.
 pub(crate) fn trailers_for_app(trailers: &mut HeaderMap) {
-    drop_hop_by_hop(trailers);
-    drop_claims(trailers);
+    drop_but(trailers, is_claim);
 }
 
 /// An answer's trailers as the client gets them.
 pub(crate) fn trailers_for_client(trailers: &mut HeaderMap) {
-    drop_hop_by_hop(trailers);
-    drop_where(trailers, |name| is_reserved(&spelling(name)));
+    drop_but(trailers, is_reserved);
 }
 
 /// Previews are not for search engines, whatever the app says.
@@ -136,39 +128,62 @@ pub(crate) fn has_foreign_coding(headers: &HeaderMap) -> bool {
         .any(|coding| !coding.eq_ignore_ascii_case("chunked"))
 }
 
-fn drop_claims(headers: &mut HeaderMap) {
-    drop_where(headers, |name| {
-        let name = spelling(name);
-        is_reserved(&name) || name.starts_with("x-forwarded-") || CLAIMS.contains(&name.as_str())
-    });
+/// Whether an answer is a stream of events, which ends when one side has enough.
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("text/event-stream")
 }
 
-fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<String> =
-        tokens(headers, &header::CONNECTION).map(str::to_ascii_lowercase).collect();
-    drop_where(headers, |name| {
-        HOP_BY_HOP.contains(&name.as_str()) || named.iter().any(|other| other == name.as_str())
-    });
+/// HTTP/2 may carry each cookie in a line of its own; HTTP/1.1 has one line
+/// (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let lines = headers.get_all(header::COOKIE).iter();
+    let cookies: Vec<&[u8]> = lines.map(HeaderValue::as_bytes).collect();
+    if let Ok(cookies) = HeaderValue::from_bytes(&cookies.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, cookies);
+    }
 }
 
-/// Pando's own headers mean something between its parts and never come from outside.
-fn is_reserved(spelling: &str) -> bool {
-    spelling.starts_with("pando-") || spelling.starts_with("x-pando-")
-}
-
-/// The name as CGI-like interfaces see it: there `-` and `_` are one, so
-/// `X_Forwarded_For` would pass for `X-Forwarded-For`.
-fn spelling(name: &HeaderName) -> String {
-    name.as_str().replace('_', "-")
-}
-
-fn drop_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
-    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
+/// Drops what is of one connection alone, and what is `unwanted` besides.
+fn drop_but(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+    let named: Vec<String> = tokens(headers, &header::CONNECTION)
+        .filter(|name| !HOP_BY_HOP.contains(name) && !name.eq_ignore_ascii_case("close"))
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let dropped = |name: &str| {
+        HOP_BY_HOP.contains(&name) || unwanted(name) || named.iter().any(|other| other == name)
+    };
+    let names: Vec<HeaderName> =
+        headers.keys().filter(|name| dropped(name.as_str())).cloned().collect();
     for name in names {
         if let Entry::Occupied(entry) = headers.entry(name) {
             entry.remove_entry_mult();
         }
     }
+}
+
+/// Headers by which a client could pass for another.
+fn is_claim(name: &str) -> bool {
+    is_reserved(name)
+        || begins(name, "x-forwarded-")
+        || CLAIMS.iter().any(|claim| claim.len() == name.len() && begins(name, claim))
+}
+
+/// Pando's own headers mean something between its parts and never come from outside.
+fn is_reserved(name: &str) -> bool {
+    begins(name, "pando-") || begins(name, "x-pando-")
+}
+
+/// Whether `name` begins so, as CGI-like interfaces see it: there `-` and `_` are
+/// one, so `X_Forwarded_For` would pass for `X-Forwarded-For`.
+fn begins(name: &str, prefix: &str) -> bool {
+    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    name.len() >= prefix.len()
+        && name.bytes().zip(prefix.bytes()).all(|(byte, wanted)| dashed(byte) == wanted)
 }
 
 fn lists(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
@@ -188,7 +203,7 @@ mod tests {
 
     fn origin() -> Origin {
         Origin {
-            client: "::ffff:192.0.2.7".parse().unwrap(),
+            client: HeaderValue::from_static("192.0.2.7"),
             host: HeaderValue::from_static("shop.preview.localhost:7070"),
             scheme: Scheme::Https,
         }
@@ -231,6 +246,13 @@ mod tests {
         assert_eq!(all(&headers, "host"), ["shop.preview.localhost:7070"]);
         assert_eq!(all(&headers, "cookie"), ["a=b"]);
         assert_eq!(headers.keys_len(), 6);
+    }
+
+    #[test]
+    fn cookies_are_one_line() {
+        let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2; c=3"), ("accept", "x")]);
+        for_app(&mut headers, &origin(), None);
+        assert_eq!(all(&headers, "cookie"), ["a=1; b=2; c=3"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::uri::Authority;
-use http::{Request, header};
+use http::{HeaderValue, Request, header};
 use pando_types::SandboxId;
 
 /// The longest DNS label.
@@ -159,6 +159,12 @@ pub fn authority<T>(request: &Request<T>) -> Result<&str, HostError> {
         Some(target) if !target.eq_ignore_ascii_case(host) => Err(HostError::Mismatch),
         _ => Ok(host),
     }
+}
+
+/// `host`, which is `request`'s [`authority`], as a header's value.
+pub(crate) fn line<T>(request: &Request<T>, host: &str) -> Option<HeaderValue> {
+    // Shared rather than copied where the request has it.
+    request.headers().get(header::HOST).cloned().or_else(|| host.parse().ok())
 }
 
 #[cfg(test)]

@@ -1,19 +1,22 @@
 //! Hostname → sandbox: the reverse proxy in front of every preview.
 //!
-//! A request's way: [`serve`] accepts it and looks at its host ([`host`]); a
-//! preview host goes to [`Edge::handle`], any other to the API. The [`Backend`]
-//! says where the label leads and opens the connection; `headers` cleans both
-//! heads; `forward` carries the exchange over a pooled or a new connection;
-//! `tunnel` takes over when the protocol changes. What cannot be forwarded is a
-//! `trouble`, and `page` tells it to a browser or to a program.
+//! A request's way: [`serve()`] accepts its connection; `socket` tells the
+//! protocol and sees to both ends of the stream, where `head` judges every HTTP/1.1
+//! head before anything acts on it; the router looks at the host ([`host`]): a
+//! preview's goes to the [`Edge`], any other to the API. The [`Backend`] says where
+//! the label leads and opens the connection; the sandbox's `lane` lets the request
+//! in; `headers` cleans both heads; `forward` carries the exchange over a kept or a
+//! new connection; `tunnel` takes over when the protocol changes (`websocket`, where
+//! it changes over HTTP/2). What cannot be forwarded is a `trouble`, and `page`
+//! tells it to a browser or to a program.
 //!
 //! What never lives here: who may ask, what a sandbox is, how one is reached or
-//! woken (the [`Backend`] knows), SQL, disks. The policy files (`host`, `headers`,
-//! `trouble`, `page`) know no protocol version; `serve` and `forward` alone speak
-//! HTTP/1.1.
+//! woken (the [`Backend`] knows), SQL, disks, TLS. The policy files (`host`, `head`,
+//! `headers`, `trouble`, `page`) do no I/O.
 //!
 //! Invariants: a request reaches only the sandbox that its host names; a message
-//! is never held whole in memory; every response carries `X-Robots-Tag: noindex`.
+//! is never held whole in memory; every response carries `X-Robots-Tag: noindex`;
+//! an HTTP/1.1 head that two readers could read differently reaches nobody.
 
 mod backend;
 mod body;
@@ -21,18 +24,20 @@ mod edge;
 mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod head;
 mod headers;
 pub mod host;
+mod lane;
 pub mod limits;
 mod page;
-mod pool;
 mod serve;
 mod socket;
 mod trouble;
 mod tunnel;
+mod websocket;
 
 pub use backend::{Backend, ConnectError, Resolution};
-pub use body::{Body, BoxError};
+pub use body::BoxError;
 pub use edge::Edge;
 pub use host::{HostLabel, Suffix, SuffixError};
 pub use limits::Limits;

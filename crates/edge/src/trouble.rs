@@ -3,15 +3,22 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use pando_types::{Code, PublicError};
 
 use crate::backend::ConnectError;
+use crate::head::Refusal;
 use crate::host::HostError;
+use crate::lane::Refused;
+use crate::limits::{MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES};
 
 /// Seconds after which an app that is being built or started is worth another try.
 const RETRY_SECS: u32 = 2;
 /// Seconds after which a sandbox that stands still is worth another try.
 const NOT_RUNNING_RETRY_SECS: u32 = 10;
+
+/// Seconds after which one of many requests under way is likely over.
+const SHARE_RETRY_SECS: u32 = 1;
 
 /// What stands in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +27,14 @@ pub(crate) enum Trouble {
     Host(HostError),
     /// `CONNECT` asks for a tunnel to anywhere.
     Connect,
-    /// The body is in a transfer coding other than `chunked`.
-    Coding,
+    /// An extended `CONNECT` for something else than WebSocket.
+    Protocol,
+    /// The head cannot be read, or not for certain, or is too much.
+    Head(Refusal),
+    /// The body broke off, or is not chunked as it should be.
+    BrokenUpload,
+    /// The sandbox has its share of requests.
+    Share(Refused),
     /// Under the suffix, but not a label that anything could have.
     UnknownHost,
     UnknownSandbox,
@@ -67,7 +80,10 @@ impl Trouble {
     /// The heading of the page.
     pub(crate) fn title(self) -> String {
         match self {
-            Self::Host(_) | Self::Connect | Self::Coding => "Bad request".to_owned(),
+            Self::Host(_) | Self::Connect | Self::Protocol | Self::Head(_) | Self::BrokenUpload => {
+                "Bad request".to_owned()
+            }
+            Self::Share(_) => "Too many requests".to_owned(),
             Self::UnknownHost | Self::UnknownSandbox | Self::UnknownApp => "Not found".to_owned(),
             Self::Gone => "This sandbox is gone".to_owned(),
             Self::NotLive => "This app is not live yet".to_owned(),
@@ -89,7 +105,20 @@ impl Trouble {
     /// Whether the next request on the connection may not be where it seems to
     /// be: what cannot be read for certain must not be read on.
     pub(crate) fn is_distrust(self) -> bool {
-        matches!(self, Self::Host(_) | Self::Connect | Self::Coding)
+        matches!(self, Self::Host(_) | Self::Connect | Self::Head(_) | Self::BrokenUpload)
+    }
+
+    /// The status, where it says more than the stable code's own.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Head(Refusal::Slow) => StatusCode::REQUEST_TIMEOUT,
+            Self::Head(Refusal::LongUrl) => StatusCode::URI_TOO_LONG,
+            Self::Head(Refusal::TooLarge | Refusal::TooManyLines) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            other => StatusCode::from_u16(other.public().code.status())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        }
     }
 
     /// What the client is told.
@@ -100,10 +129,25 @@ impl Trouble {
                 PublicError::new(Code::InvalidRequest, "CONNECT is not served here")
                     .hint("ask for the preview's URL itself")
             }
-            Self::Coding => PublicError::invalid(
-                "Transfer-Encoding",
-                "the request's transfer coding is not known here: send the body `chunked` or with a length",
+            Self::Protocol => {
+                PublicError::new(Code::InvalidRequest, "CONNECT is for WebSocket alone here")
+            }
+            Self::Head(refusal) => Self::of_head(refusal),
+            Self::BrokenUpload => PublicError::new(
+                Code::InvalidRequest,
+                "the request's body broke off or is not framed as its head says",
             ),
+            Self::Share(Refused::TooFast { retry_secs }) => {
+                PublicError::new(Code::OverQuota, "this sandbox gets too many requests a second")
+                    .hint("ask again more slowly")
+                    .retry_after(retry_secs)
+            }
+            Self::Share(Refused::TooMany(limit)) => PublicError::new(
+                Code::OverQuota,
+                format!("{limit} requests to this sandbox are under way already"),
+            )
+            .hint("ask again when some of them are over")
+            .retry_after(SHARE_RETRY_SECS),
             Self::UnknownHost => PublicError::new(Code::NotFound, "no preview has this host").hint(
                 "a preview's host is one label before the suffix: `<port>-<sandbox id>` or an app's",
             ),
@@ -149,6 +193,29 @@ impl Trouble {
                     "timeout: the app on port {port} did not begin to answer within {} s",
                     limit.as_secs()
                 ),
+            ),
+        }
+    }
+
+    /// What a refused head means.
+    fn of_head(refusal: Refusal) -> PublicError {
+        match refusal {
+            Refusal::Malformed(what) => PublicError::new(Code::InvalidRequest, what),
+            Refusal::TooLarge => PublicError::new(
+                Code::TooLarge,
+                format!("the request's head is larger than {} KiB", MAX_HEADER_BYTES / 1024),
+            ),
+            Refusal::TooManyLines => PublicError::new(
+                Code::TooLarge,
+                format!("the request has more than {MAX_HEADERS} header lines"),
+            ),
+            Refusal::LongUrl => PublicError::new(
+                Code::TooLarge,
+                format!("the request's URL is longer than {} KiB", MAX_URL_BYTES / 1024),
+            ),
+            Refusal::Slow => PublicError::new(
+                Code::Timeout,
+                "timeout: the request's head did not arrive in time",
             ),
         }
     }

@@ -13,9 +13,8 @@ pub(super) const POLICY: &str = "default-src 'none'; \
      base-uri 'none'; form-action 'none'";
 
 /// The page for `error`; `again` if it loads itself anew.
-pub(super) fn page(title: &str, error: &PublicError, again: bool) -> String {
+pub(super) fn page(title: &str, status: u16, error: &PublicError, again: bool) -> String {
     let title = Escaped(title);
-    let status = error.code.status();
     let message = Escaped(&error.message);
     let mut hint = String::new();
     if let Some(text) = &error.hint {
@@ -83,7 +82,7 @@ mod tests {
     #[test]
     fn every_text_is_escaped() {
         let error = PublicError::new(Code::NotFound, "<script>a</script>").hint("\"x\" & 'y'");
-        let page = page("<b>", &error, true);
+        let page = page("<b>", 404, &error, true);
         assert!(!page.contains("<script") && !page.contains("<b>"));
         assert!(page.contains("&lt;script&gt;a&lt;/script&gt;"));
         assert!(page.contains("&quot;x&quot; &amp; &#39;y&#39;"));

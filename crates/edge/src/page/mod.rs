@@ -3,10 +3,8 @@
 mod accept;
 mod html;
 
-use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderMap, Method, Response};
 
 use crate::body::Body;
 use crate::headers;
@@ -33,20 +31,18 @@ impl Asked {
 
 /// The answer that tells of `trouble`.
 pub(crate) fn answer(trouble: Trouble, asked: Asked) -> Response<Body> {
-    let error = trouble.public();
+    let (error, status) = (trouble.public(), trouble.status());
     let retry = error.retry_after_secs.map(HeaderValue::from);
     let (kind, text) = if asked.html {
         let again = trouble.passes_by_itself() && asked.repeatable;
-        ("text/html; charset=utf-8", html::page(&trouble.title(), &error, again))
+        ("text/html; charset=utf-8", html::page(&trouble.title(), status.as_u16(), &error, again))
     } else {
         let body = serde_json::to_string(&error.body()).unwrap_or_default();
         ("application/json", body)
     };
 
-    let mut response =
-        Response::new(Full::new(Bytes::from(text)).map_err(Into::into).boxed_unsync());
-    *response.status_mut() =
-        StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Body::own(text));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

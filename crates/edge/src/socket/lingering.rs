@@ -9,42 +9,51 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::Conversation;
 use crate::limits::LINGER;
-
-/// Said once the connection speaks another protocol: each direction then has an
-/// end of its own, and nothing may be dropped.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tunnelled(Arc<AtomicBool>);
-
-impl Tunnelled {
-    pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
 
 /// The stream.
 #[derive(Debug)]
 pub(crate) struct Lingering {
     inner: TcpStream,
-    tunnelled: Tunnelled,
+    conversation: Arc<Conversation>,
+    write_stall: Duration,
+    /// Runs from the moment nothing more could be written.
+    stalled: Option<Pin<Box<Sleep>>>,
     /// Runs from the moment this side is closed.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Lingering {
-    pub(crate) fn new(inner: TcpStream, tunnelled: Tunnelled) -> Self {
-        Self { inner, tunnelled, deadline: None }
+    /// Gives up a client that takes nothing for as long as `write_stall`.
+    pub(crate) fn new(
+        inner: TcpStream,
+        conversation: Arc<Conversation>,
+        write_stall: Duration,
+    ) -> Self {
+        Self { inner, conversation, write_stall, stalled: None, deadline: None }
+    }
+
+    /// The outcome of a write, or the end of the wait for one.
+    fn written(
+        &mut self,
+        cx: &mut Context<'_>,
+        outcome: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if outcome.is_ready() {
+            self.stalled = None;
+            return outcome;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.write_stall)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -64,7 +73,8 @@ impl AsyncWrite for Lingering {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let outcome = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.written(cx, outcome)
     }
 
     fn poll_write_vectored(
@@ -72,7 +82,8 @@ impl AsyncWrite for Lingering {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.written(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -87,7 +98,7 @@ impl AsyncWrite for Lingering {
         let this = &mut *self;
         if this.deadline.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-            if this.tunnelled.is_set() {
+            if this.conversation.is_tunnelled() {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -1,16 +1,24 @@
 //! TCP as the edge needs it: options for both sides, and what each side's stream
 //! does at its end so that no answer is lost.
 
+mod conversation;
+mod guard;
 mod lingering;
 mod one_way;
+mod opening;
+mod prefixed;
 
 use std::io;
 
 use rustix::net::sockopt;
 use tokio::net::TcpStream;
 
-pub(crate) use lingering::{Lingering, Tunnelled};
+pub(crate) use conversation::{Conversation, Exchange};
+pub(crate) use guard::{Guard, Patience};
+pub(crate) use lingering::Lingering;
 pub(crate) use one_way::OneWay;
+pub(crate) use opening::{Protocol, read_opening};
+pub(crate) use prefixed::Prefixed;
 
 use crate::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES};
 

@@ -4,9 +4,14 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod answers;
+mod ends;
+mod framing;
+mod http2;
 mod hygiene;
+mod interop;
 mod pooling;
 mod routing;
+mod share;
 mod shutdown;
 mod streams;
 mod support;

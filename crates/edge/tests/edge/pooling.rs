@@ -78,33 +78,6 @@ async fn a_connection_serves_many_requests() {
 }
 
 #[tokio::test]
-async fn a_connection_in_use_is_not_kept_once_forgotten() {
-    let (go, gate) = tokio::sync::watch::channel(false);
-    let app = raw(move |mut stream| {
-        let mut gate = gate.clone();
-        async move {
-            while read_head(&mut stream).await.is_some() {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n").await.unwrap();
-                gate.wait_for(|open| *open).await.unwrap();
-                stream.write_all(b"ok").await.unwrap();
-            }
-        }
-    })
-    .await;
-    let stand = Stand::with(patient()).await;
-    let (sandbox, host) = stand.sandbox(&app);
-    let mut wire = stand.connect().await;
-    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
-    wire.head().await;
-    stand.edge.forget(sandbox);
-    go.send(true).unwrap();
-    assert_eq!(wire.exactly(2).await, b"ok");
-    settle().await;
-    assert_eq!(wire.get(&host, "/", "").await.text(), "ok");
-    assert_eq!(stand.world.connects(), 2);
-}
-
-#[tokio::test]
 async fn what_may_be_repeated_is_repeated_on_a_new_connection() {
     let requests = Arc::new(AtomicUsize::new(0));
     let app = closing(Arc::clone(&requests)).await;

@@ -15,7 +15,11 @@ use crate::tunnels::{echo, open};
 
 /// The time that is never used up in these tests, unless a test says so.
 fn patient() -> Limits {
-    Limits { drain: Duration::from_secs(600), ..Limits::default() }
+    Limits {
+        drain: Duration::from_secs(600),
+        tunnel_drain: Duration::from_millis(100),
+        ..Limits::default()
+    }
 }
 
 #[tokio::test]

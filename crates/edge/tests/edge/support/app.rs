@@ -41,6 +41,7 @@ where
             });
             // How a connection ends is the edge's business in these tests.
             let _ = hyper::server::conn::http1::Builder::new()
+                .max_headers(2 * pando_edge::limits::MAX_HEADERS)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades()
                 .await;

@@ -2,6 +2,7 @@
 
 mod app;
 mod client;
+mod client2;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use app::{App, answering, raw};
 pub use client::Wire;
+pub use client2::{Body2, Client2};
 
 /// How long any one step of a test may take before the test is called stuck.
 pub const STUCK: Duration = Duration::from_secs(60);

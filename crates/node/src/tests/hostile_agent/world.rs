@@ -180,6 +180,7 @@ pub(super) async fn create(node: &Node, id: SandboxId) -> Result<(), NodeError> 
         shape: SHAPE,
         deadline: None,
         persistent: false,
+        egress_deny: Vec::new(),
     };
     node.create(id, Epoch::first(), spec).await.map(drop)
 }

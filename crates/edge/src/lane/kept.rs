@@ -1,0 +1,57 @@
+//! Unused connections to one sandbox, kept for a moment.
+//!
+//! Only requests that could be repeated ride on a kept connection (`forward`
+//! decides): the app may be closing it at that very instant.
+
+use std::time::Duration;
+
+use hyper::client::conn::http1::SendRequest;
+use tokio::time::Instant;
+
+use crate::body::Upload;
+
+/// The connections, the latest used last. Few enough to be looked through.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Vec<Idle>);
+
+/// One of them; dropping it closes it.
+#[derive(Debug)]
+pub(super) struct Idle {
+    port: u16,
+    sender: SendRequest<Upload>,
+    since: Instant,
+}
+
+impl Idle {
+    /// Whether it can still be used at `now`.
+    pub(super) fn is_fresh(&self, now: Instant, idle_limit: Duration) -> bool {
+        !self.sender.is_closed() && now.saturating_duration_since(self.since) < idle_limit
+    }
+}
+
+impl Kept {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn push(&mut self, port: u16, sender: SendRequest<Upload>) {
+        self.0.push(Idle { port, sender, since: Instant::now() });
+    }
+
+    /// Takes out the latest used that leads to `port` and is ready now.
+    pub(super) fn take(&mut self, port: u16, idle_limit: Duration) -> Option<SendRequest<Upload>> {
+        let now = Instant::now();
+        let usable = |idle: &Idle| {
+            idle.port == port && idle.sender.is_ready() && idle.is_fresh(now, idle_limit)
+        };
+        let at = self.0.iter().rposition(usable)?;
+        Some(self.0.remove(at).sender)
+    }
+
+    /// Drops what is not `wanted`; returns how many that were.
+    pub(super) fn keep(&mut self, wanted: impl Fn(&Idle) -> bool) -> usize {
+        let before = self.0.len();
+        self.0.retain(wanted);
+        before - self.0.len()
+    }
+}

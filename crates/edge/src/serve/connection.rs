@@ -1,0 +1,203 @@
+//! One client connection, from its first byte to its last.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use super::router::Router;
+use crate::backend::Backend;
+use crate::body::BoxError;
+use crate::limits::{self, Limits};
+use crate::socket::{self, Conversation, Guard, Lingering, Patience, Prefixed, Protocol};
+
+/// All client connections, and what ends them.
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    pub tasks: TaskTracker,
+    /// Asks them to end.
+    pub shutdown: CancellationToken,
+    /// Ends them.
+    pub cut: CancellationToken,
+    pub limits: Limits,
+}
+
+impl Connections {
+    /// Serves one more.
+    pub(super) fn spawn<B, S, R>(&self, stream: TcpStream, router: Router<B, S>)
+    where
+        B: Backend,
+        S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+        R: http_body::Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        let connections = self.clone();
+        self.execute(async move { connections.serve(stream, router).await });
+    }
+
+    async fn serve<B, S, R>(self, mut stream: TcpStream, router: Router<B, S>)
+    where
+        B: Backend,
+        S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+        R: http_body::Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        if let Err(error) = socket::prepare(&stream) {
+            tracing::debug!(%error, "the client left before its first request");
+            return;
+        }
+        let opening = timeout(self.limits.header_read, socket::read_opening(&mut stream));
+        let opening = tokio::select! {
+            opening = opening => opening,
+            () = self.shutdown.cancelled() => return,
+        };
+        let Ok(Ok(Some((protocol, first)))) = opening else {
+            tracing::debug!("the client said nothing");
+            return;
+        };
+        let conversation = Arc::clone(&router.conversation);
+        let stream = Lingering::new(stream, Arc::clone(&conversation), self.limits.write_stall);
+        let ended = match protocol {
+            Protocol::Http1 => self.http1(stream, first, router).await,
+            Protocol::Http2 => self.http2(stream, first, router).await,
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a client's connection broke off");
+        }
+    }
+
+    async fn http1<B, S, R>(
+        self,
+        stream: Lingering,
+        first: BytesMut,
+        router: Router<B, S>,
+    ) -> hyper::Result<()>
+    where
+        B: Backend,
+        S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+        R: http_body::Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        let patience =
+            Patience { head: self.limits.header_read, half_closed: self.limits.half_closed };
+        let stream = Guard::new(stream, first, Arc::clone(&router.conversation), patience);
+        let router = Arc::new(router);
+        let service = service_fn(move |request| Arc::clone(&router).answer(request));
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.keep_alive)
+            .max_buf_size(limits::MAX_BUFFER_BYTES)
+            .max_header_size(limits::MAX_HEADER_BYTES)
+            .max_headers(limits::MAX_HEADERS)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut served = pin!(served);
+        tokio::select! {
+            ended = served.as_mut() => return ended,
+            () = self.shutdown.cancelled() => served.as_mut().graceful_shutdown(),
+        }
+        served.await
+    }
+
+    async fn http2<B, S, R>(
+        self,
+        stream: Lingering,
+        first: BytesMut,
+        router: Router<B, S>,
+    ) -> hyper::Result<()>
+    where
+        B: Backend,
+        S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+        R: http_body::Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        let conversation = Arc::clone(&router.conversation);
+        let router = Arc::new(router);
+        let service = service_fn(move |request| {
+            // Over HTTP/1.1 the guard counts requests; here nobody else does.
+            router.conversation.ask(1);
+            Arc::clone(&router).answer(request)
+        });
+        let served = http2::Builder::new(self.clone())
+            .timer(TokioTimer::new())
+            .enable_connect_protocol()
+            .max_concurrent_streams(limits::H2_MAX_STREAMS)
+            .max_header_list_size(limits::H2_MAX_HEADER_LIST_BYTES)
+            .initial_stream_window_size(limits::H2_STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(limits::H2_CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(limits::H2_SEND_BUFFER_BYTES)
+            .max_pending_accept_reset_streams(limits::H2_MAX_PENDING_RESETS)
+            .max_local_error_reset_streams(limits::H2_MAX_ERROR_RESETS)
+            .keep_alive_interval(limits::H2_PING_INTERVAL)
+            .keep_alive_timeout(limits::H2_PING_TIMEOUT)
+            .serve_connection(TokioIo::new(Prefixed::new(first, stream)), service);
+        let mut served = pin!(served);
+        tokio::select! {
+            ended = served.as_mut() => return ended,
+            () = unused(&conversation, &self.limits) => {}
+            () = self.shutdown.cancelled() => {}
+        }
+        served.as_mut().graceful_shutdown();
+        served.await
+    }
+}
+
+/// Waits until there was no request for as long as a connection is kept alive.
+async fn unused(conversation: &Conversation, limits: &Limits) {
+    loop {
+        let before = conversation.asked();
+        sleep(limits.keep_alive).await;
+        if conversation.asked() == before && !conversation.is_busy() {
+            return;
+        }
+    }
+}
+
+/// Requests over HTTP/2 run in tasks of their own.
+impl<F> Executor<F> for Connections
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, work: F) {
+        let cut = self.cut.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = cut.cancelled() => {}
+            }
+        });
+    }
+}

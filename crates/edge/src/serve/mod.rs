@@ -1,0 +1,129 @@
+//! The one listener: accepts connections, and sees to it that all of them end.
+
+mod connection;
+mod router;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+pub(crate) use router::Client;
+
+use crate::backend::Backend;
+use crate::body::BoxError;
+use crate::edge::Edge;
+use crate::limits;
+use connection::Connections;
+use router::Router;
+
+/// A connection's place among [`limits::MAX_CONNECTIONS`]; free again when the
+/// connection, and the tunnel that it may become, are over.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionSlot {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Serves `listener` until `shutdown` is cancelled: requests for preview hosts by
+/// `edge`, all others by `api`, over HTTP/1.1 and HTTP/2.
+///
+/// Then nothing more is accepted, and clients are told: an HTTP/1.1 connection
+/// closes after the answer in flight, an HTTP/2 one says that it takes no more
+/// requests. Tunnels and streams of events have [`limits::TUNNEL_DRAIN`] (or what
+/// [`crate::Limits`] says), requests in flight [`limits::DRAIN`]; the rest is cut.
+/// Returns when every task it started has ended; the edge serves nothing afterwards.
+pub async fn serve<B, S, R>(
+    listener: TcpListener,
+    edge: Edge<B>,
+    api: S,
+    shutdown: CancellationToken,
+) where
+    B: Backend,
+    S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    let slots = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
+    let connections = Connections {
+        tasks: TaskTracker::new(),
+        shutdown: shutdown.clone(),
+        cut: CancellationToken::new(),
+        limits: edge.shared.limits,
+    };
+    let mut sweep = interval(limits::POOL_SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
+    loop {
+        let (stream, address, slot) = tokio::select! {
+            () = shutdown.cancelled() => break,
+            now = sweep.tick() => {
+                edge.shared.lanes.sweep(now);
+                continue;
+            }
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        let client = Client::new(address, slot);
+        connections.spawn(stream, Router::new(edge.clone(), api.clone(), client));
+    }
+
+    drop(listener);
+    drain(&edge, &connections).await;
+}
+
+/// Waits for all connections to end, each for as long as it is given.
+async fn drain<B: Backend>(edge: &Edge<B>, connections: &Connections) {
+    let limits = edge.shared.limits;
+    let last = Instant::now() + limits.drain;
+    edge.shared.lanes.close_kept();
+    connections.tasks.close();
+    edge.shared.tunnels.close();
+    let all = async {
+        connections.tasks.wait().await;
+        edge.shared.tunnels.wait().await;
+    };
+    if timeout(limits.tunnel_drain.min(limits.drain), all).await.is_err() {
+        edge.end_streams();
+    }
+    if timeout_at(last, connections.tasks.wait()).await.is_err() {
+        let open = connections.tasks.len();
+        tracing::info!(open, "cutting connections that did not end in time");
+        connections.cut.cancel();
+        connections.tasks.wait().await;
+    }
+    edge.join().await;
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, ConnectionSlot) {
+    loop {
+        let permit = Arc::clone(slots).acquire_owned().await;
+        match (permit, listener.accept().await) {
+            (Ok(permit), Ok((stream, client))) => {
+                return (stream, client, ConnectionSlot { _permit: Arc::new(permit) });
+            }
+            (_, Err(error)) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(limits::ACCEPT_BACKOFF).await;
+            }
+            // The semaphore is never closed.
+            (Err(_), Ok(_)) => {}
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! For each request the choice between the edge and the API.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tower::{Service, ServiceExt as _};
+
+use super::ConnectionSlot;
+use crate::backend::Backend;
+use crate::body::{Body, BoxError};
+use crate::edge::Edge;
+use crate::head::Refusal;
+use crate::headers;
+use crate::host;
+use crate::limits::{MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES};
+use crate::page::{self, Asked};
+use crate::socket::{Conversation, Exchange};
+use crate::trouble::Trouble;
+
+/// Who sends a connection's requests.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// The address as apps are told it.
+    pub address_line: HeaderValue,
+    /// The connection's place among all.
+    pub slot: ConnectionSlot,
+}
+
+impl Client {
+    pub(super) fn new(address: SocketAddr, slot: ConnectionSlot) -> Self {
+        let address = address.ip().to_canonical().to_string();
+        // An address is made of digits, letters, dots and colons.
+        let address_line =
+            HeaderValue::try_from(address).unwrap_or(HeaderValue::from_static("unknown"));
+        Self { address_line, slot }
+    }
+}
+
+/// Where the requests of one connection go.
+pub(super) struct Router<B, S> {
+    edge: Edge<B>,
+    api: S,
+    client: Client,
+    pub conversation: Arc<Conversation>,
+}
+
+impl<B, S> Router<B, S> {
+    pub(super) fn new(edge: Edge<B>, api: S, client: Client) -> Self {
+        Self { edge, api, client, conversation: Arc::default() }
+    }
+}
+
+impl<B, S, R> Router<B, S>
+where
+    B: Backend,
+    S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    /// Answers the next request of the connection.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible> {
+        let exchange = self.conversation.begin();
+        let version = request.version();
+        let mut response = match judge(&request, &exchange) {
+            Ok(()) => self.route(request).await,
+            Err(trouble) => page::answer(trouble, Asked::by(request.method(), request.headers())),
+        };
+        if version >= Version::HTTP_2 {
+            // Streams have no connection of their own to speak of.
+            response.headers_mut().remove(header::CONNECTION);
+        } else if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.conversation.set_tunnelled();
+        } else if self.conversation.is_switching() {
+            // What came after the request was not looked at: it may have been the
+            // protocol that is not switched to.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if headers::is_event_stream(response.headers()) {
+            self.conversation.set_endless();
+        }
+        Ok(response.map(|body| body.within(exchange)))
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Response<Body> {
+        match host::authority(&request) {
+            Ok(host) if self.edge.is_preview_host(host) => {
+                self.edge.handle(request, &self.client).await
+            }
+            Ok(_) => match self.api.clone().oneshot(request).await {
+                Ok(response) => {
+                    response.map(|body| Body::api(body.map_err(Into::into).boxed_unsync()))
+                }
+                Err(never) => match never {},
+            },
+            Err(error) => {
+                let asked = Asked::by(request.method(), request.headers());
+                page::answer(Trouble::Host(error), asked)
+            }
+        }
+    }
+}
+
+/// What no host gets to see.
+fn judge(request: &Request<Incoming>, exchange: &Exchange) -> Result<(), Trouble> {
+    if let Some(refusal) = exchange.refused() {
+        return Err(Trouble::Head(refusal));
+    }
+    if request.version() < Version::HTTP_2 {
+        return Ok(());
+    }
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let lines = request.headers();
+    let bytes: usize = lines.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let refusal = if target > MAX_URL_BYTES {
+        Refusal::LongUrl
+    } else if lines.len() > MAX_HEADERS {
+        Refusal::TooManyLines
+    } else if target + bytes > MAX_HEADER_BYTES {
+        Refusal::TooLarge
+    } else {
+        return Ok(());
+    };
+    Err(Trouble::Head(refusal))
+}
