@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -316,7 +317,7 @@ impl Actor {
         let root = dir.join("root.raw");
         let (source, target, home) = (machine.root_disk(), root.clone(), dir.clone());
         blocking(move || {
-            fs::create_dir_all(&home)?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&home)?;
             reflink::clone_file(&source, &target)
         })
         .await?;

@@ -39,7 +39,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
-    let host = host::start(&HostOptions::from(&args.host)).await?;
+    let options = HostOptions { warm_slots: args.warm_slots, ..HostOptions::from(&args.host) };
+    let host = host::start(&options).await?;
     let store = Store::open(&host.data.database()).await.context("the rows")?;
     keys::prepare(&store, host.data.root()).await?;
     let urls = PublicUrls {
