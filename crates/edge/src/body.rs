@@ -10,8 +10,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use crate::end::{End, Wait};
 use crate::headers;
 use crate::lane::{Lease, Visit};
 use crate::socket::Exchange;
@@ -128,7 +128,7 @@ pub(crate) struct Download {
     lease: Option<Lease>,
     ended: bool,
     /// Ends the body at once: for streams of events, which have no end of their own.
-    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    stop: Option<Wait>,
     _visit: Visit,
 }
 
@@ -137,15 +137,15 @@ impl Download {
         Self { body, lease: Some(lease), ended: false, stop: None, _visit: visit }
     }
 
-    /// The same body, which ends when `token` is cancelled.
-    pub(crate) fn until(mut self, token: CancellationToken) -> Self {
-        self.stop = Some(Box::pin(token.cancelled_owned()));
+    /// The same body, which ends with `end`.
+    pub(crate) fn until(mut self, end: &End) -> Self {
+        self.stop = Some(end.wait());
         self
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Some(stop) = &mut self.stop
-            && stop.as_mut().poll(cx).is_ready()
+            && Pin::new(stop).poll(cx).is_ready()
         {
             return Poll::Ready(None);
         }

@@ -6,7 +6,6 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use pando_types::SandboxId;
 use pando_types::url::{PublicUrls, Scheme};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backend::{Backend, Resolution};
@@ -41,10 +40,6 @@ pub(crate) struct Shared<B> {
     pub connections: TaskTracker,
     /// Every tunnel.
     pub tunnels: TaskTracker,
-    /// Ends what has no end of its own: tunnels and streams of events.
-    streams_end: CancellationToken,
-    /// Ends every connection to an app.
-    connections_end: CancellationToken,
     suffix: Suffix,
     scheme: Scheme,
 }
@@ -55,15 +50,12 @@ impl<B: Backend> Edge<B> {
     /// # Errors
     /// [`SuffixError`] if the suffix is not made of DNS labels.
     pub fn new(backend: B, urls: &PublicUrls, limits: Limits) -> Result<Self, SuffixError> {
-        let (streams_end, connections_end) = (CancellationToken::new(), CancellationToken::new());
         let shared = Shared {
             backend,
             limits,
-            lanes: Lanes::new(&limits, streams_end.clone(), connections_end.clone()),
+            lanes: Lanes::new(&limits),
             connections: TaskTracker::new(),
             tunnels: TaskTracker::new(),
-            streams_end,
-            connections_end,
             suffix: Suffix::parse(&urls.suffix)?,
             scheme: urls.scheme,
         };
@@ -107,13 +99,12 @@ impl<B: Backend> Edge<B> {
 
     /// Ends tunnels and streams of events, which would never end by themselves.
     pub(crate) fn end_streams(&self) {
-        self.shared.streams_end.cancel();
+        self.shared.lanes.end_streams();
     }
 
     /// Ends and joins whatever is still connected to an app.
     pub(crate) async fn join(&self) {
-        self.end_streams();
-        self.shared.connections_end.cancel();
+        self.shared.lanes.end_all();
         self.shared.tunnels.close();
         self.shared.tunnels.wait().await;
         self.shared.connections.close();

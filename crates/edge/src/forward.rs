@@ -158,10 +158,7 @@ impl<B: Backend> Shared<B> {
         let opened = async {
             socket::prepare(&stream).map_err(|error| error.to_string())?;
             let mut client = http1::Builder::new();
-            client
-                .max_buf_size(limits::MAX_BUFFER_BYTES)
-                .max_header_size(limits::MAX_HEADER_BYTES)
-                .max_headers(limits::MAX_HEADERS);
+            client.max_buf_size(limits::MAX_BUFFER_BYTES).max_header_size(limits::MAX_HEADER_BYTES);
             let io = TokioIo::new(OneWay::new(stream));
             client.handshake(io).await.map_err(|error| error.to_string())
         };
@@ -172,11 +169,8 @@ impl<B: Backend> Shared<B> {
         })?;
         let end = lane.connections.clone();
         self.connections.spawn(async move {
-            tokio::select! {
-                // How it ended is told by the exchange that rode on it.
-                _ = connection.with_upgrades() => {}
-                () = end.cancelled() => {}
-            }
+            // How it ended is told by the exchange that rode on it.
+            end.or(connection.with_upgrades()).await;
         });
         Ok(lane.lease(target.port, sender))
     }
@@ -197,6 +191,7 @@ impl<B: Backend> Shared<B> {
             loop {
                 let deadline = progress.as_ref().map_or(started, Progress::last) + limit;
                 tokio::select! {
+                    biased;
                     answer = &mut answer => break answer,
                     () = sleep_until(deadline) => {
                         // While the client was still sending, the deadline moved on.
@@ -251,7 +246,7 @@ impl<B: Backend> Shared<B> {
             let app = hyper::upgrade::on(&mut response);
             let end = lane.streams.clone();
             self.tunnels.spawn(async move {
-                tunnel::run(client, app, end).await;
+                tunnel::run(client, app, &end).await;
                 drop((slot, visit));
             });
             return Ok(switched(response, is_opened.is_some()));
@@ -262,7 +257,7 @@ impl<B: Backend> Shared<B> {
         headers::for_client(&mut parts.headers, None);
         let mut download = Download::new(body, lease, visit);
         if headers::is_event_stream(&parts.headers) {
-            download = download.until(lane.streams.clone());
+            download = download.until(&lane.streams);
         }
         Ok(Response::from_parts(parts, Body::app(download)))
     }

@@ -21,6 +21,7 @@
 mod backend;
 mod body;
 mod edge;
+mod end;
 mod forward;
 mod head;
 mod headers;

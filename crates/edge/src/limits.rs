@@ -10,8 +10,9 @@ pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// The largest head of a request (431) or of an app's answer (502 above it).
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
-/// The most header lines of a request (431) or of an app's answer (502).
-pub const MAX_HEADERS: usize = 128;
+/// The most header lines of a request (431) or of an app's answer (502). It is the
+/// HTTP library's own limit, up to which it needs no memory for them.
+pub const MAX_HEADERS: usize = 100;
 /// The longest target of a request, path and query (414).
 pub const MAX_URL_BYTES: usize = 16 * 1024;
 /// The most bytes that one connection buffers in one direction.

@@ -51,11 +51,6 @@ impl Scanner {
         Self { at: At::Head { blank: false }, searched: 0 }
     }
 
-    /// Whether a request was sent whole: what may come next is another one.
-    pub(crate) fn is_between(&self) -> bool {
-        matches!(self.at, At::Head { .. })
-    }
-
     /// Whether the last head asked for another protocol.
     pub(crate) fn is_switched(&self) -> bool {
         matches!(self.at, At::Switched)
@@ -171,7 +166,7 @@ mod tests {
         let mut scanner = Scanner::new();
         let found = scanner.scan(all.as_bytes());
         assert_eq!(found, Scanned { passed: all.len(), heads: 4, stop: None });
-        assert!(scanner.is_between());
+        assert!(matches!(scanner.at, At::Head { .. }));
     }
 
     #[test]

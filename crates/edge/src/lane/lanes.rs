@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pando_types::SandboxId;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::Lane;
 use crate::limits::Limits;
@@ -15,39 +14,22 @@ use crate::limits::Limits;
 #[derive(Debug)]
 pub(crate) struct Lanes {
     limits: Limits,
-    streams: CancellationToken,
-    connections: CancellationToken,
     kept_in_all: Arc<AtomicUsize>,
     lanes: Mutex<HashMap<SandboxId, Arc<Lane>>>,
 }
 
 impl Lanes {
-    /// No lanes. Each ends its streams with `streams` and its connections with
-    /// `connections`, if its sandbox does not end before.
-    pub(crate) fn new(
-        limits: &Limits,
-        streams: CancellationToken,
-        connections: CancellationToken,
-    ) -> Self {
-        Self {
-            limits: *limits,
-            streams,
-            connections,
-            kept_in_all: Arc::default(),
-            lanes: Mutex::default(),
-        }
+    /// No lanes.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { limits: *limits, kept_in_all: Arc::default(), lanes: Mutex::default() }
     }
 
     /// The way into `sandbox` as it is now.
     pub(crate) fn of(&self, sandbox: SandboxId) -> Arc<Lane> {
-        let lane = Arc::clone(self.lock().entry(sandbox).or_insert_with(|| {
-            Arc::new(Lane::new(
-                &self.limits,
-                self.streams.child_token(),
-                self.connections.child_token(),
-                Arc::clone(&self.kept_in_all),
-            ))
-        }));
+        let lane =
+            Arc::clone(self.lock().entry(sandbox).or_insert_with(|| {
+                Arc::new(Lane::new(&self.limits, Arc::clone(&self.kept_in_all)))
+            }));
         lane.lock().last_used = Instant::now();
         lane
     }
@@ -78,6 +60,20 @@ impl Lanes {
         }
     }
 
+    /// Ends every tunnel and stream of events.
+    pub(crate) fn end_streams(&self) {
+        for lane in self.lock().values() {
+            lane.streams.come();
+        }
+    }
+
+    /// Ends every connection.
+    pub(crate) fn end_all(&self) {
+        for lane in self.lock().values() {
+            lane.end();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<SandboxId, Arc<Lane>>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,7 +87,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     fn lanes(limits: Limits) -> Lanes {
-        Lanes::new(&limits, CancellationToken::new(), CancellationToken::new())
+        Lanes::new(&limits)
     }
 
     #[test]
@@ -112,7 +108,7 @@ mod tests {
         let (sandbox, other) = (SandboxId::new(), lanes.of(SandboxId::new()));
         let old = lanes.of(sandbox);
         lanes.forget(sandbox);
-        assert!(old.is_over() && old.streams.is_cancelled());
+        assert!(old.is_over() && old.streams.has_come());
         assert!(!lanes.of(sandbox).is_over() && !other.is_over());
     }
 

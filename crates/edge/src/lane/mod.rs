@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 pub(crate) use admission::{Refused, Visit};
 pub(crate) use lanes::Lanes;
 
 use crate::body::Upload;
+use crate::end::End;
 use crate::limits::{LANE_QUIET, Limits, POOL_MAX, POOL_MAX_PER_SANDBOX};
 use admission::Admission;
 use kept::Kept;
@@ -30,9 +30,9 @@ use kept::Kept;
 pub(crate) struct Lane {
     admission: Admission,
     /// Ends what has no end of its own: tunnels and streams of events.
-    pub streams: CancellationToken,
+    pub streams: End,
     /// Ends every connection into the sandbox.
-    pub connections: CancellationToken,
+    pub connections: End,
     state: Mutex<State>,
     /// How many connections are kept in all lanes.
     kept_in_all: Arc<AtomicUsize>,
@@ -78,16 +78,11 @@ impl Lease {
 }
 
 impl Lane {
-    fn new(
-        limits: &Limits,
-        streams: CancellationToken,
-        connections: CancellationToken,
-        kept_in_all: Arc<AtomicUsize>,
-    ) -> Self {
+    fn new(limits: &Limits, kept_in_all: Arc<AtomicUsize>) -> Self {
         Self {
             admission: Admission::new(limits),
-            streams,
-            connections,
+            streams: End::default(),
+            connections: End::default(),
             state: Mutex::new(State { kept: Kept::default(), last_used: Instant::now() }),
             kept_in_all,
         }
@@ -115,14 +110,14 @@ impl Lane {
 
     /// Whether the sandbox has ended: nothing new may be sent this way.
     pub(crate) fn is_over(&self) -> bool {
-        self.connections.is_cancelled()
+        self.connections.has_come()
     }
 
     /// Ends all that leads into the sandbox. Streams of events go first, so that
     /// they end rather than break.
     fn end(&self) {
-        self.streams.cancel();
-        self.connections.cancel();
+        self.streams.come();
+        self.connections.come();
         self.drop_kept(|_| false);
     }
 

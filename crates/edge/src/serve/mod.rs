@@ -2,6 +2,7 @@
 
 mod connection;
 mod router;
+mod watch;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub(crate) use router::Client;
 use crate::backend::Backend;
 use crate::body::BoxError;
 use crate::edge::Edge;
+use crate::end::End;
 use crate::limits;
 use connection::Connections;
 use router::Router;
@@ -60,8 +62,8 @@ pub async fn serve<B, S, R>(
     let slots = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
     let connections = Connections {
         tasks: TaskTracker::new(),
-        shutdown: shutdown.clone(),
-        cut: CancellationToken::new(),
+        shutdown: End::default(),
+        cut: End::default(),
         limits: edge.shared.limits,
     };
     let mut sweep = interval(limits::POOL_SWEEP);
@@ -81,6 +83,7 @@ pub async fn serve<B, S, R>(
     }
 
     drop(listener);
+    connections.shutdown.come();
     drain(&edge, &connections).await;
 }
 
@@ -101,7 +104,7 @@ async fn drain<B: Backend>(edge: &Edge<B>, connections: &Connections) {
     if timeout_at(last, connections.tasks.wait()).await.is_err() {
         let open = connections.tasks.len();
         tracing::info!(open, "cutting connections that did not end in time");
-        connections.cut.cancel();
+        connections.cut.come();
         connections.tasks.wait().await;
     }
     edge.join().await;

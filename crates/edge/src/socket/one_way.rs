@@ -12,6 +12,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::small;
+
 /// The stream.
 #[derive(Debug)]
 pub(crate) struct OneWay {
@@ -66,7 +68,11 @@ impl AsyncWrite for OneWay {
         if self.deaf {
             return Poll::Ready(Ok(len));
         }
-        let result = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs));
+        let mut room = small::ROOM;
+        let result = match small::joined(bufs, &mut room) {
+            Some(buf) => ready!(Pin::new(&mut self.inner).poll_write(cx, buf)),
+            None => ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)),
+        };
         Poll::Ready(self.written(result, len))
     }
 
