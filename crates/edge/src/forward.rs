@@ -58,7 +58,8 @@ impl<B: Backend> Shared<B> {
         origin: &Origin,
         client: &Client,
     ) -> Result<Response<Body>, Trouble> {
-        let lane = self.lanes.of(target.sandbox);
+        let now = Instant::now();
+        let lane = self.lanes.of(target.sandbox, now);
         let visit = lane.enter().map_err(Trouble::Share)?;
         let handshake = match websocket::protocol_of(&request) {
             Some(_) => Some(Handshake::new().ok_or(Trouble::Protocol)?),
@@ -88,9 +89,9 @@ impl<B: Backend> Shared<B> {
         // nobody can tell whether it saw the request. So only what may be sent
         // twice goes there; all else gets a connection that was not used before.
         let repeatable = head.method().is_idempotent() && upload.is_empty() && switch.is_none();
-        if repeatable && let Some(lease) = lane.take(target.port, self.limits.pool_idle) {
+        if repeatable && let Some(lease) = lane.take(target.port, now) {
             let again = head.clone().map(|()| Upload::Empty);
-            match self.exchange(lease, again, target).await {
+            match self.exchange(lease, again, target, now).await {
                 Ok((response, lease)) => {
                     return self.finish(response, lease, switch, visit, &lane, target);
                 }
@@ -100,7 +101,7 @@ impl<B: Backend> Shared<B> {
         }
         let (lane, lease) = self.open(lane, target).await?;
         let request = head.map(|()| upload);
-        match self.exchange(lease, request, target).await {
+        match self.exchange(lease, request, target, Instant::now()).await {
             Ok((response, lease)) => self.finish(response, lease, switch, visit, &lane, target),
             Err(Failed::Final(trouble)) => Err(trouble),
             Err(Failed::Lost) => Err(Trouble::BadAnswer { port: target.port }),
@@ -116,7 +117,7 @@ impl<B: Backend> Shared<B> {
     ) -> Result<(Arc<Lane>, Lease), Trouble> {
         for _ in 0..limits::MAX_REPLACED {
             if lane.is_over() {
-                lane = self.lanes.of(target.sandbox);
+                lane = self.lanes.of(target.sandbox, Instant::now());
             }
             let stream = self.connect(target).await?;
             if !lane.is_over() {
@@ -181,10 +182,10 @@ impl<B: Backend> Shared<B> {
         mut lease: Lease,
         request: Request<Upload>,
         target: Target,
+        started: Instant,
     ) -> Result<(Response<Incoming>, Lease), Failed> {
         let progress = request.body().progress();
         let limit = self.limits.first_byte;
-        let started = Instant::now();
         let answer = {
             let answer = lease.sender().try_send_request(request);
             tokio::pin!(answer);
@@ -255,6 +256,7 @@ impl<B: Backend> Shared<B> {
         parts.version = Version::HTTP_11;
         parts.extensions = http::Extensions::new();
         headers::for_client(&mut parts.headers, None);
+        headers::forbid_indexing(&mut parts.headers);
         let mut download = Download::new(body, lease, visit);
         if headers::is_event_stream(&parts.headers) {
             download = download.until(&lane.streams);
@@ -277,6 +279,7 @@ fn switched(response: Response<Incoming>, over_http2: bool) -> Response<Body> {
         let protocol = headers::upgrade(&parts.headers);
         headers::for_client(&mut parts.headers, protocol);
     }
+    headers::forbid_indexing(&mut parts.headers);
     Response::from_parts(parts, Body::own(String::new()))
 }
 

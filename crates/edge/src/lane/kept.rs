@@ -38,9 +38,13 @@ impl Kept {
         self.0.push(Idle { port, sender, since: Instant::now() });
     }
 
-    /// Takes out the latest used that leads to `port` and is ready now.
-    pub(super) fn take(&mut self, port: u16, idle_limit: Duration) -> Option<SendRequest<Upload>> {
-        let now = Instant::now();
+    /// Takes out the latest used that leads to `port` and is ready at `now`.
+    pub(super) fn take(
+        &mut self,
+        port: u16,
+        now: Instant,
+        idle_limit: Duration,
+    ) -> Option<SendRequest<Upload>> {
         let usable = |idle: &Idle| {
             idle.port == port && idle.sender.is_ready() && idle.is_fresh(now, idle_limit)
         };

@@ -34,6 +34,7 @@ pub(crate) struct Lane {
     /// Ends every connection into the sandbox.
     pub connections: End,
     state: Mutex<State>,
+    idle_limit: Duration,
     /// How many connections are kept in all lanes.
     kept_in_all: Arc<AtomicUsize>,
 }
@@ -84,6 +85,7 @@ impl Lane {
             streams: End::default(),
             connections: End::default(),
             state: Mutex::new(State { kept: Kept::default(), last_used: Instant::now() }),
+            idle_limit: limits.pool_idle,
             kept_in_all,
         }
     }
@@ -96,9 +98,9 @@ impl Lane {
         self.admission.enter(self)
     }
 
-    /// A kept connection to `port` that is ready now, the latest used first.
-    pub(crate) fn take(self: &Arc<Self>, port: u16, idle_limit: Duration) -> Option<Lease> {
-        let sender = self.lock().kept.take(port, idle_limit)?;
+    /// A kept connection to `port` that is ready at `now`, the latest used first.
+    pub(crate) fn take(self: &Arc<Self>, port: u16, now: Instant) -> Option<Lease> {
+        let sender = self.lock().kept.take(port, now, self.idle_limit)?;
         self.kept_in_all.fetch_sub(1, Ordering::Relaxed);
         Some(Lease { lane: Arc::clone(self), port, sender })
     }

@@ -91,20 +91,27 @@ where
     }
 
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
-        match host::authority(&request) {
-            Ok(host) if self.edge.is_preview_host(host) => {
-                self.edge.handle(request, &self.client).await
-            }
-            Ok(_) => match self.api.clone().oneshot(request).await {
-                Ok(response) => {
-                    response.map(|body| Body::api(body.map_err(Into::into).boxed_unsync()))
-                }
-                Err(never) => match never {},
-            },
-            Err(error) => {
-                let asked = Asked::by(request.method(), request.headers());
-                page::answer(Trouble::Host(error), asked)
-            }
+        let asked = Asked::by(request.method(), request.headers());
+        let edge = &self.edge.shared;
+        let directed = match host::authority(&request) {
+            Ok(host) if edge.holds(host) => edge.direct(&request, host, &self.client),
+            Ok(_) => return self.api(request).await,
+            Err(error) => Err(Trouble::Host(error)),
+        };
+        let answer = match directed {
+            Ok((target, origin)) => edge.forward(request, target, &origin, &self.client).await,
+            Err(trouble) => Err(trouble),
+        };
+        answer.unwrap_or_else(|trouble| {
+            tracing::debug!(?trouble, "a request was not forwarded");
+            page::answer(trouble, asked)
+        })
+    }
+
+    async fn api(&self, request: Request<Incoming>) -> Response<Body> {
+        match self.api.clone().oneshot(request).await {
+            Ok(response) => response.map(|body| Body::api(body.map_err(Into::into).boxed_unsync())),
+            Err(never) => match never {},
         }
     }
 }

@@ -115,11 +115,8 @@ impl AsyncWrite for Lingering {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut room = small::ROOM;
-        match small::joined(bufs, &mut room) {
-            Some(buf) => self.poll_write_with(cx, |stream| stream.try_write(buf)),
-            None => self.poll_write_with(cx, |stream| stream.try_write_vectored(bufs)),
-        }
+        let one = small::in_one_piece(bufs, |buf| self.as_mut().poll_write(cx, buf));
+        one.unwrap_or_else(|| self.poll_write_with(cx, |stream| stream.try_write_vectored(bufs)))
     }
 
     fn is_write_vectored(&self) -> bool {

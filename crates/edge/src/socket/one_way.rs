@@ -68,11 +68,9 @@ impl AsyncWrite for OneWay {
         if self.deaf {
             return Poll::Ready(Ok(len));
         }
-        let mut room = small::ROOM;
-        let result = match small::joined(bufs, &mut room) {
-            Some(buf) => ready!(Pin::new(&mut self.inner).poll_write(cx, buf)),
-            None => ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)),
-        };
+        let mut inner = Pin::new(&mut self.inner);
+        let one = small::in_one_piece(bufs, |buf| inner.as_mut().poll_write(cx, buf));
+        let result = ready!(one.unwrap_or_else(|| inner.poll_write_vectored(cx, bufs)));
         Poll::Ready(self.written(result, len))
     }
 

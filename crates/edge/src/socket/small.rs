@@ -1,28 +1,27 @@
-//! Small messages in one piece: to copy a page's worth costs less than to have the
-//! kernel gather it.
+//! Small messages in one piece: to copy them costs less than to have the kernel
+//! gather them.
 
 use std::io::IoSlice;
 
 /// The most that is copied; enough for a head and a small body.
 const SMALL_BYTES: usize = 2048;
 
-/// Where it is copied to.
-pub(super) const ROOM: [u8; SMALL_BYTES] = [0; SMALL_BYTES];
-
-/// All of `bufs` in one piece; `None` if they are more than is small.
-pub(super) fn joined<'a>(
-    bufs: &'a [IoSlice<'_>],
-    room: &'a mut [u8; SMALL_BYTES],
-) -> Option<&'a [u8]> {
+/// Gives `write` all of `bufs` in one piece; `None`, without a call, if they are
+/// more than is small.
+pub(super) fn in_one_piece<T>(bufs: &[IoSlice<'_>], write: impl FnOnce(&[u8]) -> T) -> Option<T> {
     if let [only] = bufs {
-        return Some(only);
+        return Some(write(only));
     }
+    if bufs.iter().map(|buf| buf.len()).sum::<usize>() > SMALL_BYTES {
+        return None;
+    }
+    let mut room = [0; SMALL_BYTES];
     let mut len = 0;
     for buf in bufs {
         room.get_mut(len..len + buf.len())?.copy_from_slice(buf);
         len += buf.len();
     }
-    room.get(..len)
+    room.get(..len).map(write)
 }
 
 #[cfg(test)]
@@ -32,14 +31,14 @@ mod tests {
     #[test]
     fn what_is_small_is_one_piece() {
         let large = [7; SMALL_BYTES];
-        let mut room = ROOM;
-        let joined_is = |parts: &[&[u8]], expected: Option<&[u8]>, room: &mut [u8; SMALL_BYTES]| {
+        let piece = |parts: &[&[u8]]| {
             let bufs: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-            assert_eq!(joined(&bufs, room), expected);
+            in_one_piece(&bufs, <[u8]>::to_vec)
         };
-        joined_is(&[b"ab", b"", b"c"], Some(b"abc"), &mut room);
-        joined_is(&[&large], Some(&large), &mut room);
-        joined_is(&[b"a", &large], None, &mut room);
-        joined_is(&[], Some(b""), &mut room);
+        assert_eq!(piece(&[b"ab", b"", b"c"]), Some(b"abc".to_vec()));
+        assert_eq!(piece(&[&large, b""]), Some(large.to_vec()));
+        assert_eq!(piece(&[&[7; 2 * SMALL_BYTES]]), Some(vec![7; 2 * SMALL_BYTES]));
+        assert_eq!(piece(&[b"a", &large]), None);
+        assert_eq!(piece(&[]), Some(vec![]));
     }
 }
