@@ -4,6 +4,7 @@
 //! the client claims about itself in forwarding headers is dropped, under every
 //! spelling that an app could take for one of them.
 
+use http::Version;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use pando_types::url::Scheme;
 
@@ -60,7 +61,13 @@ fn is_reserved(name: &str) -> bool {
 /// Whether `is` takes a name as CGI-like interfaces see it: there `-` and `_` are
 /// one, so `X_Forwarded_For` would pass for `X-Forwarded-For`.
 fn is_spelled(name: &str, is: impl Fn(&str) -> bool) -> bool {
-    if name.contains('_') { is(&name.replace('_', "-")) } else { is(name) }
+    if name.bytes().any(|byte| byte == b'_') { is(&name.replace('_', "-")) } else { is(name) }
+}
+
+/// Whether any name that is dropped begins like this one: most do not, and need no
+/// second look.
+fn may_be_dropped(name: &str) -> bool {
+    matches!(name.as_bytes(), [b'c' | b'e' | b'f' | b'k' | b'p' | b't' | b'u' | b'x', ..])
 }
 
 /// Who asks, and for what: what the app is told about the client.
@@ -145,6 +152,22 @@ pub(crate) fn has_foreign_coding(headers: &HeaderMap) -> bool {
         .any(|coding| !coding.eq_ignore_ascii_case("chunked"))
 }
 
+/// A `Content-Length`: digits and nothing else.
+pub(crate) fn length(value: &[u8]) -> Option<u64> {
+    let digits = value.trim_ascii();
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // More than i64::MAX is no length of anything, and overflows somebody's integer.
+    str::from_utf8(digits).ok()?.parse().ok().filter(|length| i64::try_from(*length).is_ok())
+}
+
+/// Whether whoever sent a message goes on with its connection afterwards.
+pub(crate) fn keeps_alive(headers: &HeaderMap, version: Version) -> bool {
+    let says = |token| lists(headers, &header::CONNECTION, token);
+    !says("close") && (version == Version::HTTP_11 || says("keep-alive"))
+}
+
 /// Whether an answer is a stream of events, which ends when one side has enough.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -167,7 +190,8 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// Drops what is of one connection alone, and what is `unwanted` besides.
 fn drop_but(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
-    let is_dropped = |name: &str| is_hop_by_hop(name) || is_spelled(name, &unwanted);
+    let is_dropped =
+        |name: &str| may_be_dropped(name) && (is_hop_by_hop(name) || is_spelled(name, &unwanted));
     let mut dropped: Vec<HeaderName> =
         headers.keys().filter(|name| is_dropped(name.as_str())).cloned().collect();
     if dropped.contains(&header::CONNECTION) {

@@ -20,6 +20,7 @@
 
 mod backend;
 mod body;
+mod chunks;
 mod edge;
 mod end;
 mod forward;
@@ -34,6 +35,7 @@ mod socket;
 mod trouble;
 mod tunnel;
 mod websocket;
+mod wire;
 
 pub use backend::{Backend, ConnectError, Resolution};
 pub use body::BoxError;

@@ -59,6 +59,9 @@ pub const MAX_REPLACED: usize = 3;
 /// the request that came from the client.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// How many interim answers (1xx) may come before an app's answer.
+pub const MAX_INTERIM_ANSWERS: usize = 8;
+
 /// How long an unused connection to an app is kept: less than the 5 s after
 /// which common servers close theirs.
 pub const POOL_IDLE: Duration = Duration::from_secs(4);

@@ -1,8 +1,8 @@
 //! A connection's bytes, taken apart as far as it takes to see every head before
 //! it is acted on. Pure.
 
-use super::chunks::Chunks;
 use super::{Framing, Refusal, examine};
+use crate::chunks::Chunks;
 use crate::limits::MAX_HEADER_BYTES;
 
 /// Where in its connection the scanner is.
