@@ -67,5 +67,5 @@ pub(crate) async fn serve(address: SocketAddr, upstream: SocketAddr) -> anyhow::
     let server = tokio::spawn(pando_edge::serve(listener, edge, api, shutdown.clone()));
     signal(SignalKind::terminate())?.recv().await;
     shutdown.cancel();
-    Ok(server.await?)
+    Ok(server.await??)
 }

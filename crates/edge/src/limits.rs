@@ -19,6 +19,10 @@ pub const MAX_URL_BYTES: usize = 16 * 1024;
 pub const MAX_BUFFER_BYTES: usize = 2 * MAX_HEADER_BYTES;
 /// The most client connections at once, tunnels included; later ones wait in the listener's queue.
 pub const MAX_CONNECTIONS: usize = 8192;
+/// The most threads that serve connections; there are as many as processors.
+pub const MAX_WORKERS: usize = 16;
+/// The accepted connections that wait for one of them.
+pub const WORKER_QUEUE: usize = 128;
 /// The pause after the system refused to accept a connection (out of descriptors, mostly).
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// How long a client that closed its own direction is still answered.

@@ -3,8 +3,6 @@
 mod open;
 mod single;
 
-use std::sync::Arc;
-
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
@@ -16,7 +14,7 @@ use crate::backend::Backend;
 use crate::body::{Body, Download, Source, Upload};
 use crate::edge::Shared;
 use crate::headers::{self, Origin};
-use crate::lane::{Lane, Visit};
+use crate::lane::{Lane, Lease, Visit};
 use crate::serve::{Client, ConnectionSlot};
 use crate::trouble::Trouble;
 use crate::websocket::{self, Handshake};
@@ -82,19 +80,21 @@ impl<B: Backend> Shared<B> {
         // nobody can tell whether it saw the request. So only what may be sent
         // twice goes there; all else gets a connection that was not used before.
         if head.method().is_idempotent()
-            && let Some(mut wire) = lane.take(target.port, now)
+            && let Some(mut wire) = lane.take(target.port, client.worker, now)
         {
             match wire.exchange(&head, now + self.limits.first_byte).await {
                 Err(Silence::Lost) => {}
                 outcome => {
-                    return self.received(outcome, wire, visit, &lane, target);
+                    let lease = lane.lease(target.port, client.worker);
+                    return self.received(outcome, wire, lease, visit, &lane, target);
                 }
             }
         }
         let (lane, stream) = self.open(lane, target).await?;
         let mut wire = lane.adopt(stream);
         let outcome = wire.exchange(&head, Instant::now() + self.limits.first_byte).await;
-        self.received(outcome, wire, visit, &lane, target)
+        let lease = lane.lease(target.port, client.worker);
+        self.received(outcome, wire, lease, visit, &lane, target)
     }
 
     /// Makes what came on `wire` the client's answer.
@@ -102,8 +102,9 @@ impl<B: Backend> Shared<B> {
         &self,
         outcome: Result<Answer, Silence>,
         wire: Wire,
+        lease: Lease,
         visit: Visit,
-        lane: &Arc<Lane>,
+        lane: &Lane,
         target: Target,
     ) -> Result<Response<Body>, Trouble> {
         let Target { sandbox, port } = target;
@@ -115,7 +116,7 @@ impl<B: Backend> Shared<B> {
             }
         })?;
         let body = WireDownload::new(wire, body, keeps);
-        let source = Source::Kept { body: Some(body), lease: Some(lane.lease(port)) };
+        let source = Source::Kept { body: Some(body), lease: Some(lease) };
         let (status, headers) = (head.status(), head.into_parts().0.headers);
         Ok(for_client(status, headers, source, visit, lane))
     }

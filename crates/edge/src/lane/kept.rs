@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::serve::WorkerId;
 use crate::wire::Wire;
 
 /// The connections, the latest used last. Few enough to be looked through.
@@ -17,6 +18,8 @@ pub(super) struct Kept(Vec<Idle>);
 #[derive(Debug)]
 pub(super) struct Idle {
     port: u16,
+    /// Whose event loop the connection belongs to.
+    worker: WorkerId,
     wire: Wire,
     since: Instant,
 }
@@ -33,13 +36,21 @@ impl Kept {
         self.0.len()
     }
 
-    pub(super) fn push(&mut self, port: u16, wire: Wire) {
-        self.0.push(Idle { port, wire, since: Instant::now() });
+    pub(super) fn push(&mut self, port: u16, worker: WorkerId, wire: Wire) {
+        self.0.push(Idle { port, worker, wire, since: Instant::now() });
     }
 
-    /// Takes out the latest used that leads to `port` and is ready at `now`.
-    pub(super) fn take(&mut self, port: u16, now: Instant, idle_limit: Duration) -> Option<Wire> {
-        let usable = |idle: &Idle| idle.port == port && idle.is_fresh(now, idle_limit);
+    /// Takes out the latest used that `worker` has to `port` and is ready at `now`.
+    pub(super) fn take(
+        &mut self,
+        port: u16,
+        worker: WorkerId,
+        now: Instant,
+        idle_limit: Duration,
+    ) -> Option<Wire> {
+        let usable = |idle: &Idle| {
+            (idle.port, idle.worker) == (port, worker) && idle.is_fresh(now, idle_limit)
+        };
         let at = self.0.iter().rposition(usable)?;
         Some(self.0.remove(at).wire)
     }

@@ -21,6 +21,7 @@ pub(crate) use lanes::Lanes;
 
 use crate::end::End;
 use crate::limits::{LANE_QUIET, Limits, POOL_MAX, POOL_MAX_PER_SANDBOX};
+use crate::serve::WorkerId;
 use crate::wire::{Cutter, Wire};
 use admission::Admission;
 use kept::Kept;
@@ -63,6 +64,7 @@ impl State {
 pub(crate) struct Lease {
     lane: Arc<Lane>,
     port: u16,
+    worker: WorkerId,
 }
 
 impl Lease {
@@ -75,7 +77,7 @@ impl Lease {
             && all.load(Ordering::Relaxed) < POOL_MAX
             && !self.lane.is_over();
         if has_room {
-            state.kept.push(self.port, wire);
+            state.kept.push(self.port, self.worker, wire);
             all.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -106,9 +108,10 @@ impl Lane {
         self.admission.enter(self)
     }
 
-    /// A kept connection to `port` that is ready at `now`, the latest used first.
-    pub(crate) fn take(&self, port: u16, now: Instant) -> Option<Wire> {
-        let wire = self.lock().kept.take(port, now, self.idle_limit)?;
+    /// A connection to `port` that `worker` kept and that is ready at `now`, the
+    /// latest used first.
+    pub(crate) fn take(&self, port: u16, worker: WorkerId, now: Instant) -> Option<Wire> {
+        let wire = self.lock().kept.take(port, worker, now, self.idle_limit)?;
         self.kept_in_all.fetch_sub(1, Ordering::Relaxed);
         Some(wire)
     }
@@ -128,9 +131,9 @@ impl Lane {
         wire
     }
 
-    /// What keeps a connection to `port` after its exchange.
-    pub(crate) fn lease(self: &Arc<Self>, port: u16) -> Lease {
-        Lease { lane: Arc::clone(self), port }
+    /// What keeps a connection of `worker` to `port` after its exchange.
+    pub(crate) fn lease(self: &Arc<Self>, port: u16, worker: WorkerId) -> Lease {
+        Lease { lane: Arc::clone(self), port, worker }
     }
 
     /// Whether the sandbox has ended: nothing new may be sent this way.
