@@ -63,7 +63,8 @@ check: ## Formatting, lints, dependency and licence audit, docs that build
 fmt: ## Format the code
 	@cargo fmt --all
 
-bench: setup build ## Measure creates and execs beside the bare hypervisor; see bench/RESULTS.md
+bench: setup build ## Measure creates, execs and previews beside the bare hypervisor, the edge beside nginx; see bench/RESULTS.md
+	@scripts/fetch-nginx
 	@target/release/pando-bench
 
 clean-data: build ## Remove every sandbox, mount and namespace of PANDO_DATA

@@ -1,8 +1,6 @@
 //! What a sandbox under attack from within does to the one beside it: the time of
 //! an exec there before and during each attack.
 
-use std::net::Ipv4Addr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -10,6 +8,7 @@ use pando_e2e::Attack;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::Arguments;
 use crate::sample::Sample;
 use crate::server::Server;
 
@@ -18,23 +17,16 @@ const BITE: Duration = Duration::from_secs(10);
 /// Between two execs: an attack's effect is to be seen over some seconds.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// The neighbour's execs beside one attack.
-#[derive(Debug)]
-pub(crate) struct Beside {
-    pub attack: &'static str,
-    pub before: Sample,
-    pub during: Sample,
-}
-
-/// Measures `runs` execs before and during each attack.
-pub(crate) async fn measure(
-    data: &Path,
-    pool: Ipv4Addr,
-    runs: usize,
-) -> anyhow::Result<Vec<Beside>> {
+/// Prints the neighbour's execs before and during each attack, a row as it is
+/// measured.
+pub(crate) async fn print(arguments: &Arguments) -> anyhow::Result<()> {
+    let &Arguments { ref data, runs, network_pool: pool, .. } = arguments;
+    println!(
+        "| exec of `true` beside a sandbox under attack, n={runs} | p50 ms before | p50 ms | p99 ms | p50 / before |"
+    );
+    println!("| --- | --- | --- | --- | --- |");
     let server = Server::start(data, pool, "4").await?;
     let neighbour = create(&server).await?;
-    let mut all = Vec::new();
     for attack in Attack::ALL {
         let attacker = create(&server).await?;
         // The first exec of a machine is slow: see the table of creates.
@@ -47,10 +39,11 @@ pub(crate) async fn measure(
         server.request(Method::DELETE, &attacker).send().await?.error_for_status()?;
         begun.abort();
         let _ = begun.await;
-        all.push(Beside { attack: attack.name, before, during });
+        let (quiet, loud) = (before.percentile(50), during.percentile(50));
+        let (last, ratio) = (during.percentile(99), loud / quiet);
+        println!("| {} | {quiet:.1} | {loud:.1} | {last:.1} | {ratio:.2} |", attack.name);
     }
-    server.finish()?;
-    Ok(all)
+    server.finish().map(drop)
 }
 
 async fn create(server: &Server) -> anyhow::Result<String> {

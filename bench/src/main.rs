@@ -1,29 +1,28 @@
 //! The benchmark: `make bench`.
 //!
 //! Every number stands beside a floor of the same run: what the hypervisor alone
-//! needs to bring the same files to the same first answer. Machines are noisy;
-//! the ratio is the result, not the milliseconds.
+//! needs to bring the same files to the same first answer, or what nginx makes of
+//! the same upstream. Machines are noisy; the ratio is the result, not the
+//! milliseconds.
 
 mod agent;
 mod attacks;
 mod create;
 mod crowd;
+mod edge;
 mod floor;
 mod memory;
 mod sample;
+mod sandboxes;
 mod server;
 
-use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-use crate::attacks::Beside;
-use crate::memory::Memory;
-use crate::sample::Sample;
-
-/// Measures creates and execs of a Pando beside the bare hypervisor.
+/// Measures creates and execs of a Pando beside the bare hypervisor, and its edge
+/// beside nginx.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The data folder; a server must not be using it.
@@ -35,94 +34,54 @@ struct Arguments {
     /// How many at once.
     #[arg(long, default_value_t = 20)]
     at_once: usize,
-    /// Measure nothing but how attacks from within a sandbox slow its neighbour.
-    #[arg(long)]
-    attacks_only: bool,
     /// The /16 for the benchmark's own links.
     #[arg(long, default_value = "10.215.0.0")]
     network_pool: Ipv4Addr,
+    /// What to measure; everything if not said.
+    #[command(subcommand)]
+    only: Option<Only>,
 }
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Only {
+    /// Creates, execs and memory.
+    Sandboxes,
+    /// How attacks from within a sandbox slow its neighbour.
+    Attacks,
+    /// The edge.
+    Edge {
+        /// How many turns each proxy takes.
+        #[arg(long, default_value_t = EDGE_ROUNDS)]
+        rounds: usize,
+    },
+    /// Is the edge that is measured.
+    #[command(hide = true)]
+    ServeEdge { listen: SocketAddr, upstream: SocketAddr },
+}
+
+/// The turns that each proxy takes.
+const EDGE_ROUNDS: usize = 7;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let measured = measure(&arguments).await;
+    let pool = arguments.network_pool;
+    let measured = match arguments.only {
+        Some(Only::Edge { rounds }) => return edge::print(pool, rounds),
+        Some(Only::ServeEdge { listen, upstream }) => return edge::serve(listen, upstream).await,
+        Some(Only::Sandboxes) => sandboxes::measure(&arguments).await,
+        Some(Only::Attacks) => attacks::print(&arguments).await,
+        None => everything(&arguments).await,
+    };
     // Also what a run that failed has left.
-    let taken_down = server::take_down(&arguments.data, arguments.network_pool);
+    let taken_down = server::take_down(&arguments.data, pool);
     measured.and(taken_down)
 }
 
-async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
-    let Arguments { data, runs, at_once, attacks_only, network_pool: pool } = arguments;
-    let (runs, at_once, pool) = (*runs, *at_once, *pool);
-    if *attacks_only {
-        return beside_attacks(data, pool, runs).await;
-    }
-    // The server bakes what is missing; the floor restores the same files after it.
-    let cold = create::measure(data, pool, "0", runs).await?;
-    let warm = create::measure(data, pool, "4", runs).await?;
-    let cold_crowd = crowd::measure(data, pool, "0", at_once).await?;
-    let warm_crowd = crowd::measure(data, pool, "32", at_once).await?;
-    let floor = floor::measure(data, pool, runs, at_once).await?;
-
-    heading(&format!("one after another, n={runs}"));
-    row("bare hypervisor: files to `ready` (the floor)", &floor.restore, &floor.restore);
-    for (what, measured) in [("warm slots", &warm), ("no warm slots", &cold)] {
-        for (step, sample) in measured.rows() {
-            row(&format!("{what}: {step}"), sample, &floor.restore);
-        }
-    }
+async fn everything(arguments: &Arguments) -> anyhow::Result<()> {
+    sandboxes::measure(arguments).await?;
     println!();
-    heading("exec of `true`, not the first of its machine");
-    row("the agent asked directly (the floor)", &floor.exec, &floor.exec);
-    row("through the API", &warm.exec, &floor.exec);
+    attacks::print(arguments).await?;
     println!();
-    heading(&format!("{at_once} at once"));
-    row("bare hypervisor: each (the floor)", &floor.crowd, &floor.crowd);
-    row("warm slots: each create, through the API", &warm_crowd.creates, &floor.crowd);
-    row("no warm slots: each create, through the API", &cold_crowd.creates, &floor.crowd);
-    let all = |what: &str, span: Duration| {
-        let ratio = span.as_secs_f64() / floor.crowd_all.as_secs_f64();
-        println!("| {what}: until the last | {:.1} | | {ratio:.2} |", span.as_secs_f64() * 1e3);
-    };
-    all("bare hypervisor", floor.crowd_all);
-    all("warm slots", warm_crowd.all);
-    all("no warm slots", cold_crowd.all);
-    println!();
-    println!("| memory of an idle VMM, mean of {at_once} | proportional MiB | private MiB |");
-    println!("| --- | --- | --- |");
-    for (what, memory) in [("bare hypervisor", &floor.memory), ("Pando", &warm_crowd.memory)] {
-        let (proportional, private) = Memory::mean_mib(memory);
-        println!("| {what} | {proportional:.1} | {private:.1} |");
-    }
-    println!();
-    beside_attacks(data, pool, runs).await
-}
-
-async fn beside_attacks(data: &Path, pool: Ipv4Addr, runs: usize) -> anyhow::Result<()> {
-    let attacks = attacks::measure(data, pool, runs).await?;
-    println!(
-        "| exec of `true` beside a sandbox under attack, n={runs} | p50 ms before | p50 ms | p99 ms | p50 / before |"
-    );
-    println!("| --- | --- | --- | --- | --- |");
-    for Beside { attack, before, during } in &attacks {
-        let (quiet, loud) = (before.percentile(50), during.percentile(50));
-        let (last, ratio) = (during.percentile(99), loud / quiet);
-        println!("| {attack} | {quiet:.1} | {loud:.1} | {last:.1} | {ratio:.2} |");
-    }
-    Ok(())
-}
-
-fn heading(what: &str) {
-    println!("| {what} | p50 ms | p99 ms | p50 / floor |");
-    println!("| --- | --- | --- | --- |");
-}
-
-fn row(what: &str, sample: &Sample, floor: &Sample) {
-    println!(
-        "| {what} | {:.1} | {:.1} | {:.2} |",
-        sample.percentile(50),
-        sample.percentile(99),
-        sample.percentile(50) / floor.percentile(50)
-    );
+    edge::print(arguments.network_pool, EDGE_ROUNDS)
 }

@@ -9,12 +9,14 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use crate::end::{End, Wait};
 use crate::headers;
 use crate::lane::{Lease, Visit};
 use crate::socket::Exchange;
+use crate::wire::WireDownload;
 
 /// The cause of a body's breaking off.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -121,55 +123,92 @@ impl HttpBody for Upload {
 }
 
 /// An app's answer's body on its way to the client. It holds the app's connection,
-/// and gives it back once the answer was read to its end.
+/// which may be kept once the answer was read to its end.
 pub(crate) struct Download {
-    body: Incoming,
-    /// `None` once given back.
-    lease: Option<Lease>,
-    ended: bool,
+    source: Source,
     /// Ends the body at once: for streams of events, which have no end of their own.
-    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    stop: Option<Wait>,
     _visit: Visit,
 }
 
+/// Where an answer's body comes from.
+pub(crate) enum Source {
+    /// A connection that serves one request after another.
+    Kept {
+        /// `None` once it was given back.
+        body: Option<WireDownload>,
+        /// What it is given back with; `None` with it.
+        lease: Option<Lease>,
+    },
+    /// A connection for this exchange alone, which ends with its sender.
+    Single { body: Incoming, _sender: SendRequest<Upload> },
+}
+
 impl Download {
-    pub(crate) fn new(body: Incoming, lease: Lease, visit: Visit) -> Self {
-        Self { body, lease: Some(lease), ended: false, stop: None, _visit: visit }
+    pub(crate) fn new(source: Source, visit: Visit) -> Self {
+        Self { source, stop: None, _visit: visit }
     }
 
-    /// The same body, which ends when `token` is cancelled.
-    pub(crate) fn until(mut self, token: CancellationToken) -> Self {
-        self.stop = Some(Box::pin(token.cancelled_owned()));
+    /// The same body, which ends with `end`.
+    pub(crate) fn until(mut self, end: &End) -> Self {
+        self.stop = Some(end.wait());
         self
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Some(stop) = &mut self.stop
-            && stop.as_mut().poll(cx).is_ready()
+            && Pin::new(stop).poll(cx).is_ready()
         {
             return Poll::Ready(None);
         }
-        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        match &mut frame {
-            None => self.ended = true,
-            Some(Ok(frame)) => {
-                if let Some(trailers) = frame.trailers_mut() {
-                    headers::trailers_for_client(trailers);
-                }
-            }
-            Some(Err(_)) => {}
+        let mut frame = ready!(self.source.poll_frame(cx));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            headers::trailers_for_client(trailers);
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Kept { body, .. } => body.as_ref().is_none_or(WireDownload::is_end_stream),
+            Source::Single { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Kept { body, .. } => {
+                body.as_ref().map_or(SizeHint::with_exact(0), WireDownload::size_hint)
+            }
+            Source::Single { body, .. } => body.size_hint(),
+        }
     }
 }
 
-impl Drop for Download {
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Kept { body: Some(body), .. } => {
+                body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+            }
+            Self::Kept { body: None, .. } => Poll::Ready(None),
+            Self::Single { body, .. } => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
+        }
+    }
+}
+
+impl Drop for Source {
     fn drop(&mut self) {
         // A body of known length is dropped at its last byte, without asking for more.
-        if (self.ended || self.body.is_end_stream())
-            && let Some(lease) = self.lease.take()
+        if let Self::Kept { body, lease } = self
+            && let Some(wire) = body.take().and_then(WireDownload::into_kept)
+            && let Some(lease) = lease.take()
         {
-            lease.give_back();
+            lease.keep(wire);
         }
     }
 }
@@ -225,7 +264,7 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::App(body) => body.body.is_end_stream(),
+            Kind::App(body) => body.is_end_stream(),
             Kind::Api(body) => body.is_end_stream(),
             Kind::Own(text) => text.is_empty(),
         }
@@ -233,7 +272,7 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::App(body) => body.body.size_hint(),
+            Kind::App(body) => body.size_hint(),
             Kind::Api(body) => body.size_hint(),
             Kind::Own(text) => SizeHint::with_exact(text.len() as u64),
         }

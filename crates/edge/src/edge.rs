@@ -1,22 +1,19 @@
-//! The edge itself: one request in, one response out.
+//! The edge itself: what its requests share, and where each of them goes.
 
 use std::sync::Arc;
 
-use http::{Method, Request, Response};
+use http::{Method, Request};
 use hyper::body::Incoming;
 use pando_types::SandboxId;
 use pando_types::url::{PublicUrls, Scheme};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backend::{Backend, Resolution};
-use crate::body::Body;
 use crate::forward::Target;
-use crate::headers::{self, Origin};
+use crate::headers::Origin;
 use crate::host::{self, HostError, Suffix, SuffixError};
 use crate::lane::Lanes;
 use crate::limits::Limits;
-use crate::page::{self, Asked};
 use crate::serve::Client;
 use crate::trouble::Trouble;
 use crate::websocket;
@@ -41,10 +38,6 @@ pub(crate) struct Shared<B> {
     pub connections: TaskTracker,
     /// Every tunnel.
     pub tunnels: TaskTracker,
-    /// Ends what has no end of its own: tunnels and streams of events.
-    streams_end: CancellationToken,
-    /// Ends every connection to an app.
-    connections_end: CancellationToken,
     suffix: Suffix,
     scheme: Scheme,
 }
@@ -55,15 +48,12 @@ impl<B: Backend> Edge<B> {
     /// # Errors
     /// [`SuffixError`] if the suffix is not made of DNS labels.
     pub fn new(backend: B, urls: &PublicUrls, limits: Limits) -> Result<Self, SuffixError> {
-        let (streams_end, connections_end) = (CancellationToken::new(), CancellationToken::new());
         let shared = Shared {
             backend,
             limits,
-            lanes: Lanes::new(&limits, streams_end.clone(), connections_end.clone()),
+            lanes: Lanes::new(&limits),
             connections: TaskTracker::new(),
             tunnels: TaskTracker::new(),
-            streams_end,
-            connections_end,
             suffix: Suffix::parse(&urls.suffix)?,
             scheme: urls.scheme,
         };
@@ -80,40 +70,14 @@ impl<B: Backend> Edge<B> {
         self.shared.lanes.forget(sandbox);
     }
 
-    /// Whether a request for `host` is the edge's.
-    pub(crate) fn is_preview_host(&self, host: &str) -> bool {
-        self.shared.suffix.holds(host)
-    }
-
-    /// Answers one request from `client`: with the app's answer, or with the
-    /// edge's own where there is none.
-    pub(crate) async fn handle(
-        &self,
-        request: Request<Incoming>,
-        client: &Client,
-    ) -> Response<Body> {
-        let asked = Asked::by(request.method(), request.headers());
-        match self.shared.answer(request, client).await {
-            Ok(mut response) => {
-                headers::forbid_indexing(response.headers_mut());
-                response
-            }
-            Err(trouble) => {
-                tracing::debug!(?trouble, "a request was not forwarded");
-                page::answer(trouble, asked)
-            }
-        }
-    }
-
     /// Ends tunnels and streams of events, which would never end by themselves.
     pub(crate) fn end_streams(&self) {
-        self.shared.streams_end.cancel();
+        self.shared.lanes.end_streams();
     }
 
     /// Ends and joins whatever is still connected to an app.
     pub(crate) async fn join(&self) {
-        self.end_streams();
-        self.shared.connections_end.cancel();
+        self.shared.lanes.end_all();
         self.shared.tunnels.close();
         self.shared.tunnels.wait().await;
         self.shared.connections.close();
@@ -122,15 +86,25 @@ impl<B: Backend> Edge<B> {
 }
 
 impl<B: Backend> Shared<B> {
-    async fn answer(
+    /// Whether a request for `host` is the edge's.
+    pub(crate) fn holds(&self, host: &str) -> bool {
+        self.suffix.holds(host)
+    }
+
+    /// Where `request`, whose host is `host`, goes, and what its app is told of
+    /// `client`.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub(crate) fn direct(
         &self,
-        request: Request<Incoming>,
+        request: &Request<Incoming>,
+        host: &str,
         client: &Client,
-    ) -> Result<Response<Body>, Trouble> {
-        let host = host::authority(&request).map_err(Trouble::Host)?;
+    ) -> Result<(Target, Origin), Trouble> {
         let label = self.suffix.label(host).ok_or(Trouble::UnknownHost)?;
         if request.method() == Method::CONNECT {
-            match websocket::protocol_of(&request) {
+            match websocket::protocol_of(request) {
                 Some("websocket") => {}
                 Some(_) => return Err(Trouble::Protocol),
                 None => return Err(Trouble::Connect),
@@ -138,16 +112,15 @@ impl<B: Backend> Shared<B> {
         }
         let origin = Origin {
             client: client.address_line.clone(),
-            host: host::line(&request, host).ok_or(Trouble::Host(HostError::Malformed))?,
+            host: host::line(request, host).ok_or(Trouble::Host(HostError::Malformed))?,
             scheme: self.scheme,
         };
-        let target = match self.backend.resolve(&label) {
-            Resolution::Found { sandbox, port } => Target { sandbox, port },
-            Resolution::UnknownSandbox => return Err(Trouble::UnknownSandbox),
-            Resolution::Gone => return Err(Trouble::Gone),
-            Resolution::UnknownApp => return Err(Trouble::UnknownApp),
-            Resolution::NotLive => return Err(Trouble::NotLive),
-        };
-        self.forward(request, target, &origin, client).await
+        match self.backend.resolve(&label) {
+            Resolution::Found { sandbox, port } => Ok((Target { sandbox, port }, origin)),
+            Resolution::UnknownSandbox => Err(Trouble::UnknownSandbox),
+            Resolution::Gone => Err(Trouble::Gone),
+            Resolution::UnknownApp => Err(Trouble::UnknownApp),
+            Resolution::NotLive => Err(Trouble::NotLive),
+        }
     }
 }

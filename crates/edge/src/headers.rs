@@ -4,6 +4,7 @@
 //! the client claims about itself in forwarding headers is dropped, under every
 //! spelling that an app could take for one of them.
 
+use http::Version;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use pando_types::url::Scheme;
 
@@ -13,38 +14,61 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 
-/// Headers of one connection (RFC 9110 section 7.6.1), beside those that
-/// `Connection` names, and the proxy's own. `Expect` is among them because the
+/// Whether a header is of one connection (RFC 9110 section 7.6.1), beside those
+/// that `Connection` names, or the proxy's own. `Expect` is among them because the
 /// edge itself says when to continue: once the app's connection stands.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "expect",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-authentication-info",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "expect"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-authentication-info"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
-/// Names by which frameworks learn a client's address or a request's original
-/// form, beside `x-forwarded-*`; and `Proxy`, which CGI programs take for the
-/// variable `HTTP_PROXY`.
-const CLAIMS: [&str; 11] = [
-    "cf-connecting-ip",
-    "client-ip",
-    "fastly-client-ip",
-    "forwarded",
-    "proxy",
-    "true-client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-original-forwarded-for",
-    "x-original-host",
-    "x-real-ip",
-];
+/// Whether frameworks learn a client's address or a request's original form by this
+/// name, or CGI programs take it for the variable `HTTP_PROXY`.
+fn is_claim(name: &str) -> bool {
+    matches!(
+        name,
+        "cf-connecting-ip"
+            | "client-ip"
+            | "fastly-client-ip"
+            | "forwarded"
+            | "proxy"
+            | "true-client-ip"
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "x-original-forwarded-for"
+            | "x-original-host"
+            | "x-real-ip"
+    ) || name.starts_with("x-forwarded-")
+        || is_reserved(name)
+}
+
+/// Pando's own headers mean something between its parts and never come from outside.
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("pando-") || name.starts_with("x-pando-")
+}
+
+/// Whether `is` takes a name as CGI-like interfaces see it: there `-` and `_` are
+/// one, so `X_Forwarded_For` would pass for `X-Forwarded-For`.
+fn is_spelled(name: &str, is: impl Fn(&str) -> bool) -> bool {
+    if name.bytes().any(|byte| byte == b'_') { is(&name.replace('_', "-")) } else { is(name) }
+}
+
+/// Whether any name that is dropped begins like this one: most do not, and need no
+/// second look.
+fn may_be_dropped(name: &str) -> bool {
+    matches!(name.as_bytes(), [b'c' | b'e' | b'f' | b'k' | b'p' | b't' | b'u' | b'x', ..])
+}
 
 /// Who asks, and for what: what the app is told about the client.
 #[derive(Debug, Clone)]
@@ -128,6 +152,22 @@ pub(crate) fn has_foreign_coding(headers: &HeaderMap) -> bool {
         .any(|coding| !coding.eq_ignore_ascii_case("chunked"))
 }
 
+/// A `Content-Length`: digits and nothing else.
+pub(crate) fn length(value: &[u8]) -> Option<u64> {
+    let digits = value.trim_ascii();
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // More than i64::MAX is no length of anything, and overflows somebody's integer.
+    str::from_utf8(digits).ok()?.parse().ok().filter(|length| i64::try_from(*length).is_ok())
+}
+
+/// Whether whoever sent a message goes on with its connection afterwards.
+pub(crate) fn keeps_alive(headers: &HeaderMap, version: Version) -> bool {
+    let says = |token| lists(headers, &header::CONNECTION, token);
+    !says("close") && (version == Version::HTTP_11 || says("keep-alive"))
+}
+
 /// Whether an answer is a stream of events, which ends when one side has enough.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -150,40 +190,19 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// Drops what is of one connection alone, and what is `unwanted` besides.
 fn drop_but(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
-    let named: Vec<String> = tokens(headers, &header::CONNECTION)
-        .filter(|name| !HOP_BY_HOP.contains(name) && !name.eq_ignore_ascii_case("close"))
-        .map(str::to_ascii_lowercase)
-        .collect();
-    let dropped = |name: &str| {
-        HOP_BY_HOP.contains(&name) || unwanted(name) || named.iter().any(|other| other == name)
-    };
-    let names: Vec<HeaderName> =
-        headers.keys().filter(|name| dropped(name.as_str())).cloned().collect();
-    for name in names {
+    let is_dropped =
+        |name: &str| may_be_dropped(name) && (is_hop_by_hop(name) || is_spelled(name, &unwanted));
+    let mut dropped: Vec<HeaderName> =
+        headers.keys().filter(|name| is_dropped(name.as_str())).cloned().collect();
+    if dropped.contains(&header::CONNECTION) {
+        let named = tokens(headers, &header::CONNECTION).filter_map(|name| name.parse().ok());
+        dropped.extend(named.collect::<Vec<HeaderName>>());
+    }
+    for name in dropped {
         if let Entry::Occupied(entry) = headers.entry(name) {
             entry.remove_entry_mult();
         }
     }
-}
-
-/// Headers by which a client could pass for another.
-fn is_claim(name: &str) -> bool {
-    is_reserved(name)
-        || begins(name, "x-forwarded-")
-        || CLAIMS.iter().any(|claim| claim.len() == name.len() && begins(name, claim))
-}
-
-/// Pando's own headers mean something between its parts and never come from outside.
-fn is_reserved(name: &str) -> bool {
-    begins(name, "pando-") || begins(name, "x-pando-")
-}
-
-/// Whether `name` begins so, as CGI-like interfaces see it: there `-` and `_` are
-/// one, so `X_Forwarded_For` would pass for `X-Forwarded-For`.
-fn begins(name: &str, prefix: &str) -> bool {
-    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
-    name.len() >= prefix.len()
-        && name.bytes().zip(prefix.bytes()).all(|(byte, wanted)| dashed(byte) == wanted)
 }
 
 fn lists(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {

@@ -152,13 +152,22 @@ pub fn authority<T>(request: &Request<T>) -> Result<&str, HostError> {
     if host.is_empty() {
         return Err(HostError::Missing);
     }
-    if host.contains('@') || host.parse::<Authority>().is_err() {
+    if !is_plain(host) && (host.contains('@') || host.parse::<Authority>().is_err()) {
         return Err(HostError::Malformed);
     }
     match target {
         Some(target) if !target.eq_ignore_ascii_case(host) => Err(HostError::Mismatch),
         _ => Ok(host),
     }
+}
+
+/// Whether `host` surely is a name with an optional port: nearly all are, and need
+/// no second look.
+fn is_plain(host: &str) -> bool {
+    let (name, port) = host.split_once(':').unwrap_or((host, "0"));
+    let is_port = (1..=4).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+    let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    is_port && !name.is_empty() && name.bytes().all(in_name)
 }
 
 /// `host`, which is `request`'s [`authority`], as a header's value.

@@ -20,7 +20,9 @@
 
 mod backend;
 mod body;
+mod chunks;
 mod edge;
+mod end;
 mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -35,6 +37,7 @@ mod socket;
 mod trouble;
 mod tunnel;
 mod websocket;
+mod wire;
 
 pub use backend::{Backend, ConnectError, Resolution};
 pub use body::BoxError;

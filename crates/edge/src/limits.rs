@@ -10,14 +10,19 @@ pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// The largest head of a request (431) or of an app's answer (502 above it).
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
-/// The most header lines of a request (431) or of an app's answer (502).
-pub const MAX_HEADERS: usize = 128;
+/// The most header lines of a request (431) or of an app's answer (502). It is the
+/// HTTP library's own limit, up to which it needs no memory for them.
+pub const MAX_HEADERS: usize = 100;
 /// The longest target of a request, path and query (414).
 pub const MAX_URL_BYTES: usize = 16 * 1024;
 /// The most bytes that one connection buffers in one direction.
 pub const MAX_BUFFER_BYTES: usize = 2 * MAX_HEADER_BYTES;
 /// The most client connections at once, tunnels included; later ones wait in the listener's queue.
 pub const MAX_CONNECTIONS: usize = 8192;
+/// The most threads that serve connections; there are as many as processors.
+pub const MAX_WORKERS: usize = 16;
+/// The accepted connections that wait for one of them.
+pub const WORKER_QUEUE: usize = 128;
 /// The pause after the system refused to accept a connection (out of descriptors, mostly).
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// How long a client that closed its own direction is still answered.
@@ -57,6 +62,9 @@ pub const MAX_REPLACED: usize = 3;
 /// How long an app may take to begin its answer, counted from the last byte of
 /// the request that came from the client.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How many interim answers (1xx) may come before an app's answer.
+pub const MAX_INTERIM_ANSWERS: usize = 8;
 
 /// How long an unused connection to an app is kept: less than the 5 s after
 /// which common servers close theirs.

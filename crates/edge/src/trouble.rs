@@ -33,6 +33,8 @@ pub(crate) enum Trouble {
     Head(Refusal),
     /// The body broke off, or is not chunked as it should be.
     BrokenUpload,
+    /// The server broke its own rules.
+    Failed,
     /// The sandbox has its share of requests.
     Share(Refused),
     /// Under the suffix, but not a label that anything could have.
@@ -83,6 +85,7 @@ impl Trouble {
             Self::Host(_) | Self::Connect | Self::Protocol | Self::Head(_) | Self::BrokenUpload => {
                 "Bad request".to_owned()
             }
+            Self::Failed => "The server failed".to_owned(),
             Self::Share(_) => "Too many requests".to_owned(),
             Self::UnknownHost | Self::UnknownSandbox | Self::UnknownApp => "Not found".to_owned(),
             Self::Gone => "This sandbox is gone".to_owned(),
@@ -137,6 +140,7 @@ impl Trouble {
                 Code::InvalidRequest,
                 "the request's body broke off or is not framed as its head says",
             ),
+            Self::Failed => PublicError::internal(),
             Self::Share(Refused::TooFast { retry_secs }) => {
                 PublicError::new(Code::OverQuota, "this sandbox gets too many requests a second")
                     .hint("ask again more slowly")

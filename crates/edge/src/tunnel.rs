@@ -4,23 +4,20 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
+use crate::end::End;
 use crate::limits::TUNNEL_HALF_CLOSED;
 
 /// Waits until both sides have switched, then copies until both directions have
-/// ended, one breaks, or `stop` is cancelled.
-pub(crate) async fn run(client: OnUpgrade, app: OnUpgrade, stop: CancellationToken) {
+/// ended, one breaks, or `end` comes.
+pub(crate) async fn run(client: OnUpgrade, app: OnUpgrade, end: &End) {
     let both = async {
         match tokio::try_join!(client, app) {
             Ok((client, app)) => copy(client, app).await,
             Err(error) => tracing::debug!(%error, "a switch of protocols was not completed"),
         }
     };
-    tokio::select! {
-        () = both => {}
-        () = stop.cancelled() => {}
-    }
+    end.or(both).await;
 }
 
 async fn copy(client: Upgraded, app: Upgraded) {

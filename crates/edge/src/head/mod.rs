@@ -6,7 +6,6 @@
 //! refused, and the rest of its connection with it: nobody can say for certain
 //! where the next one begins.
 
-mod chunks;
 mod scanner;
 
 use std::mem::MaybeUninit;
@@ -15,6 +14,7 @@ use http::Uri;
 
 pub(crate) use scanner::{Scanner, Stop};
 
+use crate::headers;
 use crate::limits::{MAX_HEADERS, MAX_URL_BYTES};
 
 /// Why a head is refused.
@@ -73,7 +73,7 @@ fn framing(headers: &[httparse::Header<'_>], is_1_1: bool) -> Result<Framing, Re
                 return Err(Refusal::Malformed("Content-Length stands there twice"));
             }
             length =
-                Some(number(header.value).ok_or(Refusal::Malformed(
+                Some(headers::length(header.value).ok_or(Refusal::Malformed(
                     "Content-Length takes one number and nothing else",
                 ))?);
         } else if is("transfer-encoding") {
@@ -99,16 +99,6 @@ fn framing(headers: &[httparse::Header<'_>], is_1_1: bool) -> Result<Framing, Re
         (length, false) => Ok(Framing::Length(length.unwrap_or(0))),
         (None, true) => Ok(Framing::Chunked),
     }
-}
-
-/// A length in digits alone; [`u64::from_str`] would take a sign.
-fn number(value: &[u8]) -> Option<u64> {
-    let digits = value.trim_ascii();
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    // More than i64::MAX is no length of anything, and overflows somebody's integer.
-    str::from_utf8(digits).ok()?.parse().ok().filter(|length| i64::try_from(*length).is_ok())
 }
 
 /// Whether a target surely is a path: nearly all are, and need no second look.

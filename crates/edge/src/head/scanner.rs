@@ -1,8 +1,8 @@
 //! A connection's bytes, taken apart as far as it takes to see every head before
 //! it is acted on. Pure.
 
-use super::chunks::Chunks;
 use super::{Framing, Refusal, examine};
+use crate::chunks::Chunks;
 use crate::limits::MAX_HEADER_BYTES;
 
 /// Where in its connection the scanner is.
@@ -49,11 +49,6 @@ pub(crate) enum Stop {
 impl Scanner {
     pub(crate) fn new() -> Self {
         Self { at: At::Head { blank: false }, searched: 0 }
-    }
-
-    /// Whether a request was sent whole: what may come next is another one.
-    pub(crate) fn is_between(&self) -> bool {
-        matches!(self.at, At::Head { .. })
     }
 
     /// Whether the last head asked for another protocol.
@@ -171,7 +166,7 @@ mod tests {
         let mut scanner = Scanner::new();
         let found = scanner.scan(all.as_bytes());
         assert_eq!(found, Scanned { passed: all.len(), heads: 4, stop: None });
-        assert!(scanner.is_between());
+        assert!(matches!(scanner.at, At::Head { .. }));
     }
 
     #[test]

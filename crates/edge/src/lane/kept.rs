@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
-use crate::body::Upload;
+use crate::serve::WorkerId;
+use crate::wire::Wire;
 
 /// The connections, the latest used last. Few enough to be looked through.
 #[derive(Debug, Default)]
@@ -18,14 +18,16 @@ pub(super) struct Kept(Vec<Idle>);
 #[derive(Debug)]
 pub(super) struct Idle {
     port: u16,
-    sender: SendRequest<Upload>,
+    /// Whose event loop the connection belongs to.
+    worker: WorkerId,
+    wire: Wire,
     since: Instant,
 }
 
 impl Idle {
     /// Whether it can still be used at `now`.
     pub(super) fn is_fresh(&self, now: Instant, idle_limit: Duration) -> bool {
-        !self.sender.is_closed() && now.saturating_duration_since(self.since) < idle_limit
+        now.saturating_duration_since(self.since) < idle_limit && self.wire.is_silent()
     }
 }
 
@@ -34,18 +36,23 @@ impl Kept {
         self.0.len()
     }
 
-    pub(super) fn push(&mut self, port: u16, sender: SendRequest<Upload>) {
-        self.0.push(Idle { port, sender, since: Instant::now() });
+    pub(super) fn push(&mut self, port: u16, worker: WorkerId, wire: Wire) {
+        self.0.push(Idle { port, worker, wire, since: Instant::now() });
     }
 
-    /// Takes out the latest used that leads to `port` and is ready now.
-    pub(super) fn take(&mut self, port: u16, idle_limit: Duration) -> Option<SendRequest<Upload>> {
-        let now = Instant::now();
+    /// Takes out the latest used that `worker` has to `port` and is ready at `now`.
+    pub(super) fn take(
+        &mut self,
+        port: u16,
+        worker: WorkerId,
+        now: Instant,
+        idle_limit: Duration,
+    ) -> Option<Wire> {
         let usable = |idle: &Idle| {
-            idle.port == port && idle.sender.is_ready() && idle.is_fresh(now, idle_limit)
+            (idle.port, idle.worker) == (port, worker) && idle.is_fresh(now, idle_limit)
         };
         let at = self.0.iter().rposition(usable)?;
-        Some(self.0.remove(at).sender)
+        Some(self.0.remove(at).wire)
     }
 
     /// Drops what is not `wanted`; returns how many that were.

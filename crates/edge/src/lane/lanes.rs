@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pando_types::SandboxId;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::Lane;
 use crate::limits::Limits;
@@ -15,40 +14,23 @@ use crate::limits::Limits;
 #[derive(Debug)]
 pub(crate) struct Lanes {
     limits: Limits,
-    streams: CancellationToken,
-    connections: CancellationToken,
     kept_in_all: Arc<AtomicUsize>,
     lanes: Mutex<HashMap<SandboxId, Arc<Lane>>>,
 }
 
 impl Lanes {
-    /// No lanes. Each ends its streams with `streams` and its connections with
-    /// `connections`, if its sandbox does not end before.
-    pub(crate) fn new(
-        limits: &Limits,
-        streams: CancellationToken,
-        connections: CancellationToken,
-    ) -> Self {
-        Self {
-            limits: *limits,
-            streams,
-            connections,
-            kept_in_all: Arc::default(),
-            lanes: Mutex::default(),
-        }
+    /// No lanes.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { limits: *limits, kept_in_all: Arc::default(), lanes: Mutex::default() }
     }
 
-    /// The way into `sandbox` as it is now.
-    pub(crate) fn of(&self, sandbox: SandboxId) -> Arc<Lane> {
-        let lane = Arc::clone(self.lock().entry(sandbox).or_insert_with(|| {
-            Arc::new(Lane::new(
-                &self.limits,
-                self.streams.child_token(),
-                self.connections.child_token(),
-                Arc::clone(&self.kept_in_all),
-            ))
-        }));
-        lane.lock().last_used = Instant::now();
+    /// The way into `sandbox` as it is now, at `now`.
+    pub(crate) fn of(&self, sandbox: SandboxId, now: Instant) -> Arc<Lane> {
+        let lane =
+            Arc::clone(self.lock().entry(sandbox).or_insert_with(|| {
+                Arc::new(Lane::new(&self.limits, Arc::clone(&self.kept_in_all)))
+            }));
+        lane.lock().last_used = now;
         lane
     }
 
@@ -78,6 +60,20 @@ impl Lanes {
         }
     }
 
+    /// Ends every tunnel and stream of events.
+    pub(crate) fn end_streams(&self) {
+        for lane in self.lock().values() {
+            lane.streams.come();
+        }
+    }
+
+    /// Ends every connection.
+    pub(crate) fn end_all(&self) {
+        for lane in self.lock().values() {
+            lane.end();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<SandboxId, Arc<Lane>>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,16 +87,16 @@ mod tests {
     use std::num::NonZeroU32;
 
     fn lanes(limits: Limits) -> Lanes {
-        Lanes::new(&limits, CancellationToken::new(), CancellationToken::new())
+        Lanes::new(&limits)
     }
 
     #[test]
     fn a_lane_is_dropped_when_nobody_uses_it() {
         let lanes = lanes(Limits::default());
         let sandbox = SandboxId::new();
-        let used = lanes.of(sandbox);
+        let used = lanes.of(sandbox, Instant::now());
         lanes.sweep(Instant::now() + 2 * LANE_QUIET);
-        assert!(Arc::ptr_eq(&used, &lanes.of(sandbox)));
+        assert!(Arc::ptr_eq(&used, &lanes.of(sandbox, Instant::now())));
         drop(used);
         lanes.sweep(Instant::now() + 2 * LANE_QUIET);
         assert!(lanes.lock().is_empty());
@@ -109,21 +105,21 @@ mod tests {
     #[test]
     fn a_forgotten_sandbox_gets_a_new_lane() {
         let lanes = lanes(Limits::default());
-        let (sandbox, other) = (SandboxId::new(), lanes.of(SandboxId::new()));
-        let old = lanes.of(sandbox);
+        let (sandbox, other) = (SandboxId::new(), lanes.of(SandboxId::new(), Instant::now()));
+        let old = lanes.of(sandbox, Instant::now());
         lanes.forget(sandbox);
-        assert!(old.is_over() && old.streams.is_cancelled());
-        assert!(!lanes.of(sandbox).is_over() && !other.is_over());
+        assert!(old.is_over() && old.streams.has_come());
+        assert!(!lanes.of(sandbox, Instant::now()).is_over() && !other.is_over());
     }
 
     #[test]
     fn so_many_at_once_and_no_more() {
         let lanes = lanes(Limits { app_requests_at_once: 2, ..Limits::default() });
-        let lane = lanes.of(SandboxId::new());
+        let lane = lanes.of(SandboxId::new(), Instant::now());
         let _first = lane.enter().unwrap();
         let second = lane.enter().unwrap();
         assert_eq!(lane.enter().unwrap_err(), Refused::TooMany(2));
-        assert!(lanes.of(SandboxId::new()).enter().is_ok());
+        assert!(lanes.of(SandboxId::new(), Instant::now()).enter().is_ok());
         drop(second);
         assert!(lane.enter().is_ok());
     }
@@ -135,13 +131,13 @@ mod tests {
             app_request_burst: NonZeroU32::new(3).unwrap(),
             ..Limits::default()
         });
-        let lane = lanes.of(SandboxId::new());
+        let lane = lanes.of(SandboxId::new(), Instant::now());
         let outcomes: Vec<_> = (0..20).map(|_| lane.enter().map(drop)).collect();
         assert_eq!(outcomes[..3], [Ok(()); 3]);
         let refused = outcomes.iter().filter(|outcome| outcome.is_err()).count();
         assert!(refused > 0, "{outcomes:?}");
         let early = outcomes.into_iter().find_map(Result::err).unwrap();
         assert!(matches!(early, Refused::TooFast { retry_secs: 1..=2 }), "{early:?}");
-        assert!(lanes.of(SandboxId::new()).enter().is_ok());
+        assert!(lanes.of(SandboxId::new(), Instant::now()).enter().is_ok());
     }
 }

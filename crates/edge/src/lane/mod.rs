@@ -13,15 +13,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 pub(crate) use admission::{Refused, Visit};
 pub(crate) use lanes::Lanes;
 
-use crate::body::Upload;
+use crate::end::End;
 use crate::limits::{LANE_QUIET, Limits, POOL_MAX, POOL_MAX_PER_SANDBOX};
+use crate::serve::WorkerId;
+use crate::wire::{Cutter, Wire};
 use admission::Admission;
 use kept::Kept;
 
@@ -30,10 +31,11 @@ use kept::Kept;
 pub(crate) struct Lane {
     admission: Admission,
     /// Ends what has no end of its own: tunnels and streams of events.
-    pub streams: CancellationToken,
+    pub streams: End,
     /// Ends every connection into the sandbox.
-    pub connections: CancellationToken,
+    pub connections: End,
     state: Mutex<State>,
+    idle_limit: Duration,
     /// How many connections are kept in all lanes.
     kept_in_all: Arc<AtomicUsize>,
 }
@@ -42,7 +44,14 @@ pub(crate) struct Lane {
 struct State {
     kept: Kept,
     last_used: Instant,
+    /// What cuts each connection, kept or in use; and those of some that are gone.
+    cutters: Vec<Cutter>,
+    /// The number of cutters at which those are let go of.
+    prune_at: usize,
 }
+
+/// The number of cutters among which it is not worth to look for old ones.
+const FEW_CUTTERS: usize = 16;
 
 impl State {
     fn is_in_use(&self, now: Instant) -> bool {
@@ -50,45 +59,43 @@ impl State {
     }
 }
 
-/// A connection in use; [`Lease::give_back`] returns it, dropping it closes it.
+/// The right to keep a connection to `port` once its exchange is over.
 #[derive(Debug)]
 pub(crate) struct Lease {
     lane: Arc<Lane>,
     port: u16,
-    sender: SendRequest<Upload>,
+    worker: WorkerId,
 }
 
 impl Lease {
-    pub(crate) fn sender(&mut self) -> &mut SendRequest<Upload> {
-        &mut self.sender
-    }
-
-    /// Keeps the connection for the next request. Its exchange must be over.
-    pub(crate) fn give_back(self) {
-        if self.sender.is_closed() || self.lane.is_over() {
-            return;
-        }
+    /// Keeps `wire` for the next request.
+    pub(crate) fn keep(self, wire: Wire) {
         let all = &self.lane.kept_in_all;
         let mut state = self.lane.lock();
-        if state.kept.len() < POOL_MAX_PER_SANDBOX && all.load(Ordering::Relaxed) < POOL_MAX {
-            state.kept.push(self.port, self.sender);
+        // Under the lock that ending takes, too: nothing is kept after it.
+        let has_room = state.kept.len() < POOL_MAX_PER_SANDBOX
+            && all.load(Ordering::Relaxed) < POOL_MAX
+            && !self.lane.is_over();
+        if has_room {
+            state.kept.push(self.port, self.worker, wire);
             all.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
 impl Lane {
-    fn new(
-        limits: &Limits,
-        streams: CancellationToken,
-        connections: CancellationToken,
-        kept_in_all: Arc<AtomicUsize>,
-    ) -> Self {
+    fn new(limits: &Limits, kept_in_all: Arc<AtomicUsize>) -> Self {
         Self {
             admission: Admission::new(limits),
-            streams,
-            connections,
-            state: Mutex::new(State { kept: Kept::default(), last_used: Instant::now() }),
+            streams: End::default(),
+            connections: End::default(),
+            state: Mutex::new(State {
+                kept: Kept::default(),
+                last_used: Instant::now(),
+                cutters: Vec::new(),
+                prune_at: FEW_CUTTERS,
+            }),
+            idle_limit: limits.pool_idle,
             kept_in_all,
         }
     }
@@ -101,29 +108,48 @@ impl Lane {
         self.admission.enter(self)
     }
 
-    /// A kept connection to `port` that is ready now, the latest used first.
-    pub(crate) fn take(self: &Arc<Self>, port: u16, idle_limit: Duration) -> Option<Lease> {
-        let sender = self.lock().kept.take(port, idle_limit)?;
+    /// A connection to `port` that `worker` kept and that is ready at `now`, the
+    /// latest used first.
+    pub(crate) fn take(&self, port: u16, worker: WorkerId, now: Instant) -> Option<Wire> {
+        let wire = self.lock().kept.take(port, worker, now, self.idle_limit)?;
         self.kept_in_all.fetch_sub(1, Ordering::Relaxed);
-        Some(Lease { lane: Arc::clone(self), port, sender })
+        Some(wire)
     }
 
-    /// Names a new connection, so that it can be kept after its first exchange.
-    pub(crate) fn lease(self: &Arc<Self>, port: u16, sender: SendRequest<Upload>) -> Lease {
-        Lease { lane: Arc::clone(self), port, sender }
+    /// Makes a stream that was opened to the sandbox a connection that ends with it.
+    pub(crate) fn adopt(&self, stream: TcpStream) -> Wire {
+        let wire = Wire::new(stream);
+        let mut state = self.lock();
+        if state.cutters.len() >= state.prune_at {
+            state.cutters.retain(|cutter| !cutter.is_done());
+            state.prune_at = (2 * state.cutters.len()).max(FEW_CUTTERS);
+        }
+        state.cutters.push(wire.cutter());
+        if self.is_over() {
+            wire.cutter().cut();
+        }
+        wire
+    }
+
+    /// What keeps a connection of `worker` to `port` after its exchange.
+    pub(crate) fn lease(self: &Arc<Self>, port: u16, worker: WorkerId) -> Lease {
+        Lease { lane: Arc::clone(self), port, worker }
     }
 
     /// Whether the sandbox has ended: nothing new may be sent this way.
     pub(crate) fn is_over(&self) -> bool {
-        self.connections.is_cancelled()
+        self.connections.has_come()
     }
 
     /// Ends all that leads into the sandbox. Streams of events go first, so that
     /// they end rather than break.
     fn end(&self) {
-        self.streams.cancel();
-        self.connections.cancel();
+        self.streams.come();
+        self.connections.come();
         self.drop_kept(|_| false);
+        for cutter in self.lock().cutters.drain(..) {
+            cutter.cut();
+        }
     }
 
     /// Closes the kept connections that are not `wanted`.

@@ -1,9 +1,10 @@
 //! One client connection, from its first byte to its last.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
@@ -13,25 +14,26 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::router::Router;
+use super::watch::{Seen, Watch};
 use crate::backend::Backend;
 use crate::body::BoxError;
+use crate::end::End;
 use crate::limits::{self, Limits};
-use crate::socket::{self, Conversation, Guard, Lingering, Patience, Prefixed, Protocol};
+use crate::socket::{self, Guard, Lingering, Prefixed, Protocol};
 
 /// All client connections, and what ends them.
 #[derive(Debug, Clone)]
 pub(super) struct Connections {
     pub tasks: TaskTracker,
     /// Asks them to end.
-    pub shutdown: CancellationToken,
+    pub shutdown: End,
     /// Ends them.
-    pub cut: CancellationToken,
+    pub cut: End,
     pub limits: Limits,
 }
 
@@ -70,11 +72,7 @@ impl Connections {
             return;
         }
         let opening = timeout(self.limits.header_read, socket::read_opening(&mut stream));
-        let opening = tokio::select! {
-            opening = opening => opening,
-            () = self.shutdown.cancelled() => return,
-        };
-        let Ok(Ok(Some((protocol, first)))) = opening else {
+        let Some(Ok(Ok(Some((protocol, first))))) = self.shutdown.or(opening).await else {
             tracing::debug!("the client said nothing");
             return;
         };
@@ -106,25 +104,37 @@ impl Connections {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
-        let patience =
-            Patience { head: self.limits.header_read, half_closed: self.limits.half_closed };
-        let stream = Guard::new(stream, first, Arc::clone(&router.conversation), patience);
+        let conversation = Arc::clone(&router.conversation);
+        let mut watch = Watch::new(
+            Arc::clone(&conversation),
+            Some(stream.departure()),
+            self.shutdown.wait(),
+            &self.limits,
+        );
+        let stream = Guard::new(stream, first, conversation, self.limits.header_read);
         let router = Arc::new(router);
         let service = service_fn(move |request| Arc::clone(&router).answer(request));
         let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.keep_alive)
+            // The guard keeps the time of heads, the watch that of the connection.
+            .header_read_timeout(None)
+            .half_close(true)
             .max_buf_size(limits::MAX_BUFFER_BYTES)
             .max_header_size(limits::MAX_HEADER_BYTES)
-            .max_headers(limits::MAX_HEADERS)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut served = pin!(served);
-        tokio::select! {
-            ended = served.as_mut() => return ended,
-            () = self.shutdown.cancelled() => served.as_mut().graceful_shutdown(),
-        }
-        served.await
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(ended) = served.as_mut().poll(cx) {
+                    return Poll::Ready(ended);
+                }
+                match ready!(watch.poll(cx)) {
+                    Seen::Left => return Poll::Ready(Ok(())),
+                    Seen::Over => served.as_mut().graceful_shutdown(),
+                }
+            }
+        })
+        .await
     }
 
     async fn http2<B, S, R>(
@@ -144,7 +154,8 @@ impl Connections {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
-        let conversation = Arc::clone(&router.conversation);
+        let mut watch =
+            Watch::new(Arc::clone(&router.conversation), None, self.shutdown.wait(), &self.limits);
         let router = Arc::new(router);
         let service = service_fn(move |request| {
             // Over HTTP/1.1 the guard counts requests; here nobody else does.
@@ -165,24 +176,18 @@ impl Connections {
             .keep_alive_timeout(limits::H2_PING_TIMEOUT)
             .serve_connection(TokioIo::new(Prefixed::new(first, stream)), service);
         let mut served = pin!(served);
-        tokio::select! {
-            ended = served.as_mut() => return ended,
-            () = unused(&conversation, &self.limits) => {}
-            () = self.shutdown.cancelled() => {}
-        }
-        served.as_mut().graceful_shutdown();
-        served.await
-    }
-}
-
-/// Waits until there was no request for as long as a connection is kept alive.
-async fn unused(conversation: &Conversation, limits: &Limits) {
-    loop {
-        let before = conversation.asked();
-        sleep(limits.keep_alive).await;
-        if conversation.asked() == before && !conversation.is_busy() {
-            return;
-        }
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(ended) = served.as_mut().poll(cx) {
+                    return Poll::Ready(ended);
+                }
+                match ready!(watch.poll(cx)) {
+                    Seen::Left => return Poll::Ready(Ok(())),
+                    Seen::Over => served.as_mut().graceful_shutdown(),
+                }
+            }
+        })
+        .await
     }
 }
 
@@ -193,11 +198,6 @@ where
 {
     fn execute(&self, work: F) {
         let cut = self.cut.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = work => {}
-                () = cut.cancelled() => {}
-            }
-        });
+        self.tasks.spawn(async move { cut.or(work).await });
     }
 }

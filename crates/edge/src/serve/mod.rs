@@ -2,8 +2,11 @@
 
 mod connection;
 mod router;
+mod watch;
+mod workers;
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -11,6 +14,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -18,19 +22,22 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 pub(crate) use router::Client;
+pub(crate) use workers::WorkerId;
 
 use crate::backend::Backend;
 use crate::body::BoxError;
 use crate::edge::Edge;
+use crate::end::End;
 use crate::limits;
 use connection::Connections;
-use router::Router;
+use router::{Api, Router};
+use workers::{Accepted, Share, Workers};
 
 /// A connection's place among [`limits::MAX_CONNECTIONS`]; free again when the
 /// connection, and the tunnel that it may become, are over.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionSlot {
-    _permit: Arc<OwnedSemaphorePermit>,
+    _held: Arc<(OwnedSemaphorePermit, Share)>,
 }
 
 /// Serves `listener` until `shutdown` is cancelled: requests for preview hosts by
@@ -40,13 +47,20 @@ pub(crate) struct ConnectionSlot {
 /// closes after the answer in flight, an HTTP/2 one says that it takes no more
 /// requests. Tunnels and streams of events have [`limits::TUNNEL_DRAIN`] (or what
 /// [`crate::Limits`] says), requests in flight [`limits::DRAIN`]; the rest is cut.
-/// Returns when every task it started has ended; the edge serves nothing afterwards.
+/// Returns when everything it started has ended; the edge serves nothing afterwards.
+///
+/// Connections are served by threads of their own, one for each processor; `api`
+/// runs in the runtime that called this.
+///
+/// # Errors
+/// The system has no thread or event loop left; nothing was served then.
 pub async fn serve<B, S, R>(
     listener: TcpListener,
     edge: Edge<B>,
     api: S,
     shutdown: CancellationToken,
-) where
+) -> io::Result<()>
+where
     B: Backend,
     S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
         + Clone
@@ -60,15 +74,22 @@ pub async fn serve<B, S, R>(
     let slots = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
     let connections = Connections {
         tasks: TaskTracker::new(),
-        shutdown: shutdown.clone(),
-        cut: CancellationToken::new(),
+        shutdown: End::default(),
+        cut: End::default(),
         limits: edge.shared.limits,
+    };
+    let workers = {
+        let (edge, connections) = (edge.clone(), connections.clone());
+        let api = Api::new(api, Handle::current());
+        Workers::start(move |stream, client| {
+            connections.spawn(stream, Router::new(edge.clone(), api.clone(), client));
+        })?
     };
     let mut sweep = interval(limits::POOL_SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
     loop {
-        let (stream, address, slot) = tokio::select! {
+        let (stream, address, permit) = tokio::select! {
             () = shutdown.cancelled() => break,
             now = sweep.tick() => {
                 edge.shared.lanes.sweep(now);
@@ -76,12 +97,15 @@ pub async fn serve<B, S, R>(
             }
             accepted = accept(&listener, &slots) => accepted,
         };
-        let client = Client::new(address, slot);
-        connections.spawn(stream, Router::new(edge.clone(), api.clone(), client));
+        let tracked = connections.tasks.token();
+        workers.hand(Accepted { stream, address, permit, tracked }).await;
     }
 
     drop(listener);
+    connections.shutdown.come();
     drain(&edge, &connections).await;
+    workers.stop().await;
+    Ok(())
 }
 
 /// Waits for all connections to end, each for as long as it is given.
@@ -101,7 +125,7 @@ async fn drain<B: Backend>(edge: &Edge<B>, connections: &Connections) {
     if timeout_at(last, connections.tasks.wait()).await.is_err() {
         let open = connections.tasks.len();
         tracing::info!(open, "cutting connections that did not end in time");
-        connections.cut.cancel();
+        connections.cut.come();
         connections.tasks.wait().await;
     }
     edge.join().await;
@@ -111,12 +135,12 @@ async fn drain<B: Backend>(edge: &Edge<B>, connections: &Connections) {
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, ConnectionSlot) {
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     loop {
         let permit = Arc::clone(slots).acquire_owned().await;
         match (permit, listener.accept().await) {
             (Ok(permit), Ok((stream, client))) => {
-                return (stream, client, ConnectionSlot { _permit: Arc::new(permit) });
+                return (stream, client, permit);
             }
             (_, Err(error)) => {
                 tracing::warn!(%error, "a connection could not be accepted");

@@ -9,9 +9,11 @@ use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 use tower::{Service, ServiceExt as _};
 
-use super::ConnectionSlot;
+use super::{ConnectionSlot, WorkerId};
 use crate::backend::Backend;
 use crate::body::{Body, BoxError};
 use crate::edge::Edge;
@@ -30,28 +32,44 @@ pub(crate) struct Client {
     pub address_line: HeaderValue,
     /// The connection's place among all.
     pub slot: ConnectionSlot,
+    /// The thread that serves it.
+    pub worker: WorkerId,
 }
 
 impl Client {
-    pub(super) fn new(address: SocketAddr, slot: ConnectionSlot) -> Self {
+    pub(super) fn new(address: SocketAddr, slot: ConnectionSlot, worker: WorkerId) -> Self {
         let address = address.ip().to_canonical().to_string();
         // An address is made of digits, letters, dots and colons.
         let address_line =
             HeaderValue::try_from(address).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address_line, slot }
+        Self { address_line, slot, worker }
+    }
+}
+
+/// The API, which runs where it was made: its work is not of the size for which
+/// connections have threads of their own.
+#[derive(Clone)]
+pub(super) struct Api<S> {
+    service: S,
+    runtime: Handle,
+}
+
+impl<S> Api<S> {
+    pub(super) fn new(service: S, runtime: Handle) -> Self {
+        Self { service, runtime }
     }
 }
 
 /// Where the requests of one connection go.
 pub(super) struct Router<B, S> {
     edge: Edge<B>,
-    api: S,
+    api: Api<S>,
     client: Client,
     pub conversation: Arc<Conversation>,
 }
 
 impl<B, S> Router<B, S> {
-    pub(super) fn new(edge: Edge<B>, api: S, client: Client) -> Self {
+    pub(super) fn new(edge: Edge<B>, api: Api<S>, client: Client) -> Self {
         Self { edge, api, client, conversation: Arc::default() }
     }
 }
@@ -59,7 +77,11 @@ impl<B, S> Router<B, S> {
 impl<B, S, R> Router<B, S>
 where
     B: Backend,
-    S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible> + Clone,
+    S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
     R: http_body::Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
@@ -91,19 +113,35 @@ where
     }
 
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
-        match host::authority(&request) {
-            Ok(host) if self.edge.is_preview_host(host) => {
-                self.edge.handle(request, &self.client).await
+        let asked = Asked::by(request.method(), request.headers());
+        let edge = &self.edge.shared;
+        let directed = match host::authority(&request) {
+            Ok(host) if edge.holds(host) => edge.direct(&request, host, &self.client),
+            Ok(_) => return self.api(request).await,
+            Err(error) => Err(Trouble::Host(error)),
+        };
+        let answer = match directed {
+            Ok((target, origin)) => edge.forward(request, target, &origin, &self.client).await,
+            Err(trouble) => Err(trouble),
+        };
+        answer.unwrap_or_else(|trouble| {
+            tracing::debug!(?trouble, "a request was not forwarded");
+            page::answer(trouble, asked)
+        })
+    }
+
+    async fn api(&self, request: Request<Incoming>) -> Response<Body> {
+        let asked = Asked::by(request.method(), request.headers());
+        let answer = self.api.service.clone().oneshot(request);
+        // Given up with the request: nobody waits for it any more.
+        match AbortOnDropHandle::new(self.api.runtime.spawn(answer)).await {
+            Ok(Ok(response)) => {
+                response.map(|body| Body::api(body.map_err(Into::into).boxed_unsync()))
             }
-            Ok(_) => match self.api.clone().oneshot(request).await {
-                Ok(response) => {
-                    response.map(|body| Body::api(body.map_err(Into::into).boxed_unsync()))
-                }
-                Err(never) => match never {},
-            },
+            Ok(Err(never)) => match never {},
             Err(error) => {
-                let asked = Asked::by(request.method(), request.headers());
-                page::answer(Trouble::Host(error), asked)
+                tracing::error!(%error, "the API broke down over a request");
+                page::answer(Trouble::Failed, asked)
             }
         }
     }

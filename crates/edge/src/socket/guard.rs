@@ -4,9 +4,6 @@
 //! a request that stands for it, so that its answer takes its turn behind those
 //! that are still due; the router knows it by its number, and nothing follows it.
 //!
-//! The guard also knows what the end of the client's bytes means. While an answer
-//! is due it may be a client that has said all and waits, so it is not passed on;
-//! but nobody is waited for without end.
 
 use std::io;
 use std::pin::Pin;
@@ -26,21 +23,13 @@ const REFUSED: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\
 /// How much is read at once into a head that came in pieces.
 const PIECE_BYTES: usize = 4096;
 
-/// The waits of a [`Guard`].
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// For the rest of a head.
-    pub head: Duration,
-    /// For the answer to a client that closed its direction.
-    pub half_closed: Duration,
-}
-
 /// The stream.
 #[derive(Debug)]
 pub(crate) struct Guard<S> {
     inner: S,
     conversation: Arc<Conversation>,
-    patience: Patience,
+    /// How long a head may take.
+    patience: Duration,
     scanner: Scanner,
     /// What was read and may not go on yet.
     held: BytesMut,
@@ -52,14 +41,10 @@ pub(crate) struct Guard<S> {
 }
 
 /// Whether and how the client's bytes ended.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum End {
     Open,
-    /// The client closed its direction; what it asked for is still answered, until then.
-    HalfClosed(Pin<Box<Sleep>>),
     Ended,
-    /// The next answer is the last one.
-    Refused,
     /// The body broke its framing.
     Broken,
 }
@@ -70,7 +55,7 @@ impl<S> Guard<S> {
         inner: S,
         first: BytesMut,
         conversation: Arc<Conversation>,
-        patience: Patience,
+        patience: Duration,
     ) -> Self {
         let mut guard = Self {
             inner,
@@ -116,7 +101,7 @@ impl<S> Guard<S> {
         if self.held.is_empty() {
             self.head_deadline = None;
         } else if self.head_deadline.is_none() {
-            self.head_deadline = Some(Box::pin(sleep(self.patience.head)));
+            self.head_deadline = Some(Box::pin(sleep(self.patience)));
         }
     }
 
@@ -124,20 +109,7 @@ impl<S> Guard<S> {
         self.conversation.refuse(refusal);
         self.held.clear();
         self.ready.extend_from_slice(REFUSED);
-        self.end = End::Refused;
-    }
-
-    /// The client's direction ended.
-    fn close(&mut self) {
-        let waits = self.scanner.is_between()
-            || self.scanner.is_switched() && !self.conversation.is_tunnelled();
-        self.end = if waits && self.conversation.is_busy() && !self.conversation.is_endless() {
-            self.held.clear();
-            self.head_deadline = None;
-            End::HalfClosed(Box::pin(sleep(self.patience.half_closed)))
-        } else {
-            End::Ended
-        };
+        self.end = End::Ended;
     }
 }
 
@@ -187,19 +159,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 this.ready.advance(count);
                 return Poll::Ready(Ok(()));
             }
-            match &mut this.end {
+            match this.end {
                 End::Open => {}
-                End::HalfClosed(deadline) => {
-                    // The answer may have ended since, or another one without an end begun.
-                    if this.conversation.is_busy() && !this.conversation.is_endless() {
-                        ready!(deadline.as_mut().poll(cx));
-                    }
-                    this.end = End::Ended;
-                    continue;
-                }
-                // The answer closes the connection: nobody needs to be woken for it.
-                End::Refused if this.conversation.is_busy() => return Poll::Pending,
-                End::Refused | End::Ended => return Poll::Ready(Ok(())),
+                End::Ended => return Poll::Ready(Ok(())),
                 End::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
             }
             if let Some(deadline) = &mut this.head_deadline
@@ -219,7 +181,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 count
             };
             if count == 0 {
-                this.close();
+                this.end = End::Ended;
             } else if buf.filled().len() > before {
                 return Poll::Ready(Ok(()));
             }

@@ -12,17 +12,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Sleep, sleep};
 
-use super::Conversation;
+use super::{Conversation, small};
 use crate::limits::LINGER;
 
 /// The stream.
 #[derive(Debug)]
 pub(crate) struct Lingering {
-    inner: TcpStream,
+    reads: OwnedReadHalf,
+    /// The whole stream; a half of it is what can be shared.
+    whole: Arc<OwnedWriteHalf>,
     conversation: Arc<Conversation>,
     write_stall: Duration,
     /// Runs from the moment nothing more could be written.
@@ -31,25 +35,55 @@ pub(crate) struct Lingering {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
+/// Tells whether the client is still there, beside whoever reads the stream.
+#[derive(Debug)]
+pub(crate) struct Departure(Arc<OwnedWriteHalf>);
+
+impl Departure {
+    /// Ready once the client has closed its direction, or is gone. To be polled by
+    /// the task that reads, which is woken for both.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let stream: &TcpStream = self.0.as_ref().as_ref();
+        let mut byte = [0];
+        match ready!(stream.poll_peek(cx, &mut ReadBuf::new(&mut byte))) {
+            // What it sends meanwhile stays where it is.
+            Ok(1..) => Poll::Pending,
+            Ok(0) | Err(_) => Poll::Ready(()),
+        }
+    }
+}
+
 impl Lingering {
     /// Gives up a client that takes nothing for as long as `write_stall`.
     pub(crate) fn new(
-        inner: TcpStream,
+        stream: TcpStream,
         conversation: Arc<Conversation>,
         write_stall: Duration,
     ) -> Self {
-        Self { inner, conversation, write_stall, stalled: None, deadline: None }
+        let (reads, whole) = stream.into_split();
+        let whole = Arc::new(whole);
+        Self { reads, whole, conversation, write_stall, stalled: None, deadline: None }
     }
 
-    /// The outcome of a write, or the end of the wait for one.
-    fn written(
+    pub(crate) fn departure(&self) -> Departure {
+        Departure(Arc::clone(&self.whole))
+    }
+
+    /// Writes once, as soon as the client takes something.
+    fn poll_write_with(
         &mut self,
         cx: &mut Context<'_>,
-        outcome: Poll<io::Result<usize>>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        if outcome.is_ready() {
-            self.stalled = None;
-            return outcome;
+        let stream: &TcpStream = self.whole.as_ref().as_ref();
+        while stream.poll_write_ready(cx)?.is_ready() {
+            match write(stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => {
+                    self.stalled = None;
+                    return Poll::Ready(written);
+                }
+            }
         }
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.write_stall)));
         ready!(stalled.as_mut().poll(cx));
@@ -63,7 +97,7 @@ impl AsyncRead for Lingering {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        Pin::new(&mut self.reads).poll_read(cx, buf)
     }
 }
 
@@ -73,8 +107,7 @@ impl AsyncWrite for Lingering {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.written(cx, outcome)
+        self.poll_write_with(cx, |stream| stream.try_write(buf))
     }
 
     fn poll_write_vectored(
@@ -82,22 +115,24 @@ impl AsyncWrite for Lingering {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.written(cx, outcome)
+        let one = small::in_one_piece(bufs, |buf| self.as_mut().poll_write(cx, buf));
+        one.unwrap_or_else(|| self.poll_write_with(cx, |stream| stream.try_write_vectored(bufs)))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket holds nothing back.
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.deadline.is_none() {
-            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            let stream: &TcpStream = this.whole.as_ref().as_ref();
+            rustix::net::shutdown(stream, Shutdown::Write)?;
             if this.conversation.is_tunnelled() {
                 return Poll::Ready(Ok(()));
             }
@@ -109,7 +144,7 @@ impl AsyncWrite for Lingering {
                 return Poll::Ready(Ok(()));
             }
             let mut buf = ReadBuf::new(&mut dropped);
-            match ready!(Pin::new(&mut this.inner).poll_read(cx, &mut buf)) {
+            match ready!(Pin::new(&mut this.reads).poll_read(cx, &mut buf)) {
                 Ok(()) if !buf.filled().is_empty() => {}
                 // The client closed too, or is gone: either way nothing can be lost any more.
                 Ok(()) | Err(_) => return Poll::Ready(Ok(())),

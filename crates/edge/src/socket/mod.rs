@@ -7,6 +7,7 @@ mod lingering;
 mod one_way;
 mod opening;
 mod prefixed;
+mod small;
 
 use std::io;
 
@@ -14,8 +15,8 @@ use rustix::net::sockopt;
 use tokio::net::TcpStream;
 
 pub(crate) use conversation::{Conversation, Exchange};
-pub(crate) use guard::{Guard, Patience};
-pub(crate) use lingering::Lingering;
+pub(crate) use guard::Guard;
+pub(crate) use lingering::{Departure, Lingering};
 pub(crate) use one_way::OneWay;
 pub(crate) use opening::{Protocol, read_opening};
 pub(crate) use prefixed::Prefixed;

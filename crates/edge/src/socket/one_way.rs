@@ -12,6 +12,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::small;
+
 /// The stream.
 #[derive(Debug)]
 pub(crate) struct OneWay {
@@ -66,7 +68,9 @@ impl AsyncWrite for OneWay {
         if self.deaf {
             return Poll::Ready(Ok(len));
         }
-        let result = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs));
+        let mut inner = Pin::new(&mut self.inner);
+        let one = small::in_one_piece(bufs, |buf| inner.as_mut().poll_write(cx, buf));
+        let result = ready!(one.unwrap_or_else(|| inner.poll_write_vectored(cx, bufs)));
         Poll::Ready(self.written(result, len))
     }
 

@@ -6,6 +6,7 @@
 mod answers;
 mod ends;
 mod framing;
+mod framings;
 mod http2;
 mod hygiene;
 mod interop;

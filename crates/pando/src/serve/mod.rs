@@ -110,7 +110,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     };
     tracing::info!("stopping; sandboxes run on");
     shutdown.cancel();
-    let served = server.await.context("the listener");
+    let served = server.await.context("the listener")?.context("the listener's threads");
     forgetting.await.context("the edge's housekeeping")?;
     deploy.join().await;
     host.node.stop().await;

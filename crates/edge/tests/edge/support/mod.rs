@@ -108,7 +108,7 @@ pub struct Stand {
     pub edge: Edge<World>,
     pub address: SocketAddr,
     shutdown: CancellationToken,
-    server: Option<JoinHandle<()>>,
+    server: Option<JoinHandle<std::io::Result<()>>>,
 }
 
 impl Stand {
@@ -147,7 +147,7 @@ impl Stand {
 
     /// Waits until it has stopped.
     pub async fn stopped(&mut self) {
-        within(self.server.take().unwrap()).await.unwrap();
+        within(self.server.take().unwrap()).await.unwrap().unwrap();
     }
 }
 

@@ -1,8 +1,8 @@
-//! Where a chunked body ends. Pure; what the chunks hold is looked at elsewhere.
+//! Chunked bodies, byte by byte where that tells something. Pure.
 
 /// The place in a chunked body: what comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Chunks {
+pub(crate) enum Chunks {
     /// A size's first digit.
     Begin,
     /// More digits, or what ends them.
@@ -24,11 +24,22 @@ pub(super) enum Chunks {
 
 /// The bytes are no chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Broken;
+pub(crate) struct Broken;
 
 impl Chunks {
+    /// What comes when `left` bytes of the data are still to come.
+    pub(crate) fn after_data(left: u64) -> Self {
+        if left == 0 { Self::DataCr } else { Self::Data(left) }
+    }
+
+    /// Whether the next byte belongs to the trailers, the empty line that ends them
+    /// included.
+    pub(crate) fn is_in_trailers(self) -> bool {
+        matches!(self, Self::TrailerBegin | Self::Trailer | Self::TrailerLf | Self::LastLf)
+    }
+
     /// Reads on: how many of `bytes` belong to the body, and whether it ended there.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), Broken> {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), Broken> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             if let Self::Data(left) = *self {
@@ -36,7 +47,7 @@ impl Chunks {
                 let taken = left.min(available);
                 // No more than `bytes.len()`.
                 at += taken as usize;
-                *self = if taken == left { Self::DataCr } else { Self::Data(left - taken) };
+                *self = Self::after_data(left - taken);
                 continue;
             }
             at += 1;
@@ -48,8 +59,8 @@ impl Chunks {
         Ok((at, false))
     }
 
-    /// What follows `byte`; `None` after the last one.
-    fn next(self, byte: u8) -> Result<Option<Self>, Broken> {
+    /// What follows `byte`, which is none of the data; `None` after the last one.
+    pub(crate) fn next(self, byte: u8) -> Result<Option<Self>, Broken> {
         let sized = |size: u64| if size == 0 { Self::TrailerBegin } else { Self::Data(size) };
         Ok(Some(match (self, byte) {
             (Self::Begin, _) => Self::Size(digit(byte).ok_or(Broken)?),

@@ -1,0 +1,135 @@
+//! The threads that serve connections.
+//!
+//! Each has an event loop and everything of its connections to itself: the sockets
+//! to clients and to apps, their timers, their tasks. So no connection is handed
+//! from one processor to another between two packets, which costs an exchange of
+//! this size more than anything else does.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::ConnectionSlot;
+use super::router::Client;
+use crate::limits;
+
+/// Names one of the threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WorkerId(usize);
+
+/// A connection on its way to its thread.
+pub(super) struct Accepted {
+    pub stream: TcpStream,
+    pub address: SocketAddr,
+    pub permit: OwnedSemaphorePermit,
+    /// Counts it as served until it is.
+    pub tracked: TaskTrackerToken,
+}
+
+/// The threads; they end when this is dropped or stopped.
+#[derive(Debug)]
+pub(super) struct Workers(Vec<Worker>);
+
+#[derive(Debug)]
+struct Worker {
+    queue: mpsc::Sender<Handed>,
+    load: Arc<Load>,
+    thread: thread::JoinHandle<()>,
+}
+
+/// The connections that a thread has.
+#[derive(Debug, Default)]
+pub(super) struct Load(AtomicUsize);
+
+/// One of them; its drop takes it off.
+#[derive(Debug)]
+pub(super) struct Share(Arc<Load>);
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What is handed over: the stream leaves the event loop that accepted it.
+struct Handed {
+    stream: std::net::TcpStream,
+    client: Client,
+    _tracked: TaskTrackerToken,
+}
+
+impl Workers {
+    /// Starts a thread for each processor; `serve` begins to serve one connection
+    /// there and returns.
+    ///
+    /// # Errors
+    /// The system has no thread or no event loop left.
+    pub(super) fn start(
+        serve: impl Fn(TcpStream, Client) + Clone + Send + 'static,
+    ) -> io::Result<Self> {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let start = |number| Worker::start(WorkerId(number), serve.clone());
+        Ok(Self((0..processors.min(limits::MAX_WORKERS)).map(start).collect::<io::Result<_>>()?))
+    }
+
+    /// Hands a connection to the thread that has the fewest.
+    pub(super) async fn hand(&self, accepted: Accepted) {
+        let numbered = self.0.iter().enumerate();
+        let fewest = numbered.min_by_key(|(_, worker)| worker.load.0.load(Ordering::Relaxed));
+        let Some((number, worker)) = fewest else {
+            return;
+        };
+        let Accepted { stream, address, permit, tracked } = accepted;
+        let stream = match stream.into_std() {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "a connection could not be handed over");
+                return;
+            }
+        };
+        worker.load.0.fetch_add(1, Ordering::Relaxed);
+        let share = Share(Arc::clone(&worker.load));
+        let slot = ConnectionSlot { _held: Arc::new((permit, share)) };
+        let client = Client::new(address, slot, WorkerId(number));
+        if worker.queue.send(Handed { stream, client, _tracked: tracked }).await.is_err() {
+            tracing::error!(number, "a thread of the edge has ended");
+        }
+    }
+
+    /// Ends the threads, which must have nothing to do any more.
+    pub(super) async fn stop(self) {
+        let threads: Vec<_> = self.0.into_iter().map(|worker| worker.thread).collect();
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().map(thread::JoinHandle::join).all(|ended| ended.is_ok())
+        });
+        if !joined.await.is_ok_and(|all| all) {
+            tracing::error!("a thread of the edge broke down");
+        }
+    }
+}
+
+impl Worker {
+    fn start(id: WorkerId, serve: impl Fn(TcpStream, Client) + Send + 'static) -> io::Result<Self> {
+        let (queue, mut handed) = mpsc::channel::<Handed>(limits::WORKER_QUEUE);
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let work = async move {
+            while let Some(Handed { stream, client, _tracked }) = handed.recv().await {
+                match TcpStream::from_std(stream) {
+                    Ok(stream) => serve(stream, client),
+                    Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
+                }
+            }
+        };
+        let thread = thread::Builder::new()
+            .name(format!("edge-{}", id.0))
+            .spawn(move || runtime.block_on(work))?;
+        Ok(Self { queue, load: Arc::default(), thread })
+    }
+}
