@@ -1,6 +1,5 @@
 //! The control line: the host says who the machine is, and when it ends.
 
-mod lines;
 mod port;
 mod shutdown;
 
@@ -13,8 +12,8 @@ use pando_guest_protocol::control::{MAX_LINE_BYTES, ToGuest, ToHost};
 
 pub use shutdown::power_off;
 
-use self::lines::{Line, Lines};
 use self::port::Port;
+use crate::lines::{Line, Lines};
 use crate::session::{Access, Token};
 use crate::sys::log;
 use crate::{boot, identity};

@@ -3,17 +3,20 @@
 mod access;
 mod exec;
 mod files;
+mod logs;
+mod machine;
 mod ports;
+mod repl;
+mod terminal;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use pando_guest_protocol::frame::{self, Frame, Kind};
 use pando_guest_protocol::session::{Exec, ExecDone, Failure, Operation, PROTOCOL, Request};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::{Access, Token, listen};
+use super::{Services, Token, listen};
 
 const DIGIT: &str = "a";
 
@@ -24,7 +27,7 @@ fn token() -> String {
 /// An agent's listener on a loopback port of its own. Ends with the test.
 struct Agent {
     address: std::net::SocketAddr,
-    access: Arc<Access>,
+    services: Services,
     task: JoinHandle<std::convert::Infallible>,
 }
 
@@ -38,10 +41,10 @@ impl Agent {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let access = Arc::new(Access::default());
-        access.open(Token::parse(&token()).unwrap());
-        let task = tokio::spawn(listen(listener, Arc::clone(&access)));
-        Self { address, access, task }
+        let services = Services::default();
+        services.access.open(Token::parse(&token()).unwrap());
+        let task = tokio::spawn(listen(listener, services.clone()));
+        Self { address, services, task }
     }
 
     async fn connect(&self) -> TcpStream {

@@ -1,0 +1,44 @@
+//! What commands have said: the agent keeps the last lines of all of them.
+
+use serde::{Deserialize, Serialize};
+
+/// The bytes of lines that the agent keeps; older ones go first.
+pub const MAX_LOG_BYTES: usize = 2 * 1024 * 1024;
+/// The longest line; a longer one is kept in pieces of this size.
+pub const MAX_LOG_LINE_BYTES: usize = 16 * 1024;
+
+/// Which of a command's two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Which lines are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogQuery {
+    /// Of one output only.
+    pub output: Option<Output>,
+    /// Of what is kept, only the last so many.
+    pub tail: Option<usize>,
+    /// Of what is kept, only what came at this time or later (Unix milliseconds).
+    pub since_ms: Option<u64>,
+    /// Whether what comes later is wanted too, for as long as the session lasts.
+    pub follow: bool,
+}
+
+/// One line. Bytes that are not UTF-8 have U+FFFD in their place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When its end came, in Unix milliseconds of the guest's clock.
+    pub time_ms: u64,
+    /// Which output of the command.
+    pub output: Output,
+    /// The command's process id.
+    pub pid: u32,
+    /// The text, without its newline.
+    pub text: String,
+}
