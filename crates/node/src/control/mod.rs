@@ -11,4 +11,4 @@ mod spec;
 mod sync;
 mod view;
 
-pub use sandboxes::Sandboxes;
+pub use sandboxes::{Ending, Sandboxes};

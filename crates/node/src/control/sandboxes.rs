@@ -7,7 +7,8 @@ use pando_store::{Actual, Desired, SandboxRow, Store, StoreError, Swap};
 use pando_types::sandbox::{CreateSandbox, Sandbox};
 use pando_types::url::PublicUrls;
 use pando_types::{AppId, Clock, Code, Epoch, Generation, NodeId, OrgId, PublicError, SandboxId};
-use tokio::sync::mpsc;
+use pando_vm::sys::fault::{self, Fault};
+use tokio::sync::{broadcast, mpsc};
 
 use super::{spec, sync, view};
 use crate::guest::Guest;
@@ -18,6 +19,17 @@ use crate::shared::Report;
 const PAGE_ROWS: u32 = 500;
 /// How often a change is tried again when somebody else changed the row meanwhile.
 const SWAP_TRIES: usize = 5;
+/// Endings that wait for a slow listener; one that misses some is told so.
+const QUEUE_ENDINGS: usize = 256;
+
+/// A sandbox that failed or is gone: nothing answers there any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Which one.
+    pub sandbox: SandboxId,
+    /// The app that it was made for.
+    pub app: Option<AppId>,
+}
 
 /// The sandboxes of every org. Clones share them.
 #[derive(Clone)]
@@ -27,6 +39,7 @@ pub struct Sandboxes {
     pub(super) node_id: NodeId,
     pub(super) urls: Arc<PublicUrls>,
     pub(super) clock: Arc<dyn Clock>,
+    endings: broadcast::Sender<Ending>,
 }
 
 impl Sandboxes {
@@ -43,10 +56,17 @@ impl Sandboxes {
         urls: PublicUrls,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PublicError> {
-        let sandboxes = Self { store, node, node_id, urls: Arc::new(urls), clock };
+        let (endings, _) = broadcast::channel(QUEUE_ENDINGS);
+        let sandboxes = Self { store, node, node_id, urls: Arc::new(urls), clock, endings };
         sandboxes.settle().await?;
-        sync::spawn(sandboxes.store.clone(), node_id, reports);
+        sync::spawn(sandboxes.store.clone(), node_id, reports, sandboxes.endings.clone());
         Ok(sandboxes)
+    }
+
+    /// The sandboxes that end from now on, each as it does.
+    #[must_use]
+    pub fn endings(&self) -> broadcast::Receiver<Ending> {
+        self.endings.subscribe()
     }
 
     /// Creates a sandbox and returns when it answers. When it cannot be made,
@@ -85,6 +105,7 @@ impl Sandboxes {
         };
         // A fresh random id is never taken.
         let _ = self.store.sandbox_insert(&row).await.map_err(|error| failed(&error))?;
+        fault::point(Fault::CreateRowed);
         // In a task of its own: a client that goes away cannot cut it midway.
         let this = self.clone();
         let made = tokio::spawn(async move { this.make(row, wanted).await }).await;
@@ -93,21 +114,25 @@ impl Sandboxes {
 
     async fn make(&self, row: SandboxRow, wanted: spec::Wanted) -> Result<Sandbox, PublicError> {
         let spec = SandboxSpec {
+            org: row.org,
             template: wanted.template,
             shape: wanted.shape,
             deadline: row.deadline,
             persistent: row.persistent,
         };
         match self.node.create(row.id, row.epoch, spec).await {
-            Ok(_) => match self.observed(row.org, row.id).await {
-                // Deleted while it was made: nobody else knows of the machine.
-                Err(refusal) if refusal.code == Code::NotFound => {
-                    let gone = self.node.delete(row.id, row.epoch).await;
-                    gone.map_err(|error| PublicError::from(&error))?;
-                    Err(refusal)
+            Ok(_) => {
+                fault::point(Fault::CreateRecorded);
+                match self.observed(row.org, row.id).await {
+                    // Deleted while it was made: nobody else knows of the machine.
+                    Err(refusal) if refusal.code == Code::NotFound => {
+                        let gone = self.node.delete(row.id, row.epoch).await;
+                        gone.map_err(|error| PublicError::from(&error))?;
+                        Err(refusal)
+                    }
+                    outcome => outcome,
                 }
-                outcome => outcome,
-            },
+            }
             Err(error) => {
                 tracing::warn!(
                     sandbox = row.id.short(),
@@ -187,6 +212,7 @@ impl Sandboxes {
             return Ok(());
         }
         self.want(&row, Desired::Deleted).await?;
+        fault::point(Fault::DeleteWanted);
         let this = self.clone();
         let deleted = tokio::spawn(async move {
             this.node.delete(row.id, row.epoch).await.map_err(|error| PublicError::from(&error))?;

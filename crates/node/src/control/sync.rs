@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use pando_store::{Actual, Store};
 use pando_types::NodeId;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
+use super::sandboxes::Ending;
 use crate::sandbox::policy::State;
 use crate::shared::Report;
 
@@ -16,12 +17,20 @@ const RETRY: Duration = Duration::from_millis(500);
 const TRIES: usize = 20;
 
 /// Starts the task that ends when the node has stopped and all reports are in.
-pub(super) fn spawn(store: Store, node: NodeId, mut reports: mpsc::Receiver<Report>) {
+pub(super) fn spawn(
+    store: Store,
+    node: NodeId,
+    mut reports: mpsc::Receiver<Report>,
+    endings: broadcast::Sender<Ending>,
+) {
     tokio::spawn(async move {
         while let Some(report) = reports.recv().await {
             for _ in 0..TRIES {
                 match apply(&store, node, &report).await {
-                    Ok(()) => break,
+                    Ok(()) => {
+                        tell_ending(&store, &report, &endings).await;
+                        break;
+                    }
                     Err(error) => {
                         tracing::error!(
                             error = crate::chain(&error),
@@ -33,6 +42,22 @@ pub(super) fn spawn(store: Store, node: NodeId, mut reports: mpsc::Receiver<Repo
             }
         }
     });
+}
+
+async fn tell_ending(store: &Store, report: &Report, endings: &broadcast::Sender<Ending>) {
+    if !matches!(report.state, State::Failed { .. } | State::Deleted) {
+        return;
+    }
+    match store.sandbox_get(report.id).await {
+        // Nobody may be listening.
+        Ok(row) => {
+            let app = row.and_then(|row| row.app);
+            let _ = endings.send(Ending { sandbox: report.id, app });
+        }
+        Err(error) => {
+            tracing::error!(error = crate::chain(&error), "an ending was told to nobody");
+        }
+    }
 }
 
 /// Writes one report into its row.
