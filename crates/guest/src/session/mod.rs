@@ -14,6 +14,7 @@ mod logs;
 mod output;
 mod ports;
 mod processes;
+mod rehearsal;
 mod relay;
 mod repl;
 mod stats;
@@ -34,6 +35,7 @@ use tokio::time::timeout;
 
 pub use access::{Access, Token};
 pub use listener::{ADDRESS, listen};
+pub use rehearsal::rehearse;
 
 use self::access::Life;
 pub use failure::refused;
