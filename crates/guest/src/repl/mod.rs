@@ -23,6 +23,7 @@ mod program;
 mod session;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pando_guest_protocol::repl::{MAX_REPLS, OpenRepl, Repl, Repls as List};
@@ -34,6 +35,9 @@ pub use session::{Said, Start};
 
 use crate::logs::Logs;
 use crate::process::SpawnError;
+
+/// Where the interpreters' ends are put: in memory, and whoever a session runs as may read them.
+const FOLDER: &str = "/run/pando/repl";
 
 /// Why there is no session, or no cell of it runs.
 #[derive(Debug, thiserror::Error)]
@@ -87,12 +91,24 @@ struct Table {
 }
 
 /// All sessions of the machine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Repls {
     table: Mutex<Table>,
+    folder: PathBuf,
+}
+
+impl Default for Repls {
+    fn default() -> Self {
+        Self::with_folder(FOLDER.into())
+    }
 }
 
 impl Repls {
+    /// Sessions whose interpreters' ends are put into `folder`.
+    pub fn with_folder(folder: PathBuf) -> Self {
+        Self { table: Mutex::default(), folder }
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,7 +120,7 @@ impl Repls {
     pub async fn open(self: &Arc<Self>, open: OpenRepl, logs: &Arc<Logs>) -> Result<Repl, Failure> {
         let place = Place::take(self)?;
         let language = open.language;
-        let interpreter = program::start(open).await?;
+        let interpreter = program::start(open, self.folder.clone()).await?;
         let running = session::Session::start(interpreter, logs).await?;
         let mut random = [0; 16];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())

@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pando_guest_protocol::repl::{Language, OpenRepl};
 use pando_guest_protocol::session::{Exec, Failure};
@@ -11,8 +11,6 @@ use pando_guest_protocol::session::{Exec, Failure};
 use crate::process::{self, Interpreter};
 use crate::session::{blocking, refused};
 
-/// Where the ends are put, in memory; whoever a session runs as may read them.
-const FOLDER: &str = "/run/pando/repl";
 /// The variable that names the descriptor of the channel.
 const CHANNEL_VARIABLE: &str = "PANDO_REPL_FD";
 
@@ -38,11 +36,11 @@ fn program(language: Language) -> Program {
     }
 }
 
-/// Starts the interpreter of a session.
-pub async fn start(open: OpenRepl) -> Result<Interpreter, Failure> {
+/// Starts the interpreter of a session, whose end of it is put into `folder`.
+pub async fn start(open: OpenRepl, folder: PathBuf) -> Result<Interpreter, Failure> {
     let Program { argv, file, text } = program(open.language);
     let path = blocking(move || {
-        write(Path::new(FOLDER), file, text).map_err(|error| refused(FOLDER, &error))
+        write(&folder, file, text).map_err(|error| refused(folder.display(), &error))
     })
     .await?;
     let mut argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();

@@ -13,9 +13,12 @@ use tokio::time::timeout;
 use super::{ADDRESS, Access, Token};
 
 /// How long it may take; then the machine is snapshotted without.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
+/// What is run: what nearly every sandbox runs sooner or later. A template need not have all of it.
+const SCRIPT: &str =
+    "{ bash -c true; git --version; python3 -c 1; node -e 1; } >/dev/null 2>&1; true";
 
-/// Runs `true` in a shell over a session from the machine to itself. Nothing of it is left open.
+/// Runs it in a shell over a session from the machine to itself. Nothing of it is left open.
 ///
 /// # Errors
 /// The reason why it came to nothing, for the log.
@@ -32,7 +35,7 @@ pub async fn rehearse(access: &Access) -> io::Result<()> {
 async fn play(token: String) -> io::Result<()> {
     let mut stream = TcpStream::connect(ADDRESS).await?;
     let exec = Exec {
-        argv: ["/bin/sh", "-c", "true"].map(str::to_owned).into(),
+        argv: ["/bin/sh", "-c", SCRIPT].map(str::to_owned).into(),
         cwd: None,
         env: std::collections::BTreeMap::new(),
         user: None,

@@ -10,6 +10,7 @@ mod repl;
 mod terminal;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pando_guest_protocol::frame::{self, Frame, Kind};
 use pando_guest_protocol::session::{Exec, ExecDone, Failure, Operation, PROTOCOL, Request};
@@ -17,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::{Services, Token, listen};
+use crate::repl::Repls;
 
 const DIGIT: &str = "a";
 
@@ -29,6 +31,7 @@ struct Agent {
     address: std::net::SocketAddr,
     services: Services,
     task: JoinHandle<std::convert::Infallible>,
+    _run: tempfile::TempDir,
 }
 
 impl Drop for Agent {
@@ -41,10 +44,12 @@ impl Agent {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let services = Services::default();
+        let run = tempfile::tempdir().unwrap();
+        let repls = Arc::new(Repls::with_folder(run.path().join("repl")));
+        let services = Services { repls, ..Services::default() };
         services.access.open(Token::parse(&token()).unwrap());
         let task = tokio::spawn(listen(listener, services.clone()));
-        Self { address, services, task }
+        Self { address, services, task, _run: run }
     }
 
     async fn connect(&self) -> TcpStream {
