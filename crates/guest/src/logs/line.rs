@@ -2,44 +2,42 @@
 
 use pando_guest_protocol::log::MAX_LOG_LINE_BYTES;
 
-/// Holds at most one unfinished line. One beyond the limit comes out in pieces.
+/// Holds at most one unfinished line. One beyond the limit goes on its way unfinished.
 #[derive(Debug, Default)]
 pub struct Assembler {
     unfinished: Vec<u8>,
 }
 
 impl Assembler {
-    /// Takes bytes in, and hands on the lines that they end.
-    pub fn push(&mut self, bytes: &[u8], mut line: impl FnMut(String)) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let (text, ends) = match piece.strip_suffix(b"\n") {
-                Some(text) => (text, true),
-                None => (piece, false),
-            };
-            let mut text = text;
-            while self.unfinished.len() + text.len() > MAX_LOG_LINE_BYTES {
-                let (fits, rest) = text.split_at(MAX_LOG_LINE_BYTES - self.unfinished.len());
-                self.unfinished.extend_from_slice(fits);
-                line(self.take());
-                text = rest;
-            }
-            self.unfinished.extend_from_slice(text);
-            if ends {
-                line(self.take());
-            }
-        }
+    /// Takes bytes in; gives the lines that they end, without the last newline.
+    pub fn push(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else {
+            self.unfinished.extend_from_slice(bytes);
+            return (self.unfinished.len() >= MAX_LOG_LINE_BYTES)
+                .then(|| std::mem::take(&mut self.unfinished));
+        };
+        let (whole, rest) = bytes.split_at(end);
+        let mut lines = std::mem::take(&mut self.unfinished);
+        lines.extend_from_slice(whole);
+        self.unfinished.extend_from_slice(rest.get(1..).unwrap_or_default());
+        Some(lines)
     }
 
     /// The last line, where it did not end.
-    pub fn finish(&mut self) -> Option<String> {
-        (!self.unfinished.is_empty()).then(|| self.take())
+    pub fn finish(&mut self) -> Option<Vec<u8>> {
+        (!self.unfinished.is_empty()).then(|| std::mem::take(&mut self.unfinished))
     }
+}
 
-    fn take(&mut self) -> String {
-        let bytes = std::mem::take(&mut self.unfinished);
-        let line = bytes.strip_suffix(b"\r").unwrap_or(&bytes);
-        String::from_utf8_lossy(line).into_owned()
-    }
+/// The lines of a piece; one beyond the limit comes in parts.
+pub fn split(piece: &[u8]) -> impl DoubleEndedIterator<Item = String> {
+    piece.split(|byte| *byte == b'\n').flat_map(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // An empty line is a line all the same.
+        let empty = line.is_empty().then(String::new);
+        let parts = line.chunks(MAX_LOG_LINE_BYTES);
+        empty.into_iter().chain(parts.map(|part| String::from_utf8_lossy(part).into_owned()))
+    })
 }
 
 #[cfg(test)]
@@ -50,23 +48,29 @@ mod tests {
     fn lines(pieces: &[&[u8]]) -> Vec<String> {
         let (mut assembler, mut lines) = (Assembler::default(), Vec::new());
         for piece in pieces {
-            assembler.push(piece, |line| lines.push(line));
+            lines.extend(assembler.push(piece).iter().flat_map(|whole| split(whole)));
         }
-        lines.extend(assembler.finish());
+        lines.extend(assembler.finish().iter().flat_map(|whole| split(whole)));
         lines
     }
 
     #[test]
     fn newlines_end_lines_and_a_carriage_return_before_one_goes() {
         assert_eq!(lines(&[b"a\r\n\nb", b"c\n", b"d\xff"]), ["a", "", "bc", "d\u{fffd}"]);
+        assert_eq!(lines(&[b"\n\n"]), ["", ""]);
         assert!(lines(&[b"", b""]).is_empty());
     }
 
     #[test]
-    fn a_line_without_end_comes_in_pieces() {
+    fn a_line_without_end_comes_in_parts() {
         let long = vec![b'x'; MAX_LOG_LINE_BYTES * 2 + 5];
         let lengths: Vec<_> = lines(&[&long, b"y\n"]).iter().map(String::len).collect();
-        assert_eq!(lengths, [MAX_LOG_LINE_BYTES, MAX_LOG_LINE_BYTES, 6]);
+        assert_eq!(lengths, [MAX_LOG_LINE_BYTES, MAX_LOG_LINE_BYTES, 5, 1]);
+        let mut assembler = Assembler::default();
+        for _ in 0..100 {
+            assembler.push(&[b'x'; 1000]);
+            assert!(assembler.unfinished.len() < MAX_LOG_LINE_BYTES);
+        }
     }
 
     proptest! {

@@ -18,38 +18,62 @@ pub use file::keep;
 
 use self::line::Assembler;
 
-/// What a line costs beside its text.
-const LINE_OVERHEAD_BYTES: usize = 64;
-/// Lines that are taken out at once for a reader.
-const BATCH_LINES: usize = 256;
+/// What a piece costs beside its text.
+const PIECE_OVERHEAD_BYTES: usize = 64;
+/// Bytes of pieces that are taken out at once for a reader.
+const BATCH_BYTES: usize = 64 * 1024;
 
-/// The lines, oldest first, numbered from 0 since the machine booted.
+/// Whole lines that one output of a command said at once. They are told apart when
+/// they are read: commands say far more than anybody reads.
+#[derive(Debug)]
+struct Piece {
+    /// Counts bytes since the machine booted.
+    begin: u64,
+    time_ms: u64,
+    output: Output,
+    pid: u32,
+    /// Without the last newline.
+    text: Vec<u8>,
+}
+
+impl Piece {
+    fn cost(&self) -> usize {
+        self.text.len() + PIECE_OVERHEAD_BYTES
+    }
+
+    fn lines(&self) -> impl DoubleEndedIterator<Item = LogLine> {
+        line::split(&self.text).map(|text| LogLine {
+            time_ms: self.time_ms,
+            output: self.output,
+            pid: self.pid,
+            text,
+        })
+    }
+}
+
+/// The pieces, oldest first.
 #[derive(Debug, Default)]
 struct Ring {
-    lines: VecDeque<LogLine>,
-    first: u64,
+    pieces: VecDeque<Piece>,
+    end: u64,
     bytes: usize,
 }
 
 impl Ring {
-    fn end(&self) -> u64 {
-        self.first + self.lines.len() as u64
+    fn begin(&self) -> u64 {
+        self.pieces.front().map_or(self.end, |piece| piece.begin)
     }
 
-    fn push(&mut self, line: LogLine) {
-        self.bytes += cost(&line);
-        self.lines.push_back(line);
+    fn push(&mut self, piece: Piece) {
+        self.end = piece.begin + piece.text.len() as u64 + 1;
+        self.bytes += piece.cost();
+        self.pieces.push_back(piece);
         while self.bytes > MAX_LOG_BYTES
-            && let Some(oldest) = self.lines.pop_front()
+            && let Some(oldest) = self.pieces.pop_front()
         {
-            self.bytes -= cost(&oldest);
-            self.first += 1;
+            self.bytes -= oldest.cost();
         }
     }
-}
-
-fn cost(line: &LogLine) -> usize {
-    line.text.len() + LINE_OVERHEAD_BYTES
 }
 
 /// The log of a machine.
@@ -70,13 +94,14 @@ impl Logs {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps one line.
-    fn push(&self, pid: u32, output: Output, text: String) {
+    /// Keeps whole lines.
+    fn push(&self, pid: u32, output: Output, text: Vec<u8>) {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
         let mut ring = self.ring();
-        ring.push(LogLine { time_ms, output, pid, text });
-        self.end.send_replace(ring.end());
+        let begin = ring.end;
+        ring.push(Piece { begin, time_ms, output, pid, text });
+        self.end.send_replace(ring.end);
     }
 
     /// Where what one output of a command says is kept.
@@ -88,24 +113,26 @@ impl Logs {
     pub fn reader(self: &Arc<Self>, query: LogQuery) -> Reader {
         let end = self.end.subscribe();
         let ring = self.ring();
-        let wanted = |line: &LogLine| is_wanted(&query, line);
-        let mut next = ring.first;
-        if let Some(tail) = query.tail {
-            let newest_first = ring.lines.iter().enumerate().rev();
-            let mut kept = newest_first.filter(|(_, line)| wanted(line)).map(|(index, _)| index);
-            next = match tail.checked_sub(1) {
-                Some(before) => kept.nth(before).map_or(ring.first, |i| ring.first + i as u64),
-                None => ring.end(),
-            };
+        let (mut next, mut skip) = (ring.begin(), 0);
+        if let Some(mut left) = query.tail {
+            next = ring.end;
+            for piece in ring.pieces.iter().rev().filter(|piece| is_wanted(&query, piece)) {
+                if left == 0 {
+                    break;
+                }
+                let lines = piece.lines().count();
+                (next, skip) = (piece.begin, lines.saturating_sub(left));
+                left = left.saturating_sub(lines);
+            }
         }
         drop(ring);
-        Reader { logs: Arc::clone(self), query, next, end }
+        Reader { logs: Arc::clone(self), query, next, skip, end }
     }
 }
 
-fn is_wanted(query: &LogQuery, line: &LogLine) -> bool {
-    query.output.is_none_or(|output| output == line.output)
-        && query.since_ms.is_none_or(|since| line.time_ms >= since)
+fn is_wanted(query: &LogQuery, piece: &Piece) -> bool {
+    query.output.is_none_or(|output| output == piece.output)
+        && query.since_ms.is_none_or(|since| piece.time_ms >= since)
 }
 
 /// One output of a command. Dropped, it keeps the last line even without a newline.
@@ -120,8 +147,9 @@ pub struct Writer {
 impl Writer {
     /// Takes in what the command said.
     pub fn push(&mut self, bytes: &[u8]) {
-        let (logs, pid, output) = (&self.logs, self.pid, self.output);
-        self.assembler.push(bytes, |text| logs.push(pid, output, text));
+        if let Some(lines) = self.assembler.push(bytes) {
+            self.logs.push(self.pid, self.output, lines);
+        }
     }
 }
 
@@ -139,6 +167,8 @@ pub struct Reader {
     logs: Arc<Logs>,
     query: LogQuery,
     next: u64,
+    /// Lines of the next piece that are not wanted.
+    skip: usize,
     end: watch::Receiver<u64>,
 }
 
@@ -146,25 +176,27 @@ impl Reader {
     /// Some more of the wanted lines; empty when all that there are were read.
     pub fn take(&mut self) -> Vec<LogLine> {
         let mut taken = Vec::new();
-        // A batch at a time, so that no lock is held while thousands are copied.
-        while taken.is_empty() {
-            let ring = self.logs.ring();
-            if let Some(lost) = ring.first.checked_sub(self.next).filter(|lost| *lost > 0) {
-                taken.push(LogLine {
-                    time_ms: ring.lines.front().map_or(0, |line| line.time_ms),
-                    output: self.query.output.unwrap_or(Output::Stderr),
-                    pid: 0,
-                    text: format!("[{lost} lines came faster than they were read, and are gone]"),
-                });
+        let ring = self.logs.ring();
+        if let Some(lost) = ring.begin().checked_sub(self.next).filter(|lost| *lost > 0) {
+            taken.push(LogLine {
+                time_ms: ring.pieces.front().map_or(0, |piece| piece.time_ms),
+                output: self.query.output.unwrap_or(Output::Stderr),
+                pid: 0,
+                text: format!("[{lost} bytes came faster than they were read, and are gone]"),
+            });
+            (self.next, self.skip) = (ring.begin(), 0);
+        }
+        let mut bytes = 0;
+        let from = ring.pieces.partition_point(|piece| piece.begin < self.next);
+        for piece in ring.pieces.range(from..) {
+            if is_wanted(&self.query, piece) {
+                taken.extend(piece.lines().skip(std::mem::take(&mut self.skip)));
+                bytes += piece.cost();
             }
-            self.next = self.next.max(ring.first);
-            if self.next >= ring.end() {
+            self.next = piece.begin + piece.text.len() as u64 + 1;
+            if bytes >= BATCH_BYTES {
                 break;
             }
-            let from = usize::try_from(self.next - ring.first).unwrap_or(usize::MAX);
-            let batch = ring.lines.iter().skip(from).take(BATCH_LINES);
-            taken.extend(batch.filter(|line| is_wanted(&self.query, line)).cloned());
-            self.next = ring.end().min(self.next + BATCH_LINES as u64);
         }
         taken
     }
@@ -212,6 +244,7 @@ mod tests {
         assert_eq!(texts(&all(&logs, of(Some(Output::Stderr), None))), ["wrong", ""]);
         assert_eq!(texts(&all(&logs, of(Some(Output::Stdout), Some(2)))), ["half", "rest"]);
         assert_eq!(texts(&all(&logs, of(None, Some(9)))).len(), 5);
+        assert_eq!(texts(&all(&logs, of(None, Some(3)))), ["", "half", "rest"]);
         assert!(all(&logs, of(None, Some(0))).is_empty());
         let later = LogQuery { since_ms: Some(u64::MAX), ..query };
         assert!(all(&logs, later).is_empty());
