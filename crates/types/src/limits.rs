@@ -42,6 +42,9 @@ pub const MAX_METADATA_PAIRS: usize = 64;
 /// The longest metadata key or value.
 pub const MAX_METADATA_BYTES: usize = 4096;
 
+/// The most addresses and networks that a sandbox is denied by `egress_deny`.
+pub const MAX_EGRESS_DENY: usize = 64;
+
 /// The vCPUs of a sandbox when `cpu` is absent.
 pub const DEFAULT_CPU: u32 = 2;
 /// The memory of a sandbox when `memory_mb` is absent, in MiB.

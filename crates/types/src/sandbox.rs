@@ -48,6 +48,10 @@ pub struct CreateSandbox {
     /// Free text pairs, returned as given.
     #[serde(default)]
     pub metadata: Option<BTreeMap<String, String>>,
+    /// IPv4 addresses and networks (`203.0.113.0/24`) that this sandbox may not reach, at
+    /// most 64, beside what no sandbox may. `["0.0.0.0/0"]`: no network, names included.
+    #[serde(default)]
+    pub egress_deny: Option<Vec<String>>,
     /// Restore from a snapshot instead of a template (answers 501 until snapshots exist).
     #[serde(default)]
     pub from_snapshot: Option<String>,
