@@ -30,15 +30,18 @@ pub struct LogQuery {
     pub follow: bool,
 }
 
-/// One line. Bytes that are not UTF-8 have U+FFFD in their place.
+/// The bytes of lines in one [`LogLines`]: in JSON, which may take six bytes for one, they fit a frame.
+pub const MAX_LOG_LINES_BYTES: usize = 32 * 1024;
+
+/// Lines that came at once. Bytes that are not UTF-8 have U+FFFD in their place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
-    /// When its end came, in Unix milliseconds of the guest's clock.
+pub struct LogLines {
+    /// When the end of the last came, in Unix milliseconds of the guest's clock.
     pub time_ms: u64,
     /// Which output of the command.
     pub output: Output,
     /// The command's process id.
     pub pid: u32,
-    /// The text, without its newline.
+    /// The lines, a newline between each two; one at least, which may be empty.
     pub text: String,
 }

@@ -8,7 +8,7 @@
 //! | `exec` | `Data` (stdin) …, `End`; `Signal` at any time | `Stdout`, `Stderr` …, then `Reply` ([`ExecDone`]) |
 //! | `exec` detached | — | `Reply` ([`Started`]) |
 //! | `terminal` | `Data` (typed) and `Resize` …, at any time | `Stdout` …, then `Reply` ([`ExecDone`]) |
-//! | `logs` | — | `Data` (whole JSON [`LogLine`](crate::log::LogLine) objects, one a line) …, `End` unless it follows |
+//! | `logs` | — | `Data` (whole JSON [`LogLines`](crate::log::LogLines) objects, one a line) …, `End` unless it follows |
 //! | `processes` | — | `Data` (whole JSON [`Process`](crate::machine::Process) objects, one a line) …, `End` |
 //! | `run_cell` | `Data` (the code) …, `End` | `Stdout`, `Stderr`, `Data` (JSON mime bundles, one a line, in pieces) …, then `Reply` ([`CellDone`](crate::repl::CellDone)) |
 //! | `read_file` | — | `Reply` ([`Entry`]), `Data` …, `End` |

@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
-use pando_guest_protocol::log::{LogLine, LogQuery, Output};
+use pando_guest_protocol::log::{LogLines, LogQuery, Output};
 use pando_node::guest::LogStream;
 use pando_types::limits::MAX_LOG_TAIL;
 use pando_types::{PublicError, Timestamp};
@@ -90,14 +90,14 @@ fn name(output: Output) -> &'static str {
     }
 }
 
-fn time(line: &LogLine) -> String {
+fn time(line: &LogLines) -> String {
     Timestamp::from_millis(i64::try_from(line.time_ms).unwrap_or(i64::MAX)).to_rfc3339()
 }
 
 fn events(lines: LogStream) -> Response {
     let messages = lines.flat_map(|lines| {
         stream::iter(match lines {
-            Ok(lines) => lines.iter().map(event).collect(),
+            Ok(lines) => lines.iter().flat_map(events_of).collect(),
             Err(error) => {
                 vec![Message::json("error", &guest_failed(error).into_error().body())]
             }
@@ -106,16 +106,16 @@ fn events(lines: LogStream) -> Response {
     sse::response(messages)
 }
 
-fn event(line: &LogLine) -> Message {
-    Message::data(&json!({
-        "line": line.text, "stream": name(line.output), "time": time(line), "pid": line.pid,
-    }))
+fn events_of(lines: &LogLines) -> Vec<Message> {
+    let (stream, time) = (name(lines.output), time(lines));
+    let event = |line| json!({"line": line, "stream": stream, "time": time, "pid": lines.pid});
+    lines.text.split('\n').map(|line| Message::data(&event(line))).collect()
 }
 
 /// If the guest fails midway, the response breaks off without its end.
 fn text(lines: LogStream, timestamps: bool) -> Response {
     let pieces = lines.map(move |lines| {
-        lines.map(|lines| lines.iter().map(|line| row(line, timestamps)).collect::<String>())
+        lines.map(|lines| lines.iter().map(|lines| rows(lines, timestamps)).collect::<String>())
     });
     let mut response = Response::new(Body::from_stream(pieces));
     let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -123,11 +123,12 @@ fn text(lines: LogStream, timestamps: bool) -> Response {
     response
 }
 
-fn row(line: &LogLine, timestamps: bool) -> String {
-    match timestamps {
-        true => format!("{} {} {}\n", time(line), name(line.output), line.text),
-        false => format!("{}\n", line.text),
+fn rows(lines: &LogLines, timestamps: bool) -> String {
+    if !timestamps {
+        return format!("{}\n", lines.text);
     }
+    let start = format!("{} {}", time(lines), name(lines.output));
+    lines.text.split('\n').map(|line| format!("{start} {line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -161,10 +162,15 @@ mod tests {
 
     #[test]
     fn a_line_as_text_and_as_an_event() {
-        let line = LogLine { time_ms: 250, output: Output::Stderr, pid: 7, text: "näh\r".into() };
-        assert_eq!(row(&line, false), "näh\r\n");
-        assert_eq!(row(&line, true), "1970-01-01T00:00:00.250Z stderr näh\r\n");
-        let want = json!({"line": "näh\r", "stream": "stderr", "time": "1970-01-01T00:00:00.250Z", "pid": 7});
-        assert_eq!(event(&line), Message::data(&want));
+        let text = "näh\r\n".to_owned();
+        let lines = LogLines { time_ms: 250, output: Output::Stderr, pid: 7, text };
+        assert_eq!(rows(&lines, false), "näh\r\n\n");
+        let start = "1970-01-01T00:00:00.250Z stderr ";
+        assert_eq!(rows(&lines, true), format!("{start}näh\r\n{start}\n"));
+        let want = |line: &str| {
+            let time = "1970-01-01T00:00:00.250Z";
+            Message::data(&json!({"line": line, "stream": "stderr", "time": time, "pid": 7}))
+        };
+        assert_eq!(events_of(&lines), [want("näh\r"), want("")]);
     }
 }

@@ -1,6 +1,6 @@
 //! Lines out of whatever pieces they are written in.
 
-use pando_guest_protocol::log::MAX_LOG_LINE_BYTES;
+use pando_guest_protocol::log::{MAX_LOG_LINE_BYTES, MAX_LOG_LINES_BYTES};
 
 /// Holds at most one unfinished line. One beyond the limit goes on its way unfinished.
 #[derive(Debug, Default)]
@@ -42,6 +42,21 @@ pub fn split(piece: &[u8]) -> impl DoubleEndedIterator<Item = String> {
     })
 }
 
+/// Lines joined by newlines, as many at a time as belong into one message.
+pub fn join(lines: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+    let mut lines = lines.peekable();
+    std::iter::from_fn(move || {
+        let mut text = lines.next()?;
+        while let Some(line) =
+            lines.next_if(|line| text.len() + 1 + line.len() <= MAX_LOG_LINES_BYTES)
+        {
+            text.push('\n');
+            text.push_str(&line);
+        }
+        Some(text)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +88,16 @@ mod tests {
             assembler.push(&[b'x'; 1000]);
             assert!(assembler.unfinished.len() < MAX_LOG_LINE_BYTES);
         }
+    }
+
+    #[test]
+    fn joined_lines_are_told_apart_again() {
+        let lines = ["a", "", "b", ""].map(str::to_owned);
+        assert_eq!(join(lines.into_iter()).collect::<Vec<_>>(), ["a\n\nb\n"]);
+        let long = "x".repeat(MAX_LOG_LINE_BYTES);
+        let joined: Vec<_> = join(vec![long; 5].into_iter()).collect();
+        assert!(joined.iter().all(|text| text.len() <= MAX_LOG_LINES_BYTES), "{}", joined.len());
+        assert_eq!(joined.iter().map(|text| text.split('\n').count()).sum::<usize>(), 5);
     }
 
     proptest! {

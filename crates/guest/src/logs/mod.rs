@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pando_guest_protocol::log::{LogLine, LogQuery, MAX_LOG_BYTES, Output};
+use pando_guest_protocol::log::{LogLines, LogQuery, MAX_LOG_BYTES, Output};
 use tokio::sync::watch;
 
 pub use file::keep;
@@ -41,8 +41,9 @@ impl Piece {
         self.text.len() + PIECE_OVERHEAD_BYTES
     }
 
-    fn lines(&self) -> impl DoubleEndedIterator<Item = LogLine> {
-        line::split(&self.text).map(|text| LogLine {
+    /// Its lines but the first few, as a reader takes them.
+    fn read(&self, skip: usize) -> impl Iterator<Item = LogLines> {
+        line::join(line::split(&self.text).skip(skip)).map(|text| LogLines {
             time_ms: self.time_ms,
             output: self.output,
             pid: self.pid,
@@ -120,7 +121,7 @@ impl Logs {
                 if left == 0 {
                     break;
                 }
-                let lines = piece.lines().count();
+                let lines = line::split(&piece.text).count();
                 (next, skip) = (piece.begin, lines.saturating_sub(left));
                 left = left.saturating_sub(lines);
             }
@@ -174,11 +175,11 @@ pub struct Reader {
 
 impl Reader {
     /// Some more of the wanted lines; empty when all that there are were read.
-    pub fn take(&mut self) -> Vec<LogLine> {
+    pub fn take(&mut self) -> Vec<LogLines> {
         let mut taken = Vec::new();
         let ring = self.logs.ring();
         if let Some(lost) = ring.begin().checked_sub(self.next).filter(|lost| *lost > 0) {
-            taken.push(LogLine {
+            taken.push(LogLines {
                 time_ms: ring.pieces.front().map_or(0, |piece| piece.time_ms),
                 output: self.query.output.unwrap_or(Output::Stderr),
                 pid: 0,
@@ -190,7 +191,7 @@ impl Reader {
         let from = ring.pieces.partition_point(|piece| piece.begin < self.next);
         for piece in ring.pieces.range(from..) {
             if is_wanted(&self.query, piece) {
-                taken.extend(piece.lines().skip(std::mem::take(&mut self.skip)));
+                taken.extend(piece.read(std::mem::take(&mut self.skip)));
                 bytes += piece.cost();
             }
             self.next = piece.begin + piece.text.len() as u64 + 1;
@@ -213,11 +214,11 @@ impl Reader {
 mod tests {
     use super::*;
 
-    fn texts(lines: &[LogLine]) -> Vec<&str> {
-        lines.iter().map(|line| line.text.as_str()).collect()
+    fn texts(lines: &[LogLines]) -> Vec<&str> {
+        lines.iter().flat_map(|lines| lines.text.split('\n')).collect()
     }
 
-    fn all(logs: &Arc<Logs>, query: LogQuery) -> Vec<LogLine> {
+    fn all(logs: &Arc<Logs>, query: LogQuery) -> Vec<LogLines> {
         let mut reader = logs.reader(query);
         let mut lines = Vec::new();
         loop {

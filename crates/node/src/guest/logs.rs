@@ -3,7 +3,7 @@
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use pando_guest_protocol::frame;
-use pando_guest_protocol::log::{LogLine, LogQuery, MAX_LOG_BYTES};
+use pando_guest_protocol::log::{LogLines, LogQuery, MAX_LOG_BYTES};
 use pando_guest_protocol::session::Operation;
 
 use super::client::{Guest, GuestError, within};
@@ -15,7 +15,7 @@ use super::lines;
 const MAX_ANSWER_BYTES: usize = 8 * MAX_LOG_BYTES;
 
 /// Lines as they come, some at a time.
-pub type LogStream = BoxStream<'static, Result<Vec<LogLine>, GuestError>>;
+pub type LogStream = BoxStream<'static, Result<Vec<LogLines>, GuestError>>;
 
 impl Guest {
     /// The lines of `query`. One that follows ends with the sandbox.

@@ -1,8 +1,8 @@
-use pando_guest_protocol::log::{LogLine, LogQuery, Output};
+use pando_guest_protocol::log::{LogLines, LogQuery, Output};
 
 use super::*;
 
-fn lines_of(frame: &Frame) -> Vec<LogLine> {
+fn lines_of(frame: &Frame) -> Vec<LogLines> {
     assert_eq!(frame.kind, Kind::Data);
     let lines = frame.payload.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
@@ -16,7 +16,8 @@ async fn kept(agent: &Agent, query: LogQuery) -> Vec<String> {
         if frame.kind == Kind::End {
             return texts;
         }
-        texts.extend(lines_of(&frame).into_iter().map(|line| line.text));
+        let pieces = lines_of(&frame);
+        texts.extend(pieces.iter().flat_map(|some| some.text.split('\n')).map(str::to_owned));
     }
 }
 
