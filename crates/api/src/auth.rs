@@ -7,13 +7,14 @@
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use pando_store::Store;
 use pando_types::{ApiKeyId, Code, OrgId, PublicError};
 
 use crate::key;
+use crate::query;
 use crate::refusal::{Refused, store_failed};
 
 /// The key that a request came with, and whose it is.
@@ -33,7 +34,8 @@ pub async fn require_key(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refused> {
-    let presented = presented_key(request.headers()).ok_or_else(|| {
+    let in_query = key_in_query(&request)?;
+    let presented = presented_key(request.headers()).or(in_query.as_deref()).ok_or_else(|| {
         unauthorized("unauthorized: no API key").hint(
             "send `Authorization: Bearer <key>` or `X-API-Key: <key>`; `pando key create` makes one",
         )
@@ -62,6 +64,21 @@ fn unauthorized(message: &str) -> PublicError {
     PublicError::new(Code::Unauthorized, message)
 }
 
+/// The key in `?access_token=`, for those two requests of a browser that can hold
+/// no header: a WebSocket and an `EventSource`. Elsewhere a key does not belong into
+/// a URL, which ends up in histories and logs (ours hold no query).
+fn key_in_query(request: &Request) -> Result<Option<String>, PublicError> {
+    let holds = |name, wanted: &str| {
+        let value = request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        value.is_some_and(|value| value.to_ascii_lowercase().contains(wanted))
+    };
+    if !holds(header::UPGRADE, "websocket") && !holds(header::ACCEPT, "text/event-stream") {
+        return Ok(None);
+    }
+    let key = query::value(request.uri().query(), "access_token")?;
+    Ok(key.filter(|key| !key.is_empty()))
+}
+
 /// The key in `Authorization: Bearer` or else in `X-API-Key`.
 fn presented_key(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -76,6 +93,19 @@ fn presented_key(headers: &HeaderMap) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
+
+    #[test]
+    fn a_key_in_the_query_is_for_what_has_no_headers() {
+        let key = |name: &str, value: &str| {
+            let request = Request::get("/x?rows=1&access_token=k%33").header(name, value);
+            key_in_query(&request.body(Body::empty()).unwrap()).unwrap()
+        };
+        assert_eq!(key("upgrade", "WebSocket").as_deref(), Some("k3"));
+        assert_eq!(key("accept", "text/event-stream").as_deref(), Some("k3"));
+        assert_eq!(key("accept", "*/*"), None);
+        assert_eq!(key("upgrade", "h2c"), None);
+    }
 
     fn presented(pairs: &[(&'static str, &str)]) -> Option<String> {
         let mut headers = HeaderMap::new();

@@ -5,7 +5,7 @@
 //! Read `router.rs` first: it lists every route. A folder is a noun and a file
 //! is a verb, so `POST /v1/sandboxes/{id}/exec` is `sandboxes/exec.rs`. What all
 //! share: `auth` (keys), `extract` and `query` (input), `refusal` (every error),
-//! `sse` (streams), `later` (what answers 501).
+//! `sse` and `socket` (streams), `later` (what answers 501).
 
 mod apps;
 mod auth;
@@ -20,6 +20,7 @@ mod query;
 mod refusal;
 mod router;
 mod sandboxes;
+mod socket;
 mod sse;
 mod templates;
 mod trace;

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use pando_guest_protocol::log::MAX_LOG_BYTES;
+use pando_guest_protocol::repl::{MAX_REPLS, MAX_RESULT_BYTES, MAX_RESULTS, REPL_IDLE_SECS};
 use pando_types::error::{Code, Refusal};
 use pando_types::limits;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -17,6 +19,7 @@ use utoipa::{IntoResponses, Modify, OpenApi as _};
     modifiers(&SecuritySchemes),
     tags(
         (name = "sandboxes", description = "One microVM each, restored from a template"),
+        (name = "code", description = "Interpreters in a sandbox that keep their state"),
         (name = "files", description = "A sandbox's files"),
         (name = "templates", description = "The baked machines that sandboxes start from"),
         (name = "apps", description = "Repositories with a stable host"),
@@ -94,6 +97,14 @@ fn description() -> String {
             "stdout, and stderr, of a command that is not streamed",
             format!("{} bytes kept", limits::MAX_EXEC_OUTPUT_BYTES),
         ),
+        (
+            "code sessions of a sandbox at once",
+            format!("{MAX_REPLS}; one in which nothing runs for {REPL_IDLE_SECS} s is ended"),
+        ),
+        ("results of one cell", format!("{MAX_RESULTS} of {MAX_RESULT_BYTES} bytes together")),
+        ("log of a sandbox", format!("the last {MAX_LOG_BYTES} bytes kept")),
+        ("commands of one `exec/ws` at once", limits::MAX_MULTIPLEXED_COMMANDS.to_string()),
+        ("message of a WebSocket", format!("{} bytes", limits::MAX_WEBSOCKET_MESSAGE_BYTES)),
         ("file read or written in one request", format!("{} bytes", limits::MAX_FILE_BYTES)),
         ("path", format!("{} bytes, absolute, no `..`, no NUL", limits::MAX_PATH_BYTES)),
         ("directory listing", format!("{} entries", limits::MAX_DIR_ENTRIES)),

@@ -31,6 +31,11 @@ impl Message {
         Self { name: Some(name), data: ascii_json(value) }
     }
 
+    /// A nameless event whose data is `value` as JSON.
+    pub fn data(value: &impl Serialize) -> Self {
+        Self { name: None, data: ascii_json(value) }
+    }
+
     /// Log lines as nameless events. A line that would read as the end of the
     /// stream (clients strip it before they compare) gets an invisible tail.
     pub fn lines(text: &str) -> Vec<Self> {

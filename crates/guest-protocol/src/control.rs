@@ -19,6 +19,13 @@ pub enum ToGuest {
         /// The token that sessions must show from now on (64 hex digits).
         token: String,
     },
+    /// What time it is, because time went by without the machine: between its restore's
+    /// first words and its first instruction, or while it was paused. Not answered, so
+    /// that an agent which does not know it is not waited for.
+    Clock {
+        /// The host's wall clock, in nanoseconds since the epoch.
+        wall_clock_ns: u64,
+    },
     /// Stop cleanly: end processes, sync disks, power off.
     Shutdown,
 }

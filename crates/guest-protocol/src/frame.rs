@@ -29,6 +29,10 @@ pub enum Kind {
     Stdout = 6,
     /// Bytes of standard error.
     Stderr = 7,
+    /// JSON [`Signal`](crate::session::Signal), for a running command.
+    Signal = 8,
+    /// JSON [`Size`](crate::terminal::Size), for a running terminal.
+    Resize = 9,
 }
 
 impl Kind {
@@ -41,6 +45,8 @@ impl Kind {
             5 => Self::End,
             6 => Self::Stdout,
             7 => Self::Stderr,
+            8 => Self::Signal,
+            9 => Self::Resize,
             _ => return None,
         })
     }

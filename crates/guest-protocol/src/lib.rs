@@ -8,7 +8,8 @@
 //!   Only the host holds its other end, so it needs no password.
 //! - **sessions**, TCP connections to [`SESSION_PORT`] inside the sandbox's
 //!   network namespace: one operation each ([`session`]), opened by a request
-//!   that carries the token of the last restore.
+//!   that carries the token of the last restore. What the larger ones say has a
+//!   file each: [`terminal`], [`repl`], [`log`], [`machine`].
 //!
 //! What never lives here: sockets, policy, anything of one side alone. Each side
 //! treats the other's bytes as hostile: every length is checked against a named
@@ -16,7 +17,11 @@
 
 pub mod control;
 pub mod frame;
+pub mod log;
+pub mod machine;
+pub mod repl;
 pub mod session;
+pub mod terminal;
 
 /// The virtio-serial port's name, found by the guest in `/sys/class/virtio-ports/*/name`.
 pub const CONTROL_PORT: &str = "pando.control";

@@ -5,22 +5,31 @@
 //!
 //! | operation | host then sends | guest sends |
 //! | --- | --- | --- |
-//! | `exec` | `Data` (stdin) …, `End` | `Stdout`, `Stderr` …, then `Reply` ([`ExecDone`]) |
+//! | `exec` | `Data` (stdin) …, `End`; `Signal` at any time | `Stdout`, `Stderr` …, then `Reply` ([`ExecDone`]) |
 //! | `exec` detached | — | `Reply` ([`Started`]) |
+//! | `terminal` | `Data` (typed) and `Resize` …, at any time | `Stdout` …, then `Reply` ([`ExecDone`]) |
+//! | `logs` | — | `Data` (whole JSON [`LogLines`](crate::log::LogLines) objects, one a line) …, `End` unless it follows |
+//! | `processes` | — | `Data` (whole JSON [`Process`](crate::machine::Process) objects, one a line) …, `End` |
+//! | `run_cell` | `Data` (the code) …, `End` | `Stdout`, `Stderr`, `Data` (JSON mime bundles, one a line, in pieces) …, then `Reply` ([`CellDone`](crate::repl::CellDone)) |
 //! | `read_file` | — | `Reply` ([`Entry`]), `Data` …, `End` |
 //! | `write_file` | `Data` …, `End` | `Reply` ([`Written`]) |
 //! | `list` | — | `Data` (whole JSON [`Entry`] objects, one a line) …, `End` |
-//! | `stat`, `make_dir`, `rename`, `remove`, `ports`, `ping` | — | `Reply` |
+//! | `stat`, `make_dir`, `rename`, `remove`, `ports`, `stats`, `open_repl`, `close_repl`, `list_repls`, `ping` | — | `Reply` |
 //! | `relay` | raw bytes after the guest's `Reply` | `Reply`, then raw bytes |
 //!
 //! Any `Failed` frame ([`Failure`]) ends a session. When the host closes an
-//! `exec` session, the agent kills that command's process group.
+//! `exec` session, the agent kills that command's process group; a `terminal`'s
+//! whole session is hung up; a cell that runs is interrupted.
 //! A host that gives one up while input is under way resets the connection: a
 //! plain close waits behind bytes that the command may never read.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use crate::log::LogQuery;
+use crate::repl::{Cell, OpenRepl};
+use crate::terminal::Terminal;
 
 /// The version of this protocol. The agent takes this one and the one before it.
 pub const PROTOCOL: u32 = 1;
@@ -45,6 +54,25 @@ pub struct Request {
 pub enum Operation {
     /// Run a command.
     Exec(Exec),
+    /// Run a program on a terminal of its own.
+    Terminal(Terminal),
+    /// What commands have said, and what they go on to say.
+    Logs(LogQuery),
+    /// What runs.
+    Processes,
+    /// How much of the machine is in use; answered after a short sample.
+    Stats,
+    /// Start a code session.
+    OpenRepl(OpenRepl),
+    /// Run code in a session.
+    RunCell(Cell),
+    /// End a code session, and what it runs.
+    CloseRepl {
+        /// Which one.
+        id: String,
+    },
+    /// The code sessions there are.
+    ListRepls,
     /// Send a file's bytes.
     ReadFile {
         /// Absolute path.
@@ -123,6 +151,13 @@ pub struct ExecDone {
     pub timed_out: bool,
     /// How long it ran, in milliseconds.
     pub duration_ms: u64,
+}
+
+/// A signal for a command's process group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Its number.
+    pub number: i32,
 }
 
 /// A detached command was started.

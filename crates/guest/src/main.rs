@@ -5,6 +5,7 @@
 //! - `control`: the line on which the host says who the machine is and when it ends;
 //! - `identity`: what a restored machine changes before it serves anybody;
 //! - `session`: TCP connections, one operation each;
+//! - `logs`: the last lines of what commands have said; `repl`: interpreters that keep their state;
 //! - `process`: how children start, and the one place where they are reaped;
 //! - `sys`: kernel facilities that have no safe function elsewhere, one file each.
 //!
@@ -18,12 +19,14 @@
 mod boot;
 mod control;
 mod identity;
+mod lines;
+mod logs;
 mod process;
+mod repl;
 mod session;
 mod sys;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
@@ -70,12 +73,12 @@ fn run() -> Result<std::convert::Infallible, AgentError> {
         .build()
         .map_err(AgentError::Runtime)?;
     runtime.block_on(async {
-        let access = Arc::new(session::Access::default());
+        let services = session::Services::default();
         let listener = TcpListener::bind(session::ADDRESS).await.map_err(AgentError::Listen)?;
         let line = control::find_port()?;
         tokio::select! {
-            never = session::listen(listener, Arc::clone(&access)) => match never {},
-            error = control::serve(line, &access) => Err(error.into()),
+            never = session::listen(listener, services.clone()) => match never {},
+            error = control::serve(line, &services.access) => Err(error.into()),
         }
     })
 }

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{app, bake, doctor, key, preview, sandbox, serve, teardown};
+use crate::commands::{app, bake, completions, doctor, key, preview, sandbox, serve, teardown};
 
 /// A live, isolated copy of your app for every pull request, each in its own microVM.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ pub enum Command {
     Preview(preview::PreviewArgs),
     /// API keys
     Key(key::KeyArgs),
+    /// Print what makes a shell complete these commands
+    Completions(completions::CompletionsArgs),
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub enum Kind {
     Failed,
     /// It was asked wrongly (2, as clap's own).
     Usage,
-    /// `exec` could not run the command or lost it (125). Other codes of `exec` are the command's.
+    /// `exec` or `shell` could not run the command or lost it (125). Their other codes are the command's.
     Exec,
 }
 
@@ -94,7 +94,9 @@ impl From<ClientError> for Failure {
                 )
             }
             ClientError::Refused { refusal, .. } => refusal_hint(refusal),
-            ClientError::Broken(_) => "try again; the server's log says what it saw".into(),
+            ClientError::Broken(_) | ClientError::Socket(_) => {
+                "try again; the server's log says what it saw".into()
+            }
             ClientError::Answer { .. } => {
                 "is this a Pando server, and of this version? `curl <url>/healthz` shows it".into()
             }

@@ -51,6 +51,29 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
+/// A log comes from code that nobody has reviewed: colours may pass, but nothing
+/// else that steers a terminal.
+pub fn printable(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        match character {
+            '\u{1b}' if rest.peek() == Some(&'[') => {
+                let sequence: String =
+                    std::iter::from_fn(|| rest.next_if(|c| matches!(c, '[' | ';' | '0'..='9')))
+                        .collect();
+                if rest.next_if_eq(&'m').is_some() {
+                    clean.push_str(&format!("\u{1b}{sequence}m"));
+                }
+            }
+            '\n' | '\t' => clean.push(character),
+            character if character.is_control() => {}
+            character => clean.push(character),
+        }
+    }
+    clean
+}
+
 /// Something that takes a while: a spinner on a terminal, a line elsewhere.
 pub struct Progress {
     bar: Option<ProgressBar>,
@@ -101,5 +124,12 @@ mod tests {
     #[test]
     fn an_empty_table_is_its_header() {
         assert_eq!(table(&["NAME", "URL"], Vec::new()), "NAME  URL");
+    }
+
+    #[test]
+    fn colours_pass_and_commands_do_not() {
+        assert_eq!(printable("\u{1b}[1;32mok\u{1b}[0m\n"), "\u{1b}[1;32mok\u{1b}[0m\n");
+        assert_eq!(printable("a\u{1b}[2Jb"), "aJb");
+        assert_eq!(printable("a\u{1b}]0;title\u{7}b\rc"), "a]0;titlebc");
     }
 }

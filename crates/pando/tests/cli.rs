@@ -177,3 +177,43 @@ async fn json_is_what_the_api_said_even_fields_that_are_new() {
     let said: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(said["items"][0]["new_in_2030"], 1);
 }
+
+#[tokio::test]
+async fn logs_are_lines_and_a_followed_one_ends_with_its_sandbox() {
+    let answer = async |RawQuery(query): RawQuery| {
+        let query = query.unwrap_or_default();
+        if !query.contains("follow=true") {
+            assert_eq!(query, "stream=stderr&tail=2");
+            return ([("content-type", "text/plain")], "one\n\u{1b}[2Jtwo\n");
+        }
+        let events = "data: {\"line\":\"a\",\"time\":\"t1\"}\n\n: still here\n\n\
+                      data: {\"line\":\"b\",\"time\":\"t2\"}\n\n";
+        ([("content-type", "text/event-stream")], events)
+    };
+    let fake =
+        Fake::start(Router::new().route(&format!("/sandboxes/{ID}/logs"), get(answer))).await;
+    let arguments = ["sandbox", "logs", ID, "--stream", "stderr", "--tail", "2"];
+    assert_eq!(said(&fake.pando(&arguments, "").await), (Some(0), "one\nJtwo\n".into(), "".into()));
+    let followed = fake.pando(&["sandbox", "logs", ID, "-f", "-t"], "").await;
+    assert_eq!(said(&followed), (Some(0), "t1 a\nt2 b\n".into(), String::new()));
+}
+
+#[tokio::test]
+async fn shells_learn_the_commands() {
+    let fake = Fake::start(Router::new()).await;
+    for (shell, mark) in
+        [("bash", "_pando()"), ("zsh", "#compdef pando"), ("fish", "complete -c pando")]
+    {
+        let (code, stdout, stderr) = said(&fake.pando(&["completions", shell], "").await);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{shell}");
+        assert!(stdout.contains(mark) && stdout.contains("preview"), "{shell}");
+    }
+}
+
+#[tokio::test]
+async fn a_shell_without_a_terminal_points_to_exec() {
+    let fake = Fake::start(Router::new()).await;
+    let (code, _, stderr) = said(&fake.pando(&["sandbox", "shell", ID], "").await);
+    assert_eq!(code, Some(125));
+    assert!(stderr.contains("needs a terminal") && stderr.contains("sandbox exec"), "{stderr}");
+}

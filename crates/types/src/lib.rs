@@ -10,6 +10,8 @@ pub mod clock;
 pub mod error;
 pub mod id;
 pub mod limits;
+pub mod machine;
+pub mod repl;
 pub mod route;
 pub mod sandbox;
 pub mod url;

@@ -17,6 +17,15 @@ pub const MAX_COMMAND_BYTES: usize = 128 * 1024;
 /// The bytes of stdout, and of stderr, that a non-streamed exec keeps (the rest is dropped and said so).
 pub const MAX_EXEC_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 
+/// The commands that one multiplexed connection runs at once.
+pub const MAX_MULTIPLEXED_COMMANDS: usize = 32;
+/// The longest message that a WebSocket takes.
+pub const MAX_WEBSOCKET_MESSAGE_BYTES: usize = 1024 * 1024;
+/// The longest line or row of a terminal, in characters.
+pub const MAX_TERMINAL_SIDE: u16 = 1000;
+/// The most lines that `tail` of a sandbox's log asks for.
+pub const MAX_LOG_TAIL: usize = 100_000;
+
 /// The largest file that the API reads or writes in one request: 16 GiB.
 pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 /// The longest path in a guest (Linux `PATH_MAX`).

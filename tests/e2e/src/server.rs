@@ -296,7 +296,8 @@ impl Drop for Server {
 }
 
 /// A program of this repository's release build.
-pub(crate) fn program(name: &str) -> PathBuf {
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = std::env::var_os("PANDO_BIN_DIR")
         .map_or_else(|| root.join("target/release"), PathBuf::from);

@@ -28,17 +28,8 @@ pub struct Checked {
 /// Checks `command` and puts it in the agent's words.
 pub fn check(command: ExecCommand) -> Result<Checked, PublicError> {
     let timeout = timeout(command.timeout_seconds)?;
-    if let Some(cwd) = &command.cwd {
-        path::check("cwd", cwd)?;
-    }
-    if let Some(user) = &command.user {
-        no_nul("user", user)?;
-        if user.is_empty() {
-            return Err(PublicError::invalid("user", "`user` is empty; leave it out for root"));
-        }
-    }
     let env = command.env.unwrap_or_default();
-    check_env(&env)?;
+    check_surroundings(command.cwd.as_deref(), command.user.as_deref(), &env)?;
     let exec = Exec {
         argv: argv(command.cmd)?,
         cwd: command.cwd,
@@ -48,6 +39,24 @@ pub fn check(command: ExecCommand) -> Result<Checked, PublicError> {
         detached_log: None,
     };
     Ok(Checked { exec, stdin: command.stdin.map(Bytes::from), timeout })
+}
+
+/// Where a program is to run, as whom, with what in its environment.
+pub fn check_surroundings(
+    cwd: Option<&str>,
+    user: Option<&str>,
+    env: &BTreeMap<String, String>,
+) -> Result<(), PublicError> {
+    if let Some(cwd) = cwd {
+        path::check("cwd", cwd)?;
+    }
+    if let Some(user) = user {
+        no_nul("user", user)?;
+        if user.is_empty() {
+            return Err(PublicError::invalid("user", "`user` is empty; leave it out for root"));
+        }
+    }
+    check_env(env)
 }
 
 /// The standard input of a checked command.
@@ -92,7 +101,8 @@ fn timeout(seconds: Option<f64>) -> Result<Duration, PublicError> {
     })
 }
 
-fn argv(command: Command) -> Result<Vec<String>, PublicError> {
+/// A command as an argv that the guest can start.
+pub fn argv(command: Command) -> Result<Vec<String>, PublicError> {
     let argv = match command {
         Command::Shell(text) if text.trim().is_empty() => {
             return Err(PublicError::invalid("cmd", "`cmd` is empty: there is nothing to run"));

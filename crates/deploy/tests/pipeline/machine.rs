@@ -207,6 +207,7 @@ impl Machine for Local {
                 ExecInput::Empty => stream::empty().boxed(),
                 ExecInput::Bytes(bytes) => stream::iter([Ok(bytes)]).boxed(),
                 ExecInput::Stream(stream) => stream,
+                ExecInput::Live(_) => panic!("a pipeline speaks to no running command"),
             };
             while let Some(Ok(bytes)) = bytes.next().await {
                 if stdin.write_all(&bytes).await.is_err() {

@@ -1,6 +1,5 @@
 //! The control line: the host says who the machine is, and when it ends.
 
-mod lines;
 mod port;
 mod shutdown;
 
@@ -13,9 +12,9 @@ use pando_guest_protocol::control::{MAX_LINE_BYTES, ToGuest, ToHost};
 
 pub use shutdown::power_off;
 
-use self::lines::{Line, Lines};
 use self::port::Port;
-use crate::session::{Access, Token};
+use crate::lines::{Line, Lines};
+use crate::session::{self, Access, Token};
 use crate::sys::log;
 use crate::{boot, identity};
 
@@ -61,6 +60,10 @@ pub async fn serve(mut port: Port, access: &Access) -> ControlError {
 }
 
 async fn converse(port: &mut Port, access: &Access) -> io::Result<std::convert::Infallible> {
+    if let Err(error) = session::rehearse(access).await {
+        // It only saves time.
+        log::info(format_args!("no rehearsal: {error}"));
+    }
     let booted = ToHost::Booted { agent: env!("CARGO_PKG_VERSION").to_owned() };
     answer(port, &booted).await?;
     let mut lines = Lines::new(MAX_LINE_BYTES);
@@ -71,6 +74,12 @@ async fn converse(port: &mut Port, access: &Access) -> io::Result<std::convert::
             let reply = match line {
                 Line::Whole(bytes) => match serde_json::from_slice(&bytes) {
                     Ok(ToGuest::Shutdown) => shutdown::shut_down(access).await,
+                    Ok(ToGuest::Clock { wall_clock_ns }) => {
+                        if let Err(error) = identity::set_clock(wall_clock_ns) {
+                            log::error(format_args!("control: set the clock: {error}"));
+                        }
+                        continue;
+                    }
                     Ok(request) => carry_out(request, access),
                     Err(error) => failed(format!("a line that makes no sense: {error}")),
                 },
@@ -107,7 +116,7 @@ fn carry_out(request: ToGuest, access: &Access) -> ToHost {
             }
             None => failed("token is malformed".to_owned()),
         },
-        ToGuest::Shutdown => failed("shutting down already".to_owned()),
+        ToGuest::Clock { .. } | ToGuest::Shutdown => failed("not at this point".to_owned()),
     }
 }
 

@@ -63,7 +63,11 @@ fn validate(identity: &Identity) -> Result<[u8; SEED_BYTES], IdentityError> {
     decode_hex(&identity.seed).ok_or(malformed("seed"))
 }
 
-fn set_clock(wall_clock_ns: u64) -> io::Result<()> {
+/// Sets the wall clock, in nanoseconds since the epoch.
+///
+/// # Errors
+/// The kernel's.
+pub fn set_clock(wall_clock_ns: u64) -> io::Result<()> {
     const NANOSECONDS: u64 = 1_000_000_000;
     let time = Timespec {
         tv_sec: i64::try_from(wall_clock_ns / NANOSECONDS).map_err(io::Error::other)?,

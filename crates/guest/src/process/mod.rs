@@ -1,13 +1,20 @@
 //! Children: who they run as, what they inherit, how they start, and how they are reaped.
 
 mod environment;
+mod hang_up;
+mod interpreter;
 mod program;
 mod reaper;
 mod spawn;
+mod terminal;
 mod users;
 
+pub use hang_up::kill_session;
+pub use interpreter::{Interpreter, interpreter};
 pub use reaper::{Child, Exit, signal_everyone, wait_until_childless};
-pub use spawn::{Piped, SpawnError, detached, piped};
+pub use spawn::{Detached, Piped, SpawnError, detached, piped};
+pub use terminal::{Master, OnTerminal, on_terminal};
+pub use users::names;
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -103,6 +103,18 @@ impl Child {
         (&mut self.exit).await.unwrap_or(Exit::Signal(Signal::KILL.as_raw()))
     }
 
+    /// Its process id, which is also its process group and session.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Sends its group a signal, unless the child itself has ended.
+    pub fn signal(&self, signal: Signal) {
+        if table().children.contains_key(&self.pid) {
+            signal_group(self.pid, signal);
+        }
+    }
+
     /// Asks its group to end. What is left of the group when the child itself has ended is killed.
     pub fn terminate(&self) {
         if let Some(entry) = table().children.get_mut(&self.pid) {
@@ -113,9 +125,7 @@ impl Child {
 
     /// Kills its group, unless the child itself has ended.
     pub fn kill(&self) {
-        if table().children.contains_key(&self.pid) {
-            signal_group(self.pid, Signal::KILL);
-        }
+        self.signal(Signal::KILL);
     }
 }
 
@@ -137,12 +147,13 @@ pub fn spawn(command: &mut Command) -> io::Result<(std::process::Child, Child)> 
     Ok((child, Child { pid, exit }))
 }
 
-/// Starts a child that nobody will ask about; it is only reaped.
-pub fn spawn_detached(command: &mut Command) -> io::Result<u32> {
+/// Starts a child that nobody will ask about; it is only reaped. The standard
+/// library's handle is for its pipes, as with [`spawn`].
+pub fn spawn_detached(command: &mut Command) -> io::Result<std::process::Child> {
     let _table = ready_table()?;
     let child = command.spawn()?;
     SPAWNED.notify_all();
-    Ok(child.id())
+    Ok(child)
 }
 
 /// Signals every process but this one. For PID 1 only.

@@ -1,7 +1,6 @@
 //! Starting a command.
 
 use std::ffi::CStr;
-use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -47,14 +46,6 @@ pub enum SpawnError {
     /// It exists and cannot be run.
     #[error("`{0}` is not executable")]
     NotExecutable(String),
-    /// The log cannot be opened.
-    #[error("log `{path}`: {source}")]
-    Log {
-        /// Where it should be.
-        path: String,
-        /// Why not.
-        source: io::Error,
-    },
     /// The kernel did not start it.
     #[error("`{program}` did not start: {source}")]
     Start {
@@ -94,43 +85,50 @@ pub fn piped(exec: &Exec) -> Result<Piped, SpawnError> {
     let (mut streams, child) = reaper::spawn(&mut command).map_err(start_error(exec))?;
     let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
     let stdin = OwnedFd::from(streams.stdin.take().ok_or_else(missing)?);
-    let stdout = OwnedFd::from(streams.stdout.take().ok_or_else(missing)?);
-    let stderr = OwnedFd::from(streams.stderr.take().ok_or_else(missing)?);
-    Ok(Piped {
-        child,
-        stdin: pipe::Sender::from_owned_fd(stdin)?,
-        stdout: pipe::Receiver::from_owned_fd(stdout)?,
-        stderr: pipe::Receiver::from_owned_fd(stderr)?,
-    })
+    let (stdout, stderr) = outputs(&mut streams)?;
+    Ok(Piped { child, stdin: pipe::Sender::from_owned_fd(stdin)?, stdout, stderr })
 }
 
-/// Starts a command that lives on by itself, with its output appended to `log`. Gives its process id.
+/// A command that lives on by itself, and the agent's ends of its outputs.
+#[derive(Debug)]
+pub struct Detached {
+    /// Its process id, which is also its process group and session.
+    pub pid: u32,
+    /// What it writes.
+    pub stdout: pipe::Receiver,
+    /// What it complains.
+    pub stderr: pipe::Receiver,
+}
+
+/// Starts a command that lives on by itself, without input.
 ///
 /// # Errors
 /// [`SpawnError`].
-pub fn detached(exec: &Exec, log: &str) -> Result<u32, SpawnError> {
+pub fn detached(exec: &Exec) -> Result<Detached, SpawnError> {
     let mut command = prepare(exec)?;
-    let log_error = |source| SpawnError::Log { path: log.to_owned(), source };
-    let output = open_log(Path::new(log)).map_err(log_error)?;
-    let errors = output.try_clone().map_err(log_error)?;
-    command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    reaper::spawn_detached(&mut command).map_err(start_error(exec))
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut streams = reaper::spawn_detached(&mut command).map_err(start_error(exec))?;
+    let (stdout, stderr) = outputs(&mut streams)?;
+    Ok(Detached { pid: streams.id(), stdout, stderr })
 }
 
-fn open_log(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    OpenOptions::new().append(true).create(true).open(path)
+/// The agent's ends of a child's outputs.
+pub(super) fn outputs(
+    streams: &mut std::process::Child,
+) -> io::Result<(pipe::Receiver, pipe::Receiver)> {
+    let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
+    let stdout = OwnedFd::from(streams.stdout.take().ok_or_else(missing)?);
+    let stderr = OwnedFd::from(streams.stderr.take().ok_or_else(missing)?);
+    Ok((pipe::Receiver::from_owned_fd(stdout)?, pipe::Receiver::from_owned_fd(stderr)?))
 }
 
-fn start_error(exec: &Exec) -> impl FnOnce(io::Error) -> SpawnError {
+pub(super) fn start_error(exec: &Exec) -> impl FnOnce(io::Error) -> SpawnError {
     let program = exec.argv.first().cloned().unwrap_or_default();
     |source| SpawnError::Start { program, source }
 }
 
 /// All of a command but its streams.
-fn prepare(exec: &Exec) -> Result<Command, SpawnError> {
+pub(super) fn prepare(exec: &Exec) -> Result<Command, SpawnError> {
     let name = exec.argv.first().ok_or(SpawnError::NoProgram)?;
     if let Some(index) = exec.argv.iter().position(|argument| argument.contains('\0')) {
         return Err(SpawnError::Argument(index));

@@ -1,5 +1,6 @@
 //! Accounts, from `/etc/passwd` and `/etc/group`.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
@@ -32,6 +33,19 @@ pub fn find(wanted: Option<&str>) -> io::Result<Option<User>> {
     let group = super::read_settings(Path::new("/etc/group"))?;
     let own = rustix::process::geteuid().as_raw().to_string();
     Ok(look_up(wanted.unwrap_or(&own), &passwd, &group))
+}
+
+/// The login name of each user id that has one.
+///
+/// # Errors
+/// When the account file cannot be read.
+pub fn names() -> io::Result<HashMap<u32, String>> {
+    let passwd = super::read_settings(Path::new("/etc/passwd"))?;
+    let mut names = HashMap::new();
+    for user in passwd.lines().filter_map(account) {
+        names.entry(user.uid).or_insert(user.name);
+    }
+    Ok(names)
 }
 
 fn look_up(wanted: &str, passwd: &str, group: &str) -> Option<User> {

@@ -13,6 +13,7 @@
 //! ```
 
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -40,6 +41,7 @@ impl Token {
 
 struct State {
     life: u64,
+    began: Instant,
     token: Option<Token>,
 }
 
@@ -50,7 +52,7 @@ pub struct Access {
 
 impl Default for Access {
     fn default() -> Self {
-        Self { state: watch::Sender::new(State { life: 0, token: None }) }
+        Self { state: watch::Sender::new(State { life: 0, began: Instant::now(), token: None }) }
     }
 }
 
@@ -59,6 +61,7 @@ impl Access {
     pub fn suspend(&self) {
         self.state.send_modify(|state| {
             state.life += 1;
+            state.began = Instant::now();
             state.token = None;
         });
     }
@@ -76,6 +79,11 @@ impl Access {
     /// Lets sessions go on and admits no new ones.
     pub fn close(&self) {
         self.state.send_modify(|state| state.token = None);
+    }
+
+    /// How long the present life lasts.
+    pub fn age(&self) -> Duration {
+        self.state.borrow().began.elapsed()
     }
 
     /// The life that a session belongs to, if what it shows is the token.

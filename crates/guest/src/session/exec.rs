@@ -1,40 +1,47 @@
 //! Running a command for as long as its host watches.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pando_guest_protocol::frame::{self, Kind};
-use pando_guest_protocol::session::{Exec, ExecDone, Started};
+use pando_guest_protocol::log::Output;
+use pando_guest_protocol::session::{Exec, ExecDone, Signal as SignalFrame, Started};
 use rustix::process::Signal;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 use tokio::net::unix::pipe;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::failure::Stop;
+use super::failure::{Stop, refused};
 use super::{output, reply};
+use crate::logs::{self, Logs};
 use crate::process::{self, Child, Exit, Piped};
 
 /// What a group has between the signal to end and the one that ends it.
 const GRACE: Duration = Duration::from_millis(500);
 /// Beyond this a time limit is none.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Signals that were asked for and not sent yet.
+const SIGNALS_WAITING: usize = 8;
 /// How often a host is looked for while its bytes wait for the command to read them.
 const GONE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Runs it, attached or detached.
-pub async fn run(stream: &mut TcpStream, exec: &Exec) -> Result<(), Stop> {
+pub async fn run(stream: &mut TcpStream, exec: &Exec, logs: &Arc<Logs>) -> Result<(), Stop> {
     match &exec.detached_log {
         Some(log) => {
-            super::files::check_path(log)?;
-            let pid = process::detached(exec, log)?;
+            let path = super::files::check_path(log)?;
+            let unusable = |error| Stop::from(refused(format!("log `{log}`"), &error));
+            let start = || Ok(process::detached(exec)?);
+            let pid = logs::keep(logs, &path, unusable, start)?;
             reply(stream, &Started { pid }).await
         }
         None => {
             let timeout = exec.timeout_ms.map(|ms| Duration::from_millis(ms).min(MAX_TIMEOUT));
-            attend(stream, process::piped(exec)?, timeout).await
+            attend(stream, process::piped(exec)?, timeout, logs).await
         }
     }
 }
@@ -82,6 +89,7 @@ async fn attend(
     stream: &mut TcpStream,
     command: Piped,
     timeout: Option<Duration>,
+    logs: &Arc<Logs>,
 ) -> Result<(), Stop> {
     let Piped { mut child, stdin, stdout, stderr } = command;
     let started = Instant::now();
@@ -92,11 +100,14 @@ async fn attend(
     let writer = Mutex::new(writer);
     let (ended, watcher) = watch::channel(output::Writer::Running);
     {
-        let mut input = pin!(feed(&mut reader, stdin));
+        let (signals, mut to_send) = mpsc::channel(SIGNALS_WAITING);
+        let pid = child.pid().as_raw_nonzero().get().unsigned_abs();
+        let (out, err) = (logs.writer(pid, Output::Stdout), logs.writer(pid, Output::Stderr));
+        let mut input = pin!(feed(&mut reader, stdin, &signals));
         let mut output = pin!(async {
             tokio::try_join!(
-                output::relay(stdout, Kind::Stdout, &writer, watcher.clone()),
-                output::relay(stderr, Kind::Stderr, &writer, watcher.clone()),
+                output::relay(stdout, Kind::Stdout, &writer, watcher.clone(), out),
+                output::relay(stderr, Kind::Stderr, &writer, watcher.clone(), err),
             )
         });
         let mut output_is_out = false;
@@ -111,6 +122,7 @@ async fn attend(
                     end = Some((exit, started.elapsed()));
                     ended.send_replace(output::Writer::Ended(Instant::now()));
                 }
+                Some(signal) = to_send.recv() => child.signal(signal),
                 () = clock.strike(), if end.is_none() => clock = clock.advance(&child),
             }
         }
@@ -126,8 +138,8 @@ async fn attend(
     reply(&mut *writer.lock().await, &done).await
 }
 
-/// Passes standard input on. Returns when the host is gone, or says something that has no place here.
-async fn feed(reader: &mut ReadHalf<'_>, stdin: pipe::Sender) {
+/// Passes standard input and signals on. Returns when the host is gone, or says something that has no place here.
+async fn feed(reader: &mut ReadHalf<'_>, stdin: pipe::Sender, signals: &mpsc::Sender<Signal>) {
     let mut stdin = Some(stdin);
     while let Ok(Some(frame)) = frame::read(reader).await {
         match frame.kind {
@@ -143,6 +155,12 @@ async fn feed(reader: &mut ReadHalf<'_>, stdin: pipe::Sender) {
                 }
             }
             Kind::End => stdin = None,
+            Kind::Signal => {
+                let number = frame.json::<SignalFrame>().ok().map(|signal| signal.number);
+                let Some(signal) = number.and_then(Signal::from_named_raw) else { return };
+                // The other end is as long-lived as this one.
+                let _unused = signals.send(signal).await;
+            }
             _ => return,
         }
     }
@@ -151,7 +169,7 @@ async fn feed(reader: &mut ReadHalf<'_>, stdin: pipe::Sender) {
 /// Returns when the host has closed, even while bytes of it are unread. More of
 /// them than the socket holds would keep its FIN back; a host that gives a command
 /// up resets the connection instead, which always gets through.
-async fn gone(reader: &ReadHalf<'_>) {
+pub(super) async fn gone(reader: &ReadHalf<'_>) {
     while let Ok(ready) = reader.ready(Interest::READABLE).await {
         if ready.is_read_closed() {
             return;

@@ -9,6 +9,7 @@ use pando_guest_protocol::session::{Failure, FailureKind};
 use rustix::io::Errno;
 
 use crate::process::SpawnError;
+use crate::repl::ReplError;
 
 /// Why a session ends early.
 #[derive(Debug)]
@@ -62,6 +63,18 @@ pub fn kind_of(error: &io::Error) -> FailureKind {
 
 impl From<SpawnError> for Stop {
     fn from(error: SpawnError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<ReplError> for Stop {
+    fn from(error: ReplError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<SpawnError> for Failure {
+    fn from(error: SpawnError) -> Self {
         let kind = match &error {
             SpawnError::NoProgram | SpawnError::Argument(_) | SpawnError::Variable(_) => {
                 FailureKind::Invalid
@@ -71,10 +84,8 @@ impl From<SpawnError> for Stop {
             | SpawnError::NotInPath(_)
             | SpawnError::NoFile(_) => FailureKind::NotFound,
             SpawnError::NotExecutable(_) => FailureKind::Denied,
-            SpawnError::Log { source, .. }
-            | SpawnError::Start { source, .. }
-            | SpawnError::Prepare(source) => kind_of(source),
+            SpawnError::Start { source, .. } | SpawnError::Prepare(source) => kind_of(source),
         };
-        Self::Failed(failure(kind, error.to_string()))
+        failure(kind, error.to_string())
     }
 }

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use pando_guest_protocol::session::{FailureKind, MAX_SESSIONS};
@@ -11,9 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::access::Access;
 use super::failure::failure;
-use super::{LINGER_LIMIT, serve, tell};
+use super::{LINGER_LIMIT, Services, serve, tell};
 use crate::sys::log;
 
 /// Where the agent listens: on the link to the host only.
@@ -30,7 +28,7 @@ pub fn is_own(address: SocketAddr) -> bool {
 }
 
 /// Serves connections for ever.
-pub async fn listen(listener: TcpListener, access: Arc<Access>) -> Infallible {
+pub async fn listen(listener: TcpListener, services: Services) -> Infallible {
     let mut sessions = JoinSet::new();
     let mut refusals = JoinSet::new();
     loop {
@@ -54,8 +52,8 @@ pub async fn listen(listener: TcpListener, access: Arc<Access>) -> Infallible {
         // Frames are written whole; there is nothing to wait for. Without it they still arrive.
         let _unused = stream.set_nodelay(true);
         if sessions.len() < MAX_SESSIONS {
-            let access = Arc::clone(&access);
-            sessions.spawn(async move { serve(stream, &access).await });
+            let services = services.clone();
+            sessions.spawn(async move { serve(stream, &services).await });
         } else if refusals.len() < MAX_REFUSALS {
             refusals.spawn(refuse(stream));
         }

@@ -8,14 +8,22 @@ mod access;
 mod exec;
 mod failure;
 mod files;
+mod json_lines;
 mod listener;
+mod logs;
 mod output;
 mod ports;
+mod processes;
+mod rehearsal;
 mod relay;
+mod repl;
+mod stats;
+mod terminal;
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pando_guest_protocol::frame::{self, Frame, FrameError, Kind};
@@ -27,9 +35,26 @@ use tokio::time::timeout;
 
 pub use access::{Access, Token};
 pub use listener::{ADDRESS, listen};
+pub use rehearsal::rehearse;
 
 use self::access::Life;
+pub use failure::refused;
+pub use files::blocking;
+
 use self::failure::{Stop, failure};
+use crate::logs::Logs;
+use crate::repl::Repls;
+
+/// What sessions share. Clones are of the same.
+#[derive(Clone, Default)]
+pub struct Services {
+    /// Who may open sessions.
+    pub access: Arc<Access>,
+    /// What commands have said.
+    pub logs: Arc<Logs>,
+    /// Code sessions.
+    pub repls: Arc<Repls>,
+}
 
 /// How long a connection may take to say what it wants.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
@@ -39,13 +64,13 @@ const LINGER_LIMIT: Duration = Duration::from_secs(2);
 const OLDEST_PROTOCOL: u32 = if PROTOCOL > 1 { PROTOCOL - 1 } else { PROTOCOL };
 
 /// Serves one connection to its end.
-async fn serve(mut stream: TcpStream, access: &Access) {
-    let result = match open(&mut stream, access).await {
+async fn serve(mut stream: TcpStream, services: &Services) {
+    let result = match open(&mut stream, &services.access).await {
         Ok((operation, mut life)) => tokio::select! {
             // First, so that nothing more is served once the machine is another.
             biased;
             () = life.ended() => return,
-            result = carry_out(&mut stream, operation) => result,
+            result = carry_out(&mut stream, operation, services) => result,
         },
         Err(stop) => Err(stop),
     };
@@ -78,9 +103,27 @@ async fn open(stream: &mut TcpStream, access: &Access) -> Result<(Operation, Lif
     Ok((request.operation, life))
 }
 
-async fn carry_out(stream: &mut TcpStream, operation: Operation) -> Result<(), Stop> {
+async fn carry_out(
+    stream: &mut TcpStream,
+    operation: Operation,
+    services: &Services,
+) -> Result<(), Stop> {
     match operation {
-        Operation::Exec(exec) => exec::run(stream, &exec).await,
+        Operation::Exec(exec) => exec::run(stream, &exec, &services.logs).await,
+        Operation::Terminal(terminal) => terminal::run(stream, &terminal).await,
+        Operation::Logs(query) => logs::run(stream, query, &services.logs).await,
+        Operation::Processes => processes::run(stream).await,
+        Operation::Stats => reply(stream, &stats::sample(&services.access).await?).await,
+        Operation::OpenRepl(open) => {
+            let repl = services.repls.open(open, &services.logs).await?;
+            reply(stream, &repl).await
+        }
+        Operation::RunCell(cell) => repl::run(stream, cell, &services.repls).await,
+        Operation::CloseRepl { id } => {
+            services.repls.close(&id)?;
+            reply(stream, &Done {}).await
+        }
+        Operation::ListRepls => reply(stream, &services.repls.list()).await,
         Operation::ReadFile { path } => files::read(stream, path).await,
         Operation::WriteFile { path, mode } => files::write(stream, path, mode).await,
         Operation::List { path } => files::list(stream, path).await,

@@ -9,6 +9,8 @@ use tokio::net::unix::pipe;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
+use crate::logs;
+
 /// Most bytes that are read at once.
 const READ_BYTES: usize = 32 * 1024;
 /// After the command has ended, a pipe that stays silent this long is let go:
@@ -27,7 +29,7 @@ pub enum Writer {
     Ended(Instant),
 }
 
-/// Passes one stream on, as frames of `kind`, until it ends or has no more of the command's own.
+/// Passes one stream on, as frames of `kind`, and into the log, until it ends or has no more of the command's own.
 ///
 /// # Errors
 /// The connection's.
@@ -36,6 +38,7 @@ pub async fn relay<W: AsyncWrite + Unpin>(
     kind: Kind,
     writer: &Mutex<W>,
     mut command: watch::Receiver<Writer>,
+    mut log: logs::Writer,
 ) -> Result<(), FrameError> {
     let mut buffer = vec![0; READ_BYTES];
     // What was in the pipe when the command had ended, and is still owed to the host.
@@ -57,6 +60,7 @@ pub async fn relay<W: AsyncWrite + Unpin>(
         if count == 0 {
             return Ok(());
         }
+        log.push(&buffer[..count]);
         owed = owed.map(|left| left.saturating_sub(count as u64));
         frame::write(&mut *writer.lock().await, kind, &buffer[..count]).await?;
     }

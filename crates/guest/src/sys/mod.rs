@@ -3,3 +3,4 @@
 pub mod entropy;
 pub mod log;
 pub mod network;
+pub mod proc_stat;

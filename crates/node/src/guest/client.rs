@@ -15,7 +15,11 @@ use pando_vm::network::Slot;
 use rustix::net::sockopt;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
+
+use crate::sandbox::handle::Observed;
+use crate::sandbox::policy::State;
 
 /// How long a connection inside the namespace may take. A guest under load
 /// answers late, a dead one never.
@@ -34,6 +38,7 @@ const MAX_LISTING_BYTES: usize = 64 * 1024 * 1024;
 pub struct Guest {
     slot: Arc<Slot>,
     token: Arc<str>,
+    observed: watch::Receiver<Observed>,
 }
 
 /// Why a guest did not do what it was asked.
@@ -51,6 +56,9 @@ pub enum GuestError {
     /// The agent broke the protocol, or the connection broke.
     #[error("the sandbox's agent broke off")]
     Frame(#[from] FrameError),
+    /// The sandbox was deleted, or its machine died.
+    #[error("the sandbox has ended")]
+    Gone,
     /// What was to be sent to the guest could not be read.
     #[error("the data to send broke off")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -77,6 +85,7 @@ impl From<&GuestError> for PublicError {
                 FailureKind::Token | FailureKind::Refused | FailureKind::Other => Code::GuestFailed,
             },
             GuestError::Timeout(_) => Code::Timeout,
+            GuestError::Gone => Code::Gone,
             GuestError::TooLarge { .. } | GuestError::Body(_) => Code::TooLarge,
             GuestError::Connect(_) | GuestError::Frame(_) => Code::GuestFailed,
         };
@@ -85,8 +94,22 @@ impl From<&GuestError> for PublicError {
 }
 
 impl Guest {
-    pub(crate) fn new(slot: Arc<Slot>, token: Arc<str>) -> Self {
-        Self { slot, token }
+    pub(crate) fn new(
+        slot: Arc<Slot>,
+        token: Arc<str>,
+        observed: watch::Receiver<Observed>,
+    ) -> Self {
+        Self { slot, token, observed }
+    }
+
+    /// Returns when the sandbox has no machine any more. Its connections would not
+    /// tell: nothing is left that could close them.
+    pub(super) async fn gone(&self) -> GuestError {
+        let is_over =
+            |state: &State| !matches!(state, State::Creating | State::Running | State::Paused);
+        // An error means that its actor has ended, with the server or with the sandbox.
+        let _ = self.observed.clone().wait_for(|observed| is_over(&observed.state)).await;
+        GuestError::Gone
     }
 
     /// Opens a session for `operation`.

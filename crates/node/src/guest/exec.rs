@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use pando_guest_protocol::frame::{self, CHUNK_BYTES, FrameError, Kind};
-use pando_guest_protocol::session::{Exec, ExecDone, Operation, Started};
+use pando_guest_protocol::session::{Exec, ExecDone, Operation, Signal, Started};
+use serde::Serialize;
 use tokio::io::AsyncWrite;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
@@ -35,6 +36,20 @@ pub enum ExecInput {
     Bytes(Bytes),
     /// All that comes.
     Stream(BoxStream<'static, io::Result<Bytes>>),
+    /// What is said to it while it runs; dropping the other end closes the input.
+    Live(mpsc::Receiver<ExecSay>),
+}
+
+/// What is said to a running command. In order: a signal waits behind input that
+/// the command has not taken yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecSay {
+    /// Input.
+    Input(Bytes),
+    /// The end of its input.
+    End,
+    /// A signal for its process group, by its number.
+    Signal(i32),
 }
 
 /// What a running command says.
@@ -91,10 +106,17 @@ impl Guest {
         let (reader, writer) = session.into_split();
         let (events, receiver) = mpsc::channel(QUEUE_FRAMES);
         let (released, hold) = tokio::sync::oneshot::channel::<()>();
+        let guest = self.clone();
         Ok(ExecStream {
             events: receiver,
             _reader: AbortOnDropHandle::new(tokio::spawn(async move {
-                read_events(reader, events, patience).await;
+                tokio::select! {
+                    () = read_events(reader, &events, patience) => {}
+                    gone = guest.gone() => {
+                        // Nobody listens any more, or now they know.
+                        let _ = events.send(Err(gone)).await;
+                    }
+                }
                 drop(released);
             })),
             _writer: AbortOnDropHandle::new(tokio::spawn(async move {
@@ -145,7 +167,7 @@ impl Guest {
 
 async fn read_events(
     mut reader: OwnedReadHalf,
-    events: mpsc::Sender<Result<ExecEvent, GuestError>>,
+    events: &mpsc::Sender<Result<ExecEvent, GuestError>>,
     patience: Option<Duration>,
 ) {
     let deadline = patience.map(|patience| (patience, tokio::time::Instant::now() + patience));
@@ -184,6 +206,17 @@ async fn write_input(writer: &mut OwnedWriteHalf, input: ExecInput) -> Result<()
                 write_data(writer, &bytes.map_err(|error| GuestError::Body(error.into()))?).await?;
             }
         }
+        ExecInput::Live(mut said) => {
+            while let Some(say) = said.recv().await {
+                match say {
+                    ExecSay::Input(bytes) => write_data(writer, &bytes).await?,
+                    ExecSay::End => write_end(writer).await?,
+                    ExecSay::Signal(number) => {
+                        write_json(writer, Kind::Signal, &Signal { number }).await?;
+                    }
+                }
+            }
+        }
     }
     write_end(writer).await
 }
@@ -197,6 +230,15 @@ pub(super) async fn write_data<W: AsyncWrite + Unpin>(
         within(STALL, async { Ok(frame::write(writer, Kind::Data, chunk).await?) }).await?;
     }
     Ok(())
+}
+
+/// Sends one value.
+pub(super) async fn write_json<W: AsyncWrite + Unpin, T: Serialize>(
+    writer: &mut W,
+    kind: Kind,
+    value: &T,
+) -> Result<(), GuestError> {
+    within(STALL, async { Ok(frame::write_json(writer, kind, value).await?) }).await
 }
 
 /// Says that no more `Data` follows.

@@ -8,7 +8,15 @@
 mod client;
 mod exec;
 mod files;
+mod lines;
+mod logs;
+mod machine;
+mod repl;
+mod terminal;
 
 pub use client::{Guest, GuestError};
-pub use exec::{ExecEvent, ExecInput, ExecStream, Finished};
+pub use exec::{ExecEvent, ExecInput, ExecSay, ExecStream, Finished};
 pub use files::FileStream;
+pub use logs::LogStream;
+pub use repl::{Bundle, Ran};
+pub use terminal::{TerminalEvent, TerminalInput, TerminalOutput};

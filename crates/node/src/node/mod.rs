@@ -252,7 +252,7 @@ impl Node {
             return Err(NodeError::NotRunning(state));
         }
         handle.touch(self.shared.clock.now());
-        Ok(Guest::new(Arc::clone(&handle.slot), Arc::clone(&handle.token)))
+        Ok(Guest::new(Arc::clone(&handle.slot), Arc::clone(&handle.token), handle.observed.clone()))
     }
 
     /// A connection to a port of a running sandbox. Asking counts as using it.

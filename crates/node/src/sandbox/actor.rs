@@ -30,6 +30,8 @@ use crate::shared::{Report, Shared};
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long a running guest may take to take a new token after a restart of the server.
 const ATTACH_LIMIT: Duration = Duration::from_secs(30);
+/// How long a guest may leave what it is told unread.
+const CLOCK_LIMIT: Duration = Duration::from_secs(1);
 /// The wall clock may be set: a deadline is looked at again at least this often.
 const CLOCK_CHECK: Duration = Duration::from_secs(20);
 /// How long until a failed removal is tried again.
@@ -200,6 +202,7 @@ impl Actor {
                 if !self.attached {
                     self.attach().await?;
                 }
+                self.set_clock().await;
                 fault::point(Fault::ResumeStarted);
                 self.enter(State::Running).await
             }
@@ -301,6 +304,7 @@ impl Actor {
         fault::point(Fault::CreateReady);
         self.control = Some(control);
         self.attached = true;
+        self.set_clock().await;
         // Where the time of a create goes; the benchmark reads it from here.
         tracing::info!(
             sandbox = id.short(),
@@ -337,6 +341,17 @@ impl Actor {
         if let Err(error) = settled.await {
             let reason = format!("after a restart of the server: {}", crate::chain(&error));
             self.act(Event::MachineEnded { reason }).await;
+        }
+    }
+
+    /// Tells the guest what time it is. It lost what its restore or its pause took.
+    async fn set_clock(&mut self) {
+        let Some(control) = &mut self.control else { return };
+        let clock = ToGuest::Clock { wall_clock_ns: random::wall_clock_ns() };
+        let sent = tokio::time::timeout(CLOCK_LIMIT, control.send(&clock)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            // Its clock is behind, and everything else is well.
+            tracing::warn!(sandbox = self.id().short(), "the guest's clock could not be set");
         }
     }
 

@@ -3,17 +3,19 @@
 
 mod config;
 mod events;
+mod socket;
 
 use std::time::Duration;
 
 use pando_types::Refusal;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use config::ClientArgs;
 pub use events::{Event, Events};
+pub use socket::{Said, Socket};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,6 +52,9 @@ pub enum ClientError {
     /// The connection broke.
     #[error("the connection to the server broke")]
     Broken(#[source] reqwest::Error),
+    /// The WebSocket broke.
+    #[error("the connection to the server broke: {0}")]
+    Socket(String),
     /// The server said what this program does not understand.
     #[error("the server's answer ({status}) is not what Pando answers: {text}")]
     Answer {
@@ -82,7 +87,9 @@ impl Client {
                 ClientError::Broken(source)
             }
         })?;
-        if sent.status().is_success() { Ok(sent) } else { Err(refusal(sent).await?) }
+        let is_good =
+            sent.status().is_success() || sent.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if is_good { Ok(sent) } else { Err(refusal(sent).await?) }
     }
 
     async fn json(&self, request: RequestBuilder) -> Result<Value, ClientError> {
@@ -99,6 +106,12 @@ impl Client {
     /// `GET`s JSON.
     pub async fn get(&self, path: &str) -> Result<Value, ClientError> {
         self.json(self.request(Method::GET, path)).await
+    }
+
+    /// `GET`s text.
+    pub async fn text(&self, request: RequestBuilder) -> Result<String, ClientError> {
+        let response = self.send(request.timeout(ANSWER_TIMEOUT)).await?;
+        response.text().await.map_err(ClientError::Broken)
     }
 
     /// `POST`s JSON.

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod bake;
+pub mod completions;
 pub mod doctor;
 pub mod host_args;
 pub mod key;
@@ -19,7 +20,7 @@ use serde_json::Value;
 use crate::cli::Command;
 use crate::error::Failure;
 
-/// Runs a command. The exit code is the remote command's for `sandbox exec`, else 0.
+/// Runs a command. The exit code is the remote command's for `sandbox exec` and `sandbox shell`, else 0.
 pub async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(args) => crate::serve::run(args).await?,
@@ -30,6 +31,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::App(args) => app::run(args).await?,
         Command::Preview(args) => preview::run(args).await?,
         Command::Key(args) => key::run(args).await?,
+        Command::Completions(args) => completions::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use pando_guest_protocol::frame::{self, CHUNK_BYTES, Kind};
 use pando_guest_protocol::session::{Entry, Failure, FailureKind};
 use tokio::net::TcpStream;
 
 use super::stat::entry;
 use super::{blocking, check_path};
 use crate::session::failure::{Stop, failure, refused};
+use crate::session::json_lines::JsonLines;
 
 /// Beyond this a listing is refused: nobody reads it, and it is held in memory to be sorted.
 const MAX_ENTRIES: usize = 100_000;
@@ -18,22 +18,11 @@ const MAX_ENTRIES: usize = 100_000;
 pub async fn list(stream: &mut TcpStream, path: String) -> Result<(), Stop> {
     let checked = check_path(&path)?;
     let entries = blocking(move || collect(&checked, &path)).await?;
-    let mut chunk = Vec::new();
+    let mut lines = JsonLines::new(stream);
     for entry in &entries {
-        let line = serde_json::to_vec(entry)
-            .map_err(|error| failure(FailureKind::Other, error.to_string()))?;
-        // A frame holds whole lines.
-        if chunk.len() + line.len() + 1 > CHUNK_BYTES {
-            frame::write(stream, Kind::Data, &chunk).await?;
-            chunk.clear();
-        }
-        chunk.extend_from_slice(&line);
-        chunk.push(b'\n');
+        lines.push(entry).await?;
     }
-    if !chunk.is_empty() {
-        frame::write(stream, Kind::Data, &chunk).await?;
-    }
-    Ok(frame::write(stream, Kind::End, &[]).await?)
+    lines.end().await
 }
 
 fn collect(path: &Path, name: &str) -> Result<Vec<Entry>, Failure> {

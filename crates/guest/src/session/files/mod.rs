@@ -44,7 +44,7 @@ pub fn check_path(path: &str) -> Result<PathBuf, Failure> {
 }
 
 /// Does what would block on a thread that may.
-async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {

@@ -23,9 +23,9 @@ async fn the_token_opens_and_nothing_else_does() {
 #[tokio::test]
 async fn before_a_restore_is_done_nobody_is_served() {
     let agent = Agent::start().await;
-    agent.access.suspend();
+    agent.services.access.suspend();
     assert_eq!(agent.failure(Operation::Ping).await.kind, FailureKind::Token);
-    agent.access.open(Token::parse(&"b".repeat(64)).unwrap());
+    agent.services.access.open(Token::parse(&"b".repeat(64)).unwrap());
     assert_eq!(agent.failure(Operation::Ping).await.kind, FailureKind::Token);
     assert_eq!(ask_with(&agent, &"b".repeat(64), PROTOCOL).await.kind, Kind::Reply);
 }
@@ -36,7 +36,7 @@ async fn a_restore_ends_sessions_and_their_commands() {
     let mut stream = agent.ask(Operation::Exec(shell("echo $$; exec sleep 60"))).await;
     let pid = String::from_utf8(frame::expect(&mut stream).await.unwrap().payload).unwrap();
     assert!(is_alive(&pid));
-    agent.access.suspend();
+    agent.services.access.suspend();
     assert!(frame::read(&mut stream).await.unwrap().is_none());
     until("the command's end", || !is_alive(&pid)).await;
 }

@@ -1,4 +1,4 @@
-use pando_guest_protocol::session::{FailureKind, Started};
+use pando_guest_protocol::session::{FailureKind, Signal, Started};
 
 use super::*;
 
@@ -141,6 +141,18 @@ async fn a_member_that_ignores_the_signal_goes_with_its_leader() {
     let outcome = outcome(&mut agent.ask(Operation::Exec(exec)).await).await;
     assert!(outcome.done.timed_out);
     until("the member's end", || !is_alive(outcome.text())).await;
+}
+
+#[tokio::test]
+async fn a_signal_reaches_the_whole_group() {
+    let agent = Agent::start().await;
+    let script = "trap 'echo got; exit 5' USR1; echo on; while :; do sleep 0.05; done";
+    let mut stream = agent.ask(Operation::Exec(shell(script))).await;
+    assert_eq!(frame::expect(&mut stream).await.unwrap().payload, b"on\n");
+    let signal = Signal { number: rustix::process::Signal::USR1.as_raw() };
+    frame::write_json(&mut stream, Kind::Signal, &signal).await.unwrap();
+    let outcome = outcome(&mut stream).await;
+    assert_eq!((outcome.text(), outcome.done.exit_code), ("got\n", 5));
 }
 
 #[tokio::test]

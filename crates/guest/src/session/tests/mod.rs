@@ -3,7 +3,11 @@
 mod access;
 mod exec;
 mod files;
+mod logs;
+mod machine;
 mod ports;
+mod repl;
+mod terminal;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +17,8 @@ use pando_guest_protocol::session::{Exec, ExecDone, Failure, Operation, PROTOCOL
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::{Access, Token, listen};
+use super::{Services, Token, listen};
+use crate::repl::Repls;
 
 const DIGIT: &str = "a";
 
@@ -24,8 +29,9 @@ fn token() -> String {
 /// An agent's listener on a loopback port of its own. Ends with the test.
 struct Agent {
     address: std::net::SocketAddr,
-    access: Arc<Access>,
+    services: Services,
     task: JoinHandle<std::convert::Infallible>,
+    _run: tempfile::TempDir,
 }
 
 impl Drop for Agent {
@@ -38,10 +44,12 @@ impl Agent {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let access = Arc::new(Access::default());
-        access.open(Token::parse(&token()).unwrap());
-        let task = tokio::spawn(listen(listener, Arc::clone(&access)));
-        Self { address, access, task }
+        let run = tempfile::tempdir().unwrap();
+        let repls = Arc::new(Repls::with_folder(run.path().join("repl")));
+        let services = Services { repls, ..Services::default() };
+        services.access.open(Token::parse(&token()).unwrap());
+        let task = tokio::spawn(listen(listener, services.clone()));
+        Self { address, services, task, _run: run }
     }
 
     async fn connect(&self) -> TcpStream {

@@ -40,7 +40,7 @@ pub async fn run(client: &ClientArgs, args: LogsArgs) -> Result<(), Failure> {
     }
     let deployment: Deployment = read(&answer)?;
     output::say(&format!("deployment {} ({})", deployment.id, word(&deployment.status)));
-    output::raw(&printable(deployment.build_logs.as_deref().unwrap_or_default()))
+    output::raw(&output::printable(deployment.build_logs.as_deref().unwrap_or_default()))
 }
 
 async fn follow(api: &Client, path: &str, json: bool) -> Result<(), Failure> {
@@ -50,7 +50,7 @@ async fn follow(api: &Client, path: &str, json: bool) -> Result<(), Failure> {
             break;
         }
         if !json {
-            output::line(&printable(&event.data))?;
+            output::line(&output::printable(&event.data))?;
         }
     }
     let answer = api.get(path).await?;
@@ -65,39 +65,4 @@ async fn follow(api: &Client, path: &str, json: bool) -> Result<(), Failure> {
     let error =
         anyhow::Error::msg(why).context(format!("deployment {} is not live", deployment.id));
     Err(Failure::new(error, "what was live before stays live; push a fix to try again"))
-}
-
-/// A log comes from code that nobody has reviewed: colours may pass, but nothing
-/// else that steers a terminal.
-fn printable(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(character) = rest.next() {
-        match character {
-            '\u{1b}' if rest.peek() == Some(&'[') => {
-                let sequence: String =
-                    std::iter::from_fn(|| rest.next_if(|c| matches!(c, '[' | ';' | '0'..='9')))
-                        .collect();
-                if rest.next_if_eq(&'m').is_some() {
-                    clean.push_str(&format!("\u{1b}{sequence}m"));
-                }
-            }
-            '\n' | '\t' => clean.push(character),
-            character if character.is_control() => {}
-            character => clean.push(character),
-        }
-    }
-    clean
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn colours_pass_and_commands_do_not() {
-        assert_eq!(printable("\u{1b}[1;32mok\u{1b}[0m\n"), "\u{1b}[1;32mok\u{1b}[0m\n");
-        assert_eq!(printable("a\u{1b}[2Jb"), "aJb");
-        assert_eq!(printable("a\u{1b}]0;title\u{7}b\rc"), "a]0;titlebc");
-    }
 }

@@ -3,8 +3,11 @@
 pub mod cp;
 pub mod create;
 pub mod exec;
+pub mod logs;
 pub mod ls;
 pub mod rm;
+pub mod shell;
+pub mod top;
 
 use std::process::ExitCode;
 
@@ -30,6 +33,12 @@ pub enum Verb {
     Ls,
     /// Run a command in a sandbox; its exit code becomes this program's
     Exec(exec::ExecArgs),
+    /// Open a terminal in a sandbox; its exit code becomes this program's
+    Shell(shell::ShellArgs),
+    /// Print what commands have said in a sandbox
+    Logs(logs::LogsArgs),
+    /// Watch what runs in a sandbox, and what it uses
+    Top(top::TopArgs),
     /// Copy a file into or out of a sandbox
     Cp(cp::CpArgs),
     /// Remove sandboxes with all in them
@@ -45,6 +54,11 @@ pub async fn run(args: SandboxArgs) -> Result<ExitCode, Failure> {
         Verb::Exec(verb) => {
             return exec::run(&args.client, verb).await.map_err(Failure::of_exec);
         }
+        Verb::Shell(verb) => {
+            return shell::run(&args.client, verb).await.map_err(Failure::of_exec);
+        }
+        Verb::Logs(verb) => logs::run(&args.client, verb).await?,
+        Verb::Top(verb) => top::run(&args.client, verb).await?,
         Verb::Cp(verb) => cp::run(&args.client, verb).await?,
         Verb::Rm(verb) => rm::run(&args.client, verb).await?,
     }

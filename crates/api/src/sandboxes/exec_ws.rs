@@ -1,0 +1,252 @@
+//! `GET /v1/sandboxes/{id}/exec/ws`: many commands over one WebSocket.
+
+mod message;
+
+use std::collections::HashMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use futures_util::StreamExt;
+use pando_node::guest::{ExecEvent, ExecInput, ExecSay, Guest};
+use pando_types::limits::MAX_MULTIPLEXED_COMMANDS;
+use pando_types::{Code, PublicError};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Duration, timeout};
+
+use self::message::{Ask, CommandId, Start};
+use super::{exec_request, guest};
+use crate::Api;
+use crate::auth::Caller;
+use crate::extract::UrlPath;
+use crate::openapi::Refusals;
+use crate::refusal::Refused;
+use crate::socket::{self, Heard, Receiver, Sender, Upgrade};
+use crate::utf8::Utf8Pieces;
+
+/// Messages of all commands that wait for the client; then the commands wait.
+const MESSAGES_WAITING: usize = 64;
+/// Inputs and signals of one command that wait for it; then the client waits.
+const INPUTS_WAITING: usize = 16;
+/// How long the client waits so, before the command that does not read is ended.
+const INPUT_LIMIT: Duration = Duration::from_secs(30);
+
+/// Runs commands over one WebSocket, several at once, each by an id that the client gives.
+///
+/// Messages are JSON. In: `{"id", "cmd", …}` starts a command, with the fields of `exec` and
+/// `open_stdin: true` to go on with `{"id", "stdin"}` and `{"id", "eof": true}`; `{"id",
+/// "signal": "INT"}`; `{"id", "cancel": true}` kills it and all it started. Out: `{"id", "stream",
+/// "data"}`, then `{"id", "exit", "duration_ms"}` or `{"id", "error", "code"}`. Closing the
+/// WebSocket kills all of them. A browser gives its key as `access_token`.
+#[utoipa::path(
+    get, path = "/sandboxes/{id}/exec/ws", tag = "sandboxes", operation_id = "sandbox_exec_ws",
+    params(("id" = String, Path)),
+    responses((status = 101, description = "The WebSocket begins"), Refusals)
+)]
+pub async fn exec_ws(
+    State(api): State<Api>,
+    caller: Caller,
+    UrlPath(id): UrlPath<String>,
+    upgrade: Upgrade,
+) -> Result<Response, Refused> {
+    let guest = guest(&api, &caller, &id).await?;
+    Ok(upgrade.begin(|sender, receiver| serve(sender, receiver, guest)))
+}
+
+/// Serves until the client leaves; the commands end with it.
+async fn serve(sender: Sender, receiver: Receiver, guest: Guest) {
+    let (said, to_send) = mpsc::channel(MESSAGES_WAITING);
+    tokio::select! {
+        () = Commands::new(guest, said).obey(receiver) => {}
+        () = send(sender, to_send) => {}
+    }
+}
+
+async fn send(mut sender: Sender, mut to_send: mpsc::Receiver<Value>) {
+    let mut pings = socket::pings();
+    loop {
+        let sent = tokio::select! {
+            message = to_send.recv() => match message {
+                Some(message) => sender.json(&message).await,
+                None => return,
+            },
+            _ = pings.tick() => sender.ping().await,
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// The commands of one connection.
+struct Commands {
+    guest: Guest,
+    said: mpsc::Sender<Value>,
+    running: HashMap<CommandId, Running>,
+    tasks: JoinSet<(CommandId, u64)>,
+    started: u64,
+}
+
+struct Running {
+    /// Tells it from an earlier one of the same id.
+    number: u64,
+    inputs: mpsc::Sender<ExecSay>,
+    task: AbortHandle,
+}
+
+impl Commands {
+    fn new(guest: Guest, said: mpsc::Sender<Value>) -> Self {
+        Self { guest, said, running: HashMap::new(), tasks: JoinSet::new(), started: 0 }
+    }
+
+    async fn obey(mut self, mut receiver: Receiver) {
+        loop {
+            let heard = tokio::select! {
+                heard = receiver.next() => heard,
+                Some(ended) = self.tasks.join_next() => {
+                    if let Ok((id, number)) = ended
+                        && self.running.get(&id).is_some_and(|running| running.number == number)
+                    {
+                        self.running.remove(&id);
+                    }
+                    continue;
+                }
+            };
+            let answer = match heard {
+                Some(Heard::Text(text)) => match message::read(&text) {
+                    Ok((id, ask)) => self.carry_out(&id, ask).await.err().map(|e| refusal(&id, &e)),
+                    Err((id, error)) => Some(refusal(&id.unwrap_or_default(), &error)),
+                },
+                Some(Heard::Bytes(_)) => {
+                    let error = PublicError::invalid("message", "messages are JSON text");
+                    Some(refusal(&CommandId::default(), &error))
+                }
+                None => return,
+            };
+            if let Some(answer) = answer
+                && self.said.send(answer).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, id: &CommandId, ask: Ask) -> Result<(), PublicError> {
+        match ask {
+            Ask::Start(start) => self.start(id, *start),
+            Ask::Cancel => {
+                let running = self.running.remove(id).ok_or_else(|| unknown(id))?;
+                running.task.abort();
+                let message = json!({"id": id, "error": "cancelled: the command was killed"});
+                // The client may be gone; then there is nobody to tell.
+                let _ = self.said.send(message).await;
+                Ok(())
+            }
+            Ask::Say(said) => {
+                let inputs = self.running.get(id).ok_or_else(|| unknown(id))?.inputs.clone();
+                for say in said {
+                    match timeout(INPUT_LIMIT, inputs.send(say)).await {
+                        Ok(Ok(())) => {}
+                        // It has just ended, and says so itself.
+                        Ok(Err(_)) => break,
+                        Err(_) => {
+                            if let Some(running) = self.running.remove(id) {
+                                running.task.abort();
+                            }
+                            let secs = INPUT_LIMIT.as_secs();
+                            let message = format!(
+                                "the command did not read its input for {secs} s, so it was killed"
+                            );
+                            return Err(PublicError::new(Code::Timeout, message));
+                        }
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn start(&mut self, id: &CommandId, start: Start) -> Result<(), PublicError> {
+        if self.running.get(id).is_some_and(|running| !running.task.is_finished()) {
+            let message = "a command of this `id` is running: give each its own";
+            return Err(PublicError::invalid("id", message));
+        }
+        // Those that were cancelled count until they are gone.
+        if self.tasks.len() >= MAX_MULTIPLEXED_COMMANDS {
+            let message =
+                format!("{MAX_MULTIPLEXED_COMMANDS} commands are running, which is the most");
+            return Err(PublicError::new(Code::OverQuota, message));
+        }
+        let command = exec_request::check(start.command)?;
+        let (inputs, to_say) = mpsc::channel(INPUTS_WAITING);
+        // The queue is empty, so there is room for both.
+        if let Some(stdin) = command.stdin {
+            let _ = inputs.try_send(ExecSay::Input(stdin));
+        }
+        if !start.open_stdin {
+            let _ = inputs.try_send(ExecSay::End);
+        }
+        self.started += 1;
+        let number = self.started;
+        let (guest, said, own) = (self.guest.clone(), self.said.clone(), id.clone());
+        let task = self.tasks.spawn(async move {
+            let ran = run(&guest, command.exec, to_say, &own, &said).await;
+            let last = match ran {
+                Ok(done) if done.timed_out => {
+                    refusal(&own, &exec_request::timed_out(command.timeout))
+                }
+                Ok(done) => {
+                    json!({"id": own, "exit": done.exit_code, "duration_ms": done.duration_ms})
+                }
+                Err(error) => refusal(&own, &error),
+            };
+            let _ = said.send(last).await;
+            (own, number)
+        });
+        self.running.insert(id.clone(), Running { number, inputs, task });
+        Ok(())
+    }
+}
+
+/// Runs a command to its end, passing on what it says.
+async fn run(
+    guest: &Guest,
+    exec: pando_guest_protocol::session::Exec,
+    inputs: mpsc::Receiver<ExecSay>,
+    id: &CommandId,
+    said: &mpsc::Sender<Value>,
+) -> Result<pando_guest_protocol::session::ExecDone, PublicError> {
+    let failed = |error| exec_request::failed(error).into_error();
+    let mut events = guest.exec_stream(exec, ExecInput::Live(inputs)).await.map_err(failed)?;
+    let (mut stdout, mut stderr) = (Utf8Pieces::default(), Utf8Pieces::default());
+    let pass = async |stream: &str, text: String| {
+        if !text.is_empty() {
+            // A client that is gone takes this task with it.
+            let _ = said.send(json!({"id": id, "stream": stream, "data": text})).await;
+        }
+    };
+    while let Some(event) = events.next().await {
+        match event.map_err(failed)? {
+            ExecEvent::Stdout(piece) => pass("stdout", stdout.push(&piece)).await,
+            ExecEvent::Stderr(piece) => pass("stderr", stderr.push(&piece)).await,
+            ExecEvent::Exit(done) => {
+                pass("stdout", stdout.finish()).await;
+                pass("stderr", stderr.finish()).await;
+                return Ok(done);
+            }
+        }
+    }
+    let message = "the sandbox's agent went away before the command ended";
+    Err(PublicError::new(Code::GuestFailed, message))
+}
+
+fn unknown(id: &CommandId) -> PublicError {
+    PublicError::not_found("running command", id)
+}
+
+fn refusal(id: &CommandId, error: &PublicError) -> Value {
+    let mut message = json!(error.body());
+    message["id"] = json!(id);
+    message
+}

@@ -1,0 +1,176 @@
+//! `GET /v1/sandboxes/{id}/logs`.
+
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use futures_util::{StreamExt, stream};
+use pando_guest_protocol::log::{LogLines, LogQuery, Output};
+use pando_node::guest::LogStream;
+use pando_types::limits::MAX_LOG_TAIL;
+use pando_types::{PublicError, Timestamp};
+use serde_json::json;
+
+use super::guest;
+use crate::Api;
+use crate::auth::Caller;
+use crate::extract::UrlPath;
+use crate::openapi::Refusals;
+use crate::query;
+use crate::refusal::{Refused, guest_failed};
+use crate::sse::{self, Message};
+
+/// What commands have said in a sandbox: the last lines of all that were run, streamed or left running.
+///
+/// The sandbox keeps the last 2 MiB; what is typed and shown at a terminal is not in it. With
+/// `follow=true` it is a stream of server-sent events, each `{"line", "stream", "time", "pid"}`,
+/// that goes on with what comes, until the sandbox ends; else it is lines of text.
+#[utoipa::path(
+    get, path = "/sandboxes/{id}/logs", tag = "sandboxes", operation_id = "sandbox_logs",
+    params(
+        ("id" = String, Path),
+        ("stream" = Option<String>, Query, description = "`both` (default), `stdout` or `stderr`"),
+        ("follow" = Option<bool>, Query, description = "Go on with what comes"),
+        ("tail" = Option<usize>, Query, description = "Of what is kept, only the last so many lines, at most 100000"),
+        ("since" = Option<f64>, Query, description = "Of what is kept, only what came since this time, in Unix seconds"),
+        ("timestamps" = Option<bool>, Query, description = "Begin each line of text with its time"),
+    ),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"), Refusals
+    )
+)]
+pub async fn logs(
+    State(api): State<Api>,
+    caller: Caller,
+    UrlPath(id): UrlPath<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refused> {
+    let query = query.as_deref();
+    let wanted = wanted(query)?;
+    let timestamps = query::switch(query, "timestamps")?;
+    let follow = wanted.follow;
+    let lines = guest(&api, &caller, &id).await?.logs(wanted).await.map_err(guest_failed)?;
+    Ok(if follow { events(lines) } else { text(lines, timestamps) })
+}
+
+fn wanted(query: Option<&str>) -> Result<LogQuery, PublicError> {
+    let output = match query::value(query, "stream")?.as_deref() {
+        None | Some("" | "both") => None,
+        Some("stdout") => Some(Output::Stdout),
+        Some("stderr") => Some(Output::Stderr),
+        Some(_) => {
+            let message = "`stream` must be `both`, `stdout` or `stderr`";
+            return Err(PublicError::invalid("stream", message));
+        }
+    };
+    let tail = query::value(query, "tail")?.map(|text| {
+        text.parse().ok().filter(|tail| *tail <= MAX_LOG_TAIL).ok_or_else(|| {
+            PublicError::invalid("tail", format!("`tail` must be 0 to {MAX_LOG_TAIL}"))
+        })
+    });
+    let since_ms = query::value(query, "since")?.map(|text| {
+        let secs: Option<f64> = text.parse().ok();
+        let secs = secs.filter(|secs| (0.0..=1e11).contains(secs));
+        // In range, so the cast loses nothing but a fraction of a millisecond.
+        secs.map(|secs| (secs * 1000.0) as u64)
+            .ok_or_else(|| PublicError::invalid("since", "`since` must be a time in Unix seconds"))
+    });
+    Ok(LogQuery {
+        output,
+        tail: tail.transpose()?,
+        since_ms: since_ms.transpose()?,
+        follow: query::switch(query, "follow")?,
+    })
+}
+
+fn name(output: Output) -> &'static str {
+    match output {
+        Output::Stdout => "stdout",
+        Output::Stderr => "stderr",
+    }
+}
+
+fn time(line: &LogLines) -> String {
+    Timestamp::from_millis(i64::try_from(line.time_ms).unwrap_or(i64::MAX)).to_rfc3339()
+}
+
+fn events(lines: LogStream) -> Response {
+    let messages = lines.flat_map(|lines| {
+        stream::iter(match lines {
+            Ok(lines) => lines.iter().flat_map(events_of).collect(),
+            Err(error) => {
+                vec![Message::json("error", &guest_failed(error).into_error().body())]
+            }
+        })
+    });
+    sse::response(messages)
+}
+
+fn events_of(lines: &LogLines) -> Vec<Message> {
+    let (stream, time) = (name(lines.output), time(lines));
+    let event = |line| json!({"line": line, "stream": stream, "time": time, "pid": lines.pid});
+    lines.text.split('\n').map(|line| Message::data(&event(line))).collect()
+}
+
+/// If the guest fails midway, the response breaks off without its end.
+fn text(lines: LogStream, timestamps: bool) -> Response {
+    let pieces = lines.map(move |lines| {
+        lines.map(|lines| lines.iter().map(|lines| rows(lines, timestamps)).collect::<String>())
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+fn rows(lines: &LogLines, timestamps: bool) -> String {
+    if !timestamps {
+        return format!("{}\n", lines.text);
+    }
+    let start = format!("{} {}", time(lines), name(lines.output));
+    lines.text.split('\n').map(|line| format!("{start} {line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_says_which_lines() {
+        assert_eq!(wanted(None).unwrap(), LogQuery::default());
+        let query = "stream=stderr&follow=true&tail=10&since=1.5";
+        let want = LogQuery {
+            output: Some(Output::Stderr),
+            tail: Some(10),
+            since_ms: Some(1500),
+            follow: true,
+        };
+        assert_eq!(wanted(Some(query)).unwrap(), want);
+        assert!(wanted(Some("follow=1&stream=both")).unwrap().follow);
+        for (query, field) in [
+            ("stream=x", "stream"),
+            ("tail=-1", "tail"),
+            ("tail=100001", "tail"),
+            ("since=yesterday", "since"),
+            ("since=-1", "since"),
+            ("since=NaN", "since"),
+            ("follow=maybe", "follow"),
+        ] {
+            assert_eq!(wanted(Some(query)).unwrap_err().field.as_deref(), Some(field), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_line_as_text_and_as_an_event() {
+        let text = "näh\r\n".to_owned();
+        let lines = LogLines { time_ms: 250, output: Output::Stderr, pid: 7, text };
+        assert_eq!(rows(&lines, false), "näh\r\n\n");
+        let start = "1970-01-01T00:00:00.250Z stderr ";
+        assert_eq!(rows(&lines, true), format!("{start}näh\r\n{start}\n"));
+        let want = |line: &str| {
+            let time = "1970-01-01T00:00:00.250Z";
+            Message::data(&json!({"line": line, "stream": "stderr", "time": time, "pid": 7}))
+        };
+        assert_eq!(events_of(&lines), [want("näh\r"), want("")]);
+    }
+}
