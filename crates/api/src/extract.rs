@@ -17,10 +17,6 @@ use crate::refusal::Refused;
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
-/// The same, where the body may be absent.
-#[derive(Debug)]
-pub struct OptionalJson<T>(pub T);
-
 /// What the placeholders of the route's path stand for.
 #[derive(Debug)]
 pub struct UrlPath<T>(pub T);
@@ -31,15 +27,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let body = read(request, state).await?;
         Ok(Self(parse(&body)?))
-    }
-}
-
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJson<T> {
-    type Rejection = Refused;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let body = read(request, state).await?;
-        Ok(Self(if body.is_empty() { T::default() } else { parse(&body)? }))
     }
 }
 
@@ -63,7 +50,8 @@ pub fn id<T: FromStr>(noun: &str, text: &str) -> Result<T, PublicError> {
     })
 }
 
-async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refused> {
+/// The body, whole.
+pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refused> {
     Bytes::from_request(request, state)
         .await
         .map_err(|rejection| body_refused(&rejection, limits::MAX_JSON_BODY_BYTES).into())
@@ -79,7 +67,7 @@ pub fn body_refused(rejection: &BytesRejection, limit_bytes: usize) -> PublicErr
 }
 
 /// Reads a JSON object. The field of an error is its path: `env.PATH`, `volumes[0].name`.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, PublicError> {
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, PublicError> {
     // serde also fills a struct from a JSON array, in the order of its fields.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         let message = "the body must be a JSON object";

@@ -4,17 +4,21 @@
 //!
 //! Read `router.rs` first: it lists every route. A folder is a noun and a file
 //! is a verb, so `POST /v1/sandboxes/{id}/exec` is `sandboxes/exec.rs`. What all
-//! share: `auth` (keys), `extract` and `query` (input), `refusal` (every error),
-//! `sse` (streams), `later` (what answers 501).
+//! share: `auth` and `key_usage` (keys), `extract`, `query` and `page` (input),
+//! `idempotency` (creates that may be repeated), `refusal` (every error), `sse`
+//! (streams), `later` (what answers 501).
 
 mod apps;
 mod auth;
 mod extract;
 mod health;
+mod idempotency;
 pub mod key;
+mod key_usage;
 mod later;
 mod me;
 mod openapi;
+mod page;
 mod previews;
 mod query;
 mod refusal;
@@ -27,6 +31,8 @@ mod utf8;
 mod webhooks;
 
 pub use health::Readiness;
+pub use idempotency::Repeats;
+pub use key_usage::KeyUsage;
 pub use openapi::document;
 pub use router::router;
 
@@ -45,6 +51,10 @@ pub struct Api {
     pub readiness: Readiness,
     /// Apps, deployments, previews, webhooks.
     pub deploy: pando_deploy::Deploy,
+    /// How fast keys ask.
+    pub usage: KeyUsage,
+    /// Creates that may be repeated.
+    pub repeats: Repeats,
     /// Where sandboxes are reached.
     pub urls: PublicUrls,
 }

@@ -10,6 +10,8 @@ pub mod clock;
 pub mod error;
 pub mod id;
 pub mod limits;
+pub mod page;
+pub mod quota;
 pub mod route;
 pub mod sandbox;
 pub mod url;

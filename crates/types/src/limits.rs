@@ -30,8 +30,38 @@ pub const MAX_JSON_BODY_BYTES: usize = 1024 * 1024;
 pub const MAX_WEBHOOK_BODY_BYTES: usize = 25 * 1024 * 1024;
 /// The most metadata pairs on a sandbox.
 pub const MAX_METADATA_PAIRS: usize = 64;
-/// The longest metadata key or value.
-pub const MAX_METADATA_BYTES: usize = 4096;
+/// The longest metadata key, in bytes.
+pub const MAX_METADATA_KEY_BYTES: usize = 128;
+/// The longest metadata value, in bytes.
+pub const MAX_METADATA_VALUE_BYTES: usize = 2048;
+/// All metadata of one sandbox, keys and values together, in bytes: a list repeats it a thousand times.
+pub const MAX_METADATA_TOTAL_BYTES: usize = 16 * 1024;
+/// The most pairs that one list may be filtered by.
+pub const MAX_METADATA_FILTERS: usize = 8;
+
+/// The most items of one page of a list, and how many a request gets that names no `limit`.
+pub const MAX_PAGE_ITEMS: u32 = 1000;
+/// The longest cursor, in bytes.
+pub const MAX_CURSOR_BYTES: usize = 128;
+
+/// The longest `Idempotency-Key`, in bytes.
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// How long the answer to an `Idempotency-Key` is kept.
+pub const KEEP_IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest label of an API key, in bytes.
+pub const MAX_KEY_LABEL_BYTES: usize = 100;
+/// The most keys of an org.
+pub const MAX_KEYS: u32 = 1000;
+/// The longest life of an API key that expires, in days.
+pub const MAX_KEY_DAYS: u32 = 3650;
+
+/// The events that are kept of one sandbox; older ones go.
+pub const MAX_EVENTS: u32 = 1000;
+/// The events that a request gets that names no `tail`.
+pub const DEFAULT_EVENTS: u32 = 50;
+/// How long a sandbox's events are kept after its end.
+pub const KEEP_EVENTS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The vCPUs of a sandbox when `cpu` is absent.
 pub const DEFAULT_CPU: u32 = 2;

@@ -45,7 +45,8 @@ pub struct CreateSandbox {
     /// Whether it outlives idleness and, without `ttl_seconds`, has no deadline.
     #[serde(default)]
     pub persistent: Option<bool>,
-    /// Free text pairs, returned as given.
+    /// Free text pairs, returned as given; lists are filtered by them. At most 64 pairs,
+    /// keys of 1 to 128 bytes, values of at most 2048, 16 KiB together.
     #[serde(default)]
     pub metadata: Option<BTreeMap<String, String>>,
     /// Restore from a snapshot instead of a template (answers 501 until snapshots exist).
@@ -115,6 +116,48 @@ pub struct SetLifecycle {
     /// Whether it is kept when idle. Turning it on without a TTL removes the deadline.
     #[serde(default)]
     pub persistent: Option<bool>,
+}
+
+/// What happened to a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SandboxEventKind {
+    /// It was asked for.
+    Created,
+    /// Its agent answers.
+    Running,
+    /// Its vCPUs were stopped.
+    Paused,
+    /// They run again.
+    Resumed,
+    /// Its TTL or persistence was set.
+    LifecycleSet,
+    /// Its machine died or could not be made.
+    Failed,
+    /// It is gone; nothing follows.
+    Deleted,
+}
+
+/// One thing that happened to a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SandboxEvent {
+    /// Its number, counted from 1 within the sandbox.
+    #[schema(minimum = 1)]
+    pub seq: u64,
+    /// When: RFC 3339, UTC.
+    pub at: String,
+    /// What.
+    pub kind: SandboxEventKind,
+    /// Why, or to what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// `GET /v1/sandboxes/{id}/events`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SandboxEvents {
+    /// Oldest first.
+    pub events: Vec<SandboxEvent>,
 }
 
 /// What to run: a shell string, or an argv that no shell touches.

@@ -5,6 +5,8 @@
 //! node's report says what is. A crash between any two leaves a row that differs
 //! from the node, and [`Sandboxes::start`] ends the difference.
 
+mod events;
+mod journal;
 mod lifecycle;
 mod sandboxes;
 mod spec;

@@ -1,21 +1,22 @@
 //! Creating, finding and removing sandboxes for an org.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pando_store::{Actual, Desired, SandboxRow, Store, StoreError, Swap};
-use pando_types::sandbox::{CreateSandbox, Sandbox};
+use pando_store::{Actual, Desired, Insert, SandboxRow, Store, StoreError, Swap};
+use pando_types::page::{Cursor, List, PageRequest};
+use pando_types::sandbox::{CreateSandbox, Sandbox, SandboxEventKind};
 use pando_types::url::PublicUrls;
 use pando_types::{AppId, Clock, Code, Epoch, Generation, NodeId, OrgId, PublicError, SandboxId};
 use tokio::sync::mpsc;
 
+use super::journal::{Journal, Seen};
 use super::{spec, sync, view};
 use crate::guest::Guest;
 use crate::node::{Node, NodeError, SandboxSpec};
 use crate::shared::Report;
 
-/// Rows that one page of a list reads.
-const PAGE_ROWS: u32 = 500;
 /// How often a change is tried again when somebody else changed the row meanwhile.
 const SWAP_TRIES: usize = 5;
 
@@ -23,6 +24,7 @@ const SWAP_TRIES: usize = 5;
 #[derive(Clone)]
 pub struct Sandboxes {
     pub(super) store: Store,
+    pub(super) journal: Journal,
     pub(super) node: Node,
     pub(super) node_id: NodeId,
     pub(super) urls: Arc<PublicUrls>,
@@ -43,27 +45,48 @@ impl Sandboxes {
         urls: PublicUrls,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PublicError> {
-        let sandboxes = Self { store, node, node_id, urls: Arc::new(urls), clock };
+        let journal = Journal::new(store.clone());
+        let sandboxes = Self { store, journal, node, node_id, urls: Arc::new(urls), clock };
         sandboxes.settle().await?;
-        sync::spawn(sandboxes.store.clone(), node_id, reports);
+        let (rows, journal) = (sandboxes.store.clone(), sandboxes.journal.clone());
+        sync::spawn(rows, journal.clone(), node_id, reports);
+        let stopping = sandboxes.node.stopping();
+        sandboxes.node.spawn(journal.keep_short(stopping));
         Ok(sandboxes)
     }
 
-    /// Creates a sandbox and returns when it answers. When it cannot be made,
-    /// nothing of it is left.
+    /// Creates a sandbox of a new id and returns when it answers. When it cannot be
+    /// made, nothing of it is left.
     ///
     /// # Errors
-    /// What the request or the host stands against.
+    /// What the request, the org's quota or the host stands against.
     pub async fn create(
         &self,
         org: OrgId,
         app: Option<AppId>,
         request: CreateSandbox,
     ) -> Result<Sandbox, PublicError> {
+        self.create_as(SandboxId::new(), org, app, request).await
+    }
+
+    /// The same under an id that was chosen, and written down, before.
+    ///
+    /// # Errors
+    /// As [`Sandboxes::create`]; [`Code::Conflict`] for an id that is taken.
+    pub async fn create_as(
+        &self,
+        id: SandboxId,
+        org: OrgId,
+        app: Option<AppId>,
+        request: CreateSandbox,
+    ) -> Result<Sandbox, PublicError> {
         let wanted = spec::wanted(&request)?;
+        if !self.node.templates().iter().any(|template| template.name == wanted.template) {
+            return Err(PublicError::from(&NodeError::UnknownTemplate(wanted.template)));
+        }
         let now = self.clock.now();
         let row = SandboxRow {
-            id: SandboxId::new(),
+            id,
             org,
             app,
             template: wanted.template.clone(),
@@ -83,12 +106,28 @@ impl Sandboxes {
             reason: None,
             boot_ms: 0,
         };
-        // A fresh random id is never taken.
-        let _ = self.store.sandbox_insert(&row).await.map_err(|error| failed(&error))?;
+        self.admit(&row).await?;
         // In a task of its own: a client that goes away cannot cut it midway.
         let this = self.clone();
         let made = tokio::spawn(async move { this.make(row, wanted).await }).await;
         made.unwrap_or_else(|_| Err(PublicError::internal()))
+    }
+
+    /// Adds the row, if the org's quota has room for it. One transaction, so that
+    /// no two creates are given the same room.
+    async fn admit(&self, row: &SandboxRow) -> Result<(), PublicError> {
+        let failed = |error| failed(&error);
+        let mut tx = self.store.begin().await.map_err(failed)?;
+        let quota = tx.org_quota(row.org).await.map_err(failed)?.quota();
+        let usage = tx.sandbox_usage(row.org, quota.creates_per_minute).await.map_err(failed)?;
+        quota.admit(&usage, row.cpu, row.memory_mib)?;
+        if tx.sandbox_insert(row).await.map_err(failed)? == Insert::Exists {
+            return Err(PublicError::new(Code::Conflict, "the sandbox was made before"));
+        }
+        tx.event_add(row.id, SandboxEventKind::Created, None).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        self.journal.tell(row.id);
+        Ok(())
     }
 
     async fn make(&self, row: SandboxRow, wanted: spec::Wanted) -> Result<Sandbox, PublicError> {
@@ -114,8 +153,9 @@ impl Sandboxes {
                     error = crate::chain(&error),
                     "not created"
                 );
-                self.bury(&row).await?;
-                Err(PublicError::from(&error))
+                let refusal = PublicError::from(&error);
+                self.bury(&row, Some(format!("it could not be made: {refusal}"))).await?;
+                Err(refusal)
             }
         }
     }
@@ -132,23 +172,21 @@ impl Sandboxes {
                 generation: observation.generation,
                 boot: observation.boot,
             };
-            sync::apply(&self.store, self.node_id, &report)
+            sync::apply(&self.store, &self.journal, self.node_id, &report)
                 .await
                 .map_err(|error| failed(&error))?;
         }
         self.get(org, id).await
     }
 
-    /// Makes a row a tombstone whose sandbox is on no node.
-    async fn bury(&self, row: &SandboxRow) -> Result<(), PublicError> {
+    /// Makes a row a tombstone whose sandbox is on no node. Without a reason the
+    /// row says why.
+    async fn bury(&self, row: &SandboxRow, reason: Option<String>) -> Result<(), PublicError> {
         let current = self.store.sandbox_get(row.id).await.map_err(|error| failed(&error))?;
         let Some(row) = current.filter(|row| row.actual != Actual::Deleted) else { return Ok(()) };
-        let (actual, generation) = (Actual::Deleted, row.actual_gen.next());
-        self.store
-            .sandbox_report(row.id, row.owner_node, row.epoch, actual, generation, None, None)
-            .await
-            .map(drop)
-            .map_err(|error| failed(&error))
+        let generation = row.actual_gen.next();
+        let seen = Seen { actual: Actual::Deleted, generation, reason, boot_ms: None };
+        self.journal.report(&row, seen).await.map(drop).map_err(|error| failed(&error))
     }
 
     /// One sandbox of an org.
@@ -159,22 +197,32 @@ impl Sandboxes {
         Ok(self.view(&self.row(org, id).await?))
     }
 
-    /// All sandboxes of an org that are not gone, oldest first.
+    /// What became of a create whose end nobody heard: the sandbox, if it ever
+    /// answered. `None` when nothing of it was left.
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    pub async fn made(&self, org: OrgId, id: SandboxId) -> Result<Option<Sandbox>, PublicError> {
+        let row = self.store.sandbox_get(id).await.map_err(|error| failed(&error))?;
+        let row = row.filter(|row| row.org == org);
+        let row = row.filter(|row| row.actual != Actual::Deleted || row.boot_ms > 0);
+        Ok(row.map(|row| self.view(&row)))
+    }
+
+    /// An org's sandboxes that are not gone and have all of these pairs, oldest first.
     ///
     /// # Errors
     /// When the rows cannot be read.
-    pub async fn list(&self, org: OrgId) -> Result<Vec<Sandbox>, PublicError> {
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.store.sandbox_list(org, after, PAGE_ROWS).await;
-            let page = page.map_err(|error| failed(&error))?;
-            after = page.last().map(|row| (row.created, row.id));
-            all.extend(page.iter().map(|row| self.view(row)));
-            if page.len() < PAGE_ROWS as usize {
-                return Ok(all);
-            }
-        }
+    pub async fn list(
+        &self,
+        org: OrgId,
+        pairs: &BTreeMap<String, String>,
+        page: PageRequest<SandboxId>,
+    ) -> Result<List<Sandbox>, PublicError> {
+        let rows = self.store.sandbox_list(org, pairs, page.after, page.rows()).await;
+        let rows = rows.map_err(|error| failed(&error))?;
+        let place = |row: &SandboxRow| Cursor { created: row.created, id: row.id };
+        Ok(List::of(rows, &page, place, |row| self.view(row)))
     }
 
     /// Removes a sandbox; returns when it is gone. Deleting twice is deleting once.
@@ -190,7 +238,7 @@ impl Sandboxes {
         let this = self.clone();
         let deleted = tokio::spawn(async move {
             this.node.delete(row.id, row.epoch).await.map_err(|error| PublicError::from(&error))?;
-            this.bury(&row).await
+            this.bury(&row, None).await
         });
         deleted.await.unwrap_or_else(|_| Err(PublicError::internal()))
     }
@@ -258,12 +306,20 @@ impl Sandboxes {
     pub(super) async fn row(&self, org: OrgId, id: SandboxId) -> Result<SandboxRow, PublicError> {
         let row = self.tombstone(org, id).await?;
         if row.actual == Actual::Deleted {
-            return Err(PublicError::not_found("sandbox", id));
+            let gone = PublicError::not_found("sandbox", id);
+            return Err(match row.reason {
+                Some(reason) => gone.hint(format!("{reason}; its events tell more")),
+                None => gone,
+            });
         }
         Ok(row)
     }
 
-    async fn tombstone(&self, org: OrgId, id: SandboxId) -> Result<SandboxRow, PublicError> {
+    pub(super) async fn tombstone(
+        &self,
+        org: OrgId,
+        id: SandboxId,
+    ) -> Result<SandboxRow, PublicError> {
         let row = self.store.sandbox_get(id).await.map_err(|error| failed(&error))?;
         row.filter(|row| row.org == org).ok_or_else(|| PublicError::not_found("sandbox", id))
     }
@@ -288,7 +344,9 @@ impl Sandboxes {
             }
             if unwanted || !on_node {
                 tracing::info!(sandbox = row.id.short(), "its row is a tombstone now");
-                self.bury(&row).await?;
+                let reason = (row.actual == Actual::Creating)
+                    .then(|| "the server stopped before it was made".to_owned());
+                self.bury(&row, reason).await?;
             }
         }
         Ok(())

@@ -7,10 +7,11 @@ mod events;
 use std::time::Duration;
 
 use pando_types::Refusal;
+use pando_types::page::List;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use config::ClientArgs;
 pub use events::{Event, Events};
@@ -99,6 +100,23 @@ impl Client {
     /// `GET`s JSON.
     pub async fn get(&self, path: &str) -> Result<Value, ClientError> {
         self.json(self.request(Method::GET, path)).await
+    }
+
+    /// `GET`s a list whole, page after page.
+    pub async fn list(&self, path: &str) -> Result<Value, ClientError> {
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let mut request = self.request(Method::GET, path);
+            if let Some(cursor) = &cursor {
+                request = request.query(&[("cursor", cursor)]);
+            }
+            let mut page: List<Value> = read(&self.json(request).await?)?;
+            items.append(&mut page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(json!({ "items": items }));
+            }
+        }
     }
 
     /// `POST`s JSON.

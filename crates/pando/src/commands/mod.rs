@@ -5,8 +5,10 @@ pub mod bake;
 pub mod doctor;
 pub mod host_args;
 pub mod key;
+pub mod org;
 mod pair;
 pub mod preview;
+mod rows_args;
 pub mod sandbox;
 pub mod serve;
 pub mod teardown;
@@ -30,6 +32,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::App(args) => app::run(args).await?,
         Command::Preview(args) => preview::run(args).await?,
         Command::Key(args) => key::run(args).await?,
+        Command::Org(args) => org::run(args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

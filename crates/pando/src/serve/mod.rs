@@ -8,7 +8,7 @@ mod keys;
 use std::sync::Arc;
 
 use anyhow::Context;
-use pando_api::{Api, Readiness};
+use pando_api::{Api, KeyUsage, Readiness, Repeats};
 use pando_deploy::Deploy;
 use pando_deploy::machine::NodeMachines;
 use pando_edge::{Edge, Limits};
@@ -68,7 +68,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let deploy = Deploy::start(
         forge::config(&args, host.data.root(), &urls)?,
         store.clone(),
-        sealer,
+        sealer.clone(),
         machines,
         routes.clone(),
         shutdown.clone(),
@@ -76,12 +76,16 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     .await
     .context("deployments")?;
     let readiness = Readiness::default();
+    let repeats = Repeats::new(store.clone(), sealer);
+    let pruning = tokio::spawn(repeats.clone().keep_short(shutdown.clone()));
     let api = Api {
         store: store.clone(),
         sandboxes,
         node: host.node.clone(),
         deploy: deploy.clone(),
         readiness: readiness.clone(),
+        usage: KeyUsage::default(),
+        repeats,
         urls: urls.clone(),
     };
     let backend = backend::Guests::new(host.node.clone(), routes);
@@ -104,10 +108,11 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     tracing::info!("stopping; sandboxes run on");
     shutdown.cancel();
     let served = server.await.context("the listener");
+    let pruned = pruning.await.context("old keys");
     deploy.join().await;
     host.node.stop().await;
     store.close().await;
-    outcome.and(served)
+    outcome.and(served).and(pruned)
 }
 
 async fn stop_signal() -> anyhow::Result<()> {

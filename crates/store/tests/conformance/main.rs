@@ -6,6 +6,8 @@
 mod app;
 mod delivery;
 mod deployment;
+mod event;
+mod idempotency;
 mod job;
 mod key;
 mod sandbox;
