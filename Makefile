@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-contract check fmt bench clean-data
+.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-contract test-chaos check fmt bench clean-data
 
 export PANDO_DATA ?= /var/lib/pando
 GUEST_TARGET := x86_64-unknown-linux-gnu
@@ -43,6 +43,9 @@ test-contract: ## The forge stand-in against GitHub's published schema
 
 test-vm: ## Tests in real microVMs, through the real binary
 	@cargo nextest run --locked -p pando-e2e
+
+test-chaos: build ## 200 rounds of killing server and VMMs amid creates and deletes (minutes; CI runs 12)
+	@PANDO_CHAOS_CYCLES=200 cargo nextest run --locked -p pando-e2e --test chaos --no-capture
 
 test-sdk: ## The public Python SDK, unmodified, against real VMs
 	@scripts/test-sdk

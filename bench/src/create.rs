@@ -17,7 +17,7 @@ pub(crate) struct Create {
     create: Sample,
     first_exec: Sample,
     whole: Sample,
-    exec: Sample,
+    pub exec: Sample,
     delete: Sample,
     files: Sample,
     spawn: Sample,
@@ -40,8 +40,13 @@ impl Create {
     }
 }
 
-pub(crate) async fn measure(data: &Path, pool: Ipv4Addr, runs: usize) -> anyhow::Result<Create> {
-    let server = Server::start(data, pool).await?;
+pub(crate) async fn measure(
+    data: &Path,
+    pool: Ipv4Addr,
+    warm_slots: &str,
+    runs: usize,
+) -> anyhow::Result<Create> {
+    let server = Server::start(data, pool, warm_slots).await?;
     let mut measured = Create::default();
     // The first warms the page cache and is not counted.
     for run in 0..=runs {

@@ -24,7 +24,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(data: &Path, pool: Ipv4Addr) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        data: &Path,
+        pool: Ipv4Addr,
+        warm_slots: &str,
+    ) -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = File::create(log_path(data)?)?;
         let network =
@@ -33,6 +37,7 @@ impl Server {
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data"])
             .arg(data)
             .args(&network)
+            .args(["--warm-slots", warm_slots])
             .env("PANDO_API_KEY", API_KEY)
             .env("RUST_LOG", "info")
             .stdout(log.try_clone()?)
@@ -62,6 +67,16 @@ impl Server {
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(path)).bearer_auth(API_KEY)
+    }
+
+    /// The process ids of its machines' VMMs.
+    pub(crate) fn machines(&self) -> anyhow::Result<Vec<u32>> {
+        let node = std::fs::read(self.data.join("node.json"))?;
+        let node: serde_json::Value = serde_json::from_slice(&node)?;
+        let owner = format!("pando:{}:", node["id"].as_str().context("no node id")?);
+        let machines = pando_vm::sys::process::with_argument("qemu-system-x86_64", "-name")?;
+        let ours = machines.into_iter().filter(|(_, name)| name.starts_with(&owner));
+        Ok(ours.map(|(pid, _)| pid).collect())
     }
 
     /// Stops it, takes down what it made, and returns its log.

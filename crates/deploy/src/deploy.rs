@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::context::{Context, Effects, Running};
 use crate::deployment::create::Reason;
 use crate::deployment::log::{LogBook, LogLine};
-use crate::deployment::view;
+use crate::deployment::{revive, view};
 use crate::error::DeployError;
 use crate::git::{Mirrors, is_branch, is_commit};
 use crate::job::{self, Wakes};
@@ -69,6 +69,8 @@ impl Deploy {
             drain: config.drain,
             shutdown,
         });
+        // Before the rows are read: what ends meanwhile is heard.
+        let endings = context.machines.endings();
         load_routes(&context).await?;
         let freed = context.store.job_release_of_other_boots(config.boot).await?;
         if freed > 0 {
@@ -78,6 +80,7 @@ impl Deploy {
         context.store.delivery_prune(Timestamp::from_millis(horizon)).await?;
         let tasks = TaskTracker::new();
         job::start(&context, &tasks, config.workers.max(1));
+        tasks.spawn(revive::watch(Arc::clone(&context), endings));
         tasks.close();
         Ok(Self { context, tasks, secret: config.webhook_secret })
     }

@@ -5,6 +5,7 @@
 //! node.json            this node's id, for life
 //! pando.db             rows (the store's)
 //! mirrors/             bare git mirrors (deploy's)
+//! room/                what a VMM finds in its cage: its program and libraries
 //! pool.xfs             only where the folder's own file system has no reflinks
 //! pool/                everything that is copied by reflink:
 //!   templates/<name>/<version>/rootfs.ext4
@@ -196,6 +197,12 @@ impl DataDir {
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.root.join("pando.db")
+    }
+
+    /// The files of the room that VMMs are caged in.
+    #[must_use]
+    pub fn room(&self) -> PathBuf {
+        self.root.join("room")
     }
 
     pub(crate) fn pool(&self) -> PathBuf {

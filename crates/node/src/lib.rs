@@ -5,6 +5,7 @@
 //!   owner sees of it. What the API and deployments use.
 //! - [`guest`]: the client of a guest's agent.
 //! - `sandbox`: one sandbox's states, the actor that acts for it, its manifest.
+//! - `capacity`: whose create goes next, and whether there is room for it.
 //! - `bake`: from a recipe to machines; `reconcile`: what a start finds.
 //! - [`Routes`]: host → sandbox, for the edge.
 //!
@@ -12,6 +13,7 @@
 //! Invariant: nothing outside `sandbox::actor` acts on a sandbox's machine or files.
 
 mod bake;
+mod capacity;
 pub mod control;
 mod data;
 pub mod guest;
@@ -31,6 +33,7 @@ pub use node::{ConnectError, Node, NodeConfig, NodeError, Observation, SandboxSp
 pub use routes::Routes;
 pub use sandbox::policy::State;
 pub use shared::Report;
+pub use slots::WarmSlots;
 
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pando_types::{Clock, Epoch, SandboxId, SystemClock};
+use pando_types::{Clock, Epoch, OrgId, SandboxId, SystemClock};
 use pando_vm::driver::null::Null;
 use pando_vm::driver::{MachineName, Shape};
 use pando_vm::network::Network;
 use tokio::sync::mpsc;
 
 use crate::bake::Recipe;
-use crate::{DataDir, DataError, Node, NodeConfig, NodeError, Report, SandboxSpec, State};
+use crate::{
+    DataDir, DataError, Node, NodeConfig, NodeError, Report, SandboxSpec, State, WarmSlots,
+};
 
 const SHAPE: Shape = Shape { cpu: 1, memory_mib: 512 };
 
@@ -40,6 +42,7 @@ struct World {
     machines: Null,
     node: Node,
     reports: mpsc::Receiver<Report>,
+    org: OrgId,
 }
 
 impl World {
@@ -47,16 +50,16 @@ impl World {
         let folder = Folder(tempfile::tempdir().unwrap());
         let machines = Null::default();
         let (node, reports) = node(folder.path(), &machines).await;
-        Self { folder, machines, node, reports }
+        Self { folder, machines, node, reports, org: OrgId::new() }
     }
 
     /// Stops the server and starts another on what it left.
     async fn restart(self) -> Self {
-        let Self { folder, machines, node: old, reports } = self;
+        let Self { folder, machines, node: old, reports, org } = self;
         old.stop().await;
         drop((old, reports));
         let (node, reports) = node(folder.path(), &machines).await;
-        Self { folder, machines, node, reports }
+        Self { folder, machines, node, reports, org }
     }
 
     async fn create(&self, deadline: Option<Duration>, persistent: bool) -> SandboxId {
@@ -72,7 +75,13 @@ impl World {
         persistent: bool,
     ) -> Result<(), NodeError> {
         let deadline = deadline.map(|span| SystemClock.now().plus(span));
-        let spec = SandboxSpec { template: "base".into(), shape: SHAPE, deadline, persistent };
+        let spec = SandboxSpec {
+            org: self.org,
+            template: "base".into(),
+            shape: SHAPE,
+            deadline,
+            persistent,
+        };
         self.node.create(id, Epoch::first(), spec).await.map(drop)
     }
 
@@ -125,6 +134,7 @@ async fn node(folder: &Path, machines: &Null) -> (Node, mpsc::Receiver<Report>) 
     let nothing = folder.join("nothing");
     std::fs::write(&nothing, "").unwrap();
     Node::start(NodeConfig {
+        warm_slots: WarmSlots::Fixed(1),
         data,
         hypervisor: Arc::new(machines.clone()),
         network: Network::null(),
@@ -162,8 +172,13 @@ async fn asked_twice_it_makes_one_machine_and_an_older_epoch_is_fenced() {
     world.try_create(id, None, false).await.unwrap();
     assert_eq!(world.machines.count(), 1);
     world.node.delete(id, Epoch::first()).await.unwrap();
-    let spec =
-        SandboxSpec { template: "base".into(), shape: SHAPE, deadline: None, persistent: false };
+    let spec = SandboxSpec {
+        org: world.org,
+        template: "base".into(),
+        shape: SHAPE,
+        deadline: None,
+        persistent: false,
+    };
     world.node.create(id, Epoch::first().next(), spec).await.unwrap();
     let stale = world.node.pause(id, Epoch::first()).await;
     assert!(matches!(stale, Err(NodeError::Fenced)));

@@ -8,7 +8,7 @@ use crate::output;
 
 /// Runs the command; the exit code is 1 when a check failed.
 pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
-    let checks = look(&args.data).await;
+    let checks = look(&args.data, args.vm_uid_base).await;
     if args.json {
         output::json(&serde_json::to_value(&checks)?)
             .map_err(|_| anyhow::anyhow!("cannot print"))?;

@@ -5,10 +5,13 @@
 //! A test is five lines about what it tests; processes, ports and cleaning up
 //! are here. One test runs at a time (see `.config/nextest.toml`).
 
+mod chaos;
 mod host;
 mod sandbox;
 mod server;
 
-pub use host::{leftovers, pool, run};
+pub use chaos::{Random, kill, kill_a_machine, machines, orphans};
+pub use host::{leftovers, pool, prefix, run, vmm_of};
+pub use pando_vm::sys::fault::Fault;
 pub use sandbox::{Answer, Sandbox};
 pub use server::{Options, Server};

@@ -26,7 +26,12 @@ pub struct Answer {
     pub exit_code: i64,
 }
 
-impl Sandbox<'_> {
+impl<'a> Sandbox<'a> {
+    /// One that was made before, perhaps by an earlier process of the server.
+    #[must_use]
+    pub fn of(server: &'a Server, id: &str) -> Self {
+        Self { server, id: id.to_owned(), made: Value::Null }
+    }
     /// The path of one of its routes.
     #[must_use]
     pub fn path(&self, rest: &str) -> String {

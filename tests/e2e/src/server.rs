@@ -7,6 +7,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use pando_vm::sys::fault::{self, Fault};
 use reqwest::header::HOST;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ use crate::sandbox::Sandbox;
 const API_KEY: &str = "pando_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 /// How long the first start may take: it bakes the template.
 const READY_LIMIT: Duration = Duration::from_secs(900);
+
+/// How often it is looked whether a server has ended: for 30 s.
+const CRASH_TRIES: usize = 600;
 
 /// What a test wants of its server beside the ordinary.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +37,8 @@ pub struct Options {
 /// A running server. Dropped, it is stopped, and whatever it ran is torn down.
 pub struct Server {
     child: Option<Child>,
+    fault: Option<Fault>,
+    torn_down: bool,
     options: Options,
     port: u16,
     data: PathBuf,
@@ -50,12 +56,34 @@ impl Server {
         std::fs::create_dir_all(&data)?;
         let port = match options.port {
             Some(port) => port,
-            None => TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+            None => free_port()?,
         };
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(900)).build()?;
-        let mut server = Self { child: None, options, port, data, client };
+        let mut server =
+            Self { child: None, fault: None, torn_down: false, options, port, data, client };
         server.launch().await?;
         Ok(server)
+    }
+
+    /// Where the process that is launched next is to end as a crash would.
+    pub fn set_fault(&mut self, fault: Option<Fault>) {
+        self.fault = fault;
+    }
+
+    /// Waits until the process ended by itself, at its fault.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn crashed(&mut self) -> anyhow::Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        for _ in 0..CRASH_TRIES {
+            if child.try_wait()?.is_some() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.child = Some(child);
+        bail!("pando runs on: {}", self.log_tail())
     }
 
     /// Starts the process again after [`Server::terminate`] or [`Server::kill`].
@@ -76,6 +104,7 @@ impl Server {
             .env("PANDO_API_KEY", API_KEY)
             .env("RUST_LOG", "info,pando=debug")
             .envs(self.options.environment.iter().cloned())
+            .envs(self.fault.map(|fault| (fault::VARIABLE, fault.name())))
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
@@ -176,6 +205,20 @@ impl Server {
         Ok(Sandbox { server: self, id, made })
     }
 
+    /// The sandboxes that the API lists: id and status.
+    ///
+    /// # Errors
+    /// When it does not answer with a list.
+    pub async fn sandboxes(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let answer: Value = self.request(Method::GET, "/v1/sandboxes").send().await?.json().await?;
+        let items = answer.get("items").unwrap_or(&answer).as_array().context("no list")?;
+        let field = |item: &Value, name: &str| item[name].as_str().map(str::to_owned);
+        Ok(items
+            .iter()
+            .filter_map(|item| Some((field(item, "id")?, field(item, "status")?)))
+            .collect())
+    }
+
     /// The server's process id.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
@@ -213,6 +256,7 @@ impl Server {
     pub fn finish(mut self) -> anyhow::Result<()> {
         self.terminate()?;
         self.tear_down()?;
+        self.torn_down = true;
         let left = leftovers(&self.data)?;
         ensure!(left.is_empty(), "left over: {left:#?}");
         Ok(())
@@ -229,9 +273,18 @@ impl Server {
     }
 }
 
+/// A port that stays free while the server is down: none of those that the kernel
+/// gives to connections on their way out (`ip_local_port_range`, from 32768 on).
+fn free_port() -> anyhow::Result<u16> {
+    let process = u16::try_from(std::process::id() % 12_000)?;
+    let ports = (0..12_000).map(|step| 20_000 + (process + step) % 12_000);
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.into_iter().find(free).context("no port is free")
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.child.is_some() {
+        if !self.torn_down {
             // A test failed: clean up all the same, and say where the log is.
             eprintln!("the server's log: {}", self.log_path().display());
             let _ = self.kill();

@@ -16,6 +16,7 @@ pub(crate) enum Reason {
     PullRequest,
     Create,
     Api,
+    Revival,
 }
 
 impl Reason {
@@ -25,6 +26,7 @@ impl Reason {
             Self::PullRequest => "pull_request",
             Self::Create => "create",
             Self::Api => "api",
+            Self::Revival => "revival",
         }
     }
 }

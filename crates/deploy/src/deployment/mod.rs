@@ -3,7 +3,8 @@
 //! [`state`] decides what follows; [`run`] is the one task that acts, and hands
 //! each step to a file of its own: `fetch`, `command` (install and build),
 //! `start`, `check`, `flip`. [`create`] and [`supersede`] are what requests and
-//! webhooks do to rows. [`sweep`] removes sandboxes that nobody needs.
+//! webhooks do to rows. [`sweep`] removes sandboxes that nobody needs, [`revive`] brings back an app
+//! whose sandbox died.
 
 mod check;
 mod command;
@@ -13,6 +14,7 @@ mod flip;
 mod lines;
 pub(crate) mod log;
 mod redact;
+pub(crate) mod revive;
 pub(crate) mod run;
 mod start;
 pub(crate) mod state;

@@ -195,6 +195,7 @@ impl Run {
             "pull_request" => "its pull request changed",
             "push" => "its branch was pushed to",
             "create" => "it was created",
+            "revival" => "its machine died",
             _ => "somebody asked for it",
         };
         self.say(format!("Deploying {what}, because {why}.")).await;

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Deploy,
     /// Remove the sandboxes of a deployment that does not serve. Keyed by deployment.
     Sweep,
+    /// Bring back an app whose machine died. Keyed by app.
+    Revive,
     /// Remove an app. Keyed by app.
     Remove,
     /// Say in the pull request how its preview is. Keyed by preview.
@@ -43,12 +45,14 @@ pub(crate) struct Payload {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Deploy, Self::Sweep, Self::Remove, Self::Comment, Self::Status];
+    const ALL: [Self; 6] =
+        [Self::Deploy, Self::Sweep, Self::Revive, Self::Remove, Self::Comment, Self::Status];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Deploy => "deploy",
             Self::Sweep => "sweep",
+            Self::Revive => "revive",
             Self::Remove => "remove",
             Self::Comment => "comment",
             Self::Status => "status",
@@ -60,7 +64,7 @@ impl Kind {
         match self {
             Self::Deploy => deployments,
             Self::Sweep | Self::Remove => 2,
-            Self::Comment | Self::Status => 1,
+            Self::Revive | Self::Comment | Self::Status => 1,
         }
     }
 }

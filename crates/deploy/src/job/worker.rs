@@ -130,6 +130,7 @@ async fn act(context: &Arc<Context>, kind: Kind, job: &JobRow) -> Result<Outcome
     };
     let brief = async {
         match (kind, payload.deployment) {
+            (Kind::Revive, _) => deployment::revive::run(context, payload.app).await,
             (Kind::Remove, _) => app::remove::run(context, payload.app).await,
             (Kind::Comment, _) => forge::report::comment(context, payload.app, job.attempts).await,
             (Kind::Sweep, Some(id)) => deployment::sweep::run(context, payload.app, id).await,

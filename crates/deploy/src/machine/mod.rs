@@ -12,9 +12,11 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use pando_guest_protocol::session::{Exec, Listener, Started};
+use pando_node::control::Ending;
 use pando_node::guest::{ExecEvent, ExecInput, GuestError};
 use pando_types::{AppId, DeploymentId, OrgId, PublicError, SandboxId};
 use tokio::net::TcpStream;
+use tokio::sync::broadcast;
 
 /// What a deployment's sandbox is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,10 @@ pub trait Machines: Send + Sync + 'static {
     async fn remove(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError>;
     /// A running machine.
     async fn open(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, PublicError>;
+    /// Whether a machine can serve: not when it failed or is gone.
+    async fn is_well(&self, id: SandboxId) -> Result<bool, PublicError>;
+    /// The machines that end, each as it does.
+    fn endings(&self) -> broadcast::Receiver<Ending>;
     /// The templates that there are.
     fn templates(&self) -> Vec<String>;
 }

@@ -6,13 +6,14 @@ use std::io;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use pando_guest_protocol::session::{Exec, Listener, Started};
-use pando_node::control::Sandboxes;
+use pando_node::control::{Ending, Sandboxes};
 use pando_node::guest::{ExecInput, Guest, GuestError};
 use pando_node::{ConnectError, Node};
-use pando_store::Store;
+use pando_store::{Actual, Store};
 use pando_types::sandbox::CreateSandbox;
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId};
 use tokio::net::TcpStream;
+use tokio::sync::broadcast;
 
 use super::{Machine, MachineSpec, Machines, Output};
 
@@ -64,6 +65,15 @@ impl Machines for NodeMachines {
     async fn open(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, PublicError> {
         let guest = self.sandboxes.guest(org, id).await?;
         Ok(Box::new(NodeMachine { guest, node: self.node.clone(), id }))
+    }
+
+    async fn is_well(&self, id: SandboxId) -> Result<bool, PublicError> {
+        let row = self.store.sandbox_get(id).await.map_err(|error| PublicError::from(&error))?;
+        Ok(row.is_some_and(|row| !matches!(row.actual, Actual::Failed | Actual::Deleted)))
+    }
+
+    fn endings(&self) -> broadcast::Receiver<Ending> {
+        self.sandboxes.endings()
     }
 
     fn templates(&self) -> Vec<String> {

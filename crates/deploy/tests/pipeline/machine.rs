@@ -13,12 +13,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use pando_deploy::machine::{Machine, MachineSpec, Machines, Output};
 use pando_guest_protocol::session::{Exec, ExecDone, Failure, FailureKind, Listener, Started};
+use pando_node::control::Ending;
 use pando_node::guest::{ExecEvent, ExecInput, GuestError};
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId};
 use rustix::process::{Pid, Signal};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::sync::broadcast;
 use tokio_util::io::ReaderStream;
 
 #[derive(Default)]
@@ -42,11 +44,12 @@ struct Local {
 pub struct LocalMachines {
     root: PathBuf,
     state: Arc<Mutex<State>>,
+    endings: broadcast::Sender<Ending>,
 }
 
 impl LocalMachines {
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), state: Arc::default() }
+        Self { root: root.to_owned(), state: Arc::default(), endings: broadcast::Sender::new(16) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -61,6 +64,14 @@ impl LocalMachines {
     /// How many were ever made.
     pub fn made(&self) -> usize {
         self.state().made
+    }
+
+    /// Ends a machine as a crash would.
+    pub fn crash(&self, id: SandboxId) {
+        let local = self.state().machines.remove(&id).unwrap();
+        local.kill();
+        // Nobody hears it while the server is down.
+        let _ = self.endings.send(Ending { sandbox: id, app: Some(local.app) });
     }
 
     /// A file of a machine.
@@ -159,6 +170,14 @@ impl Machines for LocalMachines {
         let local = self.state().machines.get(&id).cloned();
         let local = local.ok_or_else(|| PublicError::new(Code::NotFound, "no such machine"))?;
         Ok(Box::new(local))
+    }
+
+    async fn is_well(&self, id: SandboxId) -> Result<bool, PublicError> {
+        Ok(self.state().machines.contains_key(&id))
+    }
+
+    fn endings(&self) -> broadcast::Receiver<Ending> {
+        self.endings.subscribe()
     }
 
     fn templates(&self) -> Vec<String> {

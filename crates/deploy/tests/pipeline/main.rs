@@ -7,5 +7,6 @@ mod deployment;
 mod machine;
 mod preview;
 mod restart;
+mod revive;
 mod webhook;
 mod world;

@@ -48,10 +48,15 @@ impl World {
         Self { folder, forge, repo, machines, store, routes, deploy, org, shutdown }
     }
 
-    /// Stops the server and starts it anew, on the same rows and machines.
-    pub async fn restart(&mut self) {
+    /// Stops the server.
+    pub async fn stop(&self) {
         self.shutdown.cancel();
         self.deploy.clone().join().await;
+    }
+
+    /// Stops the server and starts it anew, on the same rows and machines.
+    pub async fn restart(&mut self) {
+        self.stop().await;
         let (deploy, routes, shutdown) =
             start(&self.folder, &self.forge, &self.store, &self.machines).await;
         (self.deploy, self.routes, self.shutdown) = (deploy, routes, shutdown);

@@ -13,4 +13,4 @@ mod spec;
 mod sync;
 mod view;
 
-pub use sandboxes::Sandboxes;
+pub use sandboxes::{Ending, Sandboxes};

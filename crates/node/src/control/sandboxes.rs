@@ -9,7 +9,8 @@ use pando_types::page::{Cursor, List, PageRequest};
 use pando_types::sandbox::{CreateSandbox, Sandbox, SandboxEventKind};
 use pando_types::url::PublicUrls;
 use pando_types::{AppId, Clock, Code, Epoch, Generation, NodeId, OrgId, PublicError, SandboxId};
-use tokio::sync::mpsc;
+use pando_vm::sys::fault::{self, Fault};
+use tokio::sync::{broadcast, mpsc};
 
 use super::journal::{Journal, Seen};
 use super::{spec, sync, view};
@@ -19,6 +20,17 @@ use crate::shared::Report;
 
 /// How often a change is tried again when somebody else changed the row meanwhile.
 const SWAP_TRIES: usize = 5;
+/// Endings that wait for a slow listener; one that misses some is told so.
+const QUEUE_ENDINGS: usize = 256;
+
+/// A sandbox that failed or is gone: nothing answers there any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Which one.
+    pub sandbox: SandboxId,
+    /// The app that it was made for.
+    pub app: Option<AppId>,
+}
 
 /// The sandboxes of every org. Clones share them.
 #[derive(Clone)]
@@ -29,6 +41,7 @@ pub struct Sandboxes {
     pub(super) node_id: NodeId,
     pub(super) urls: Arc<PublicUrls>,
     pub(super) clock: Arc<dyn Clock>,
+    endings: broadcast::Sender<Ending>,
 }
 
 impl Sandboxes {
@@ -45,14 +58,27 @@ impl Sandboxes {
         urls: PublicUrls,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PublicError> {
+        let (endings, _) = broadcast::channel(QUEUE_ENDINGS);
         let journal = Journal::new(store.clone());
-        let sandboxes = Self { store, journal, node, node_id, urls: Arc::new(urls), clock };
+        let urls = Arc::new(urls);
+        let sandboxes = Self { store, journal, node, node_id, urls, clock, endings };
         sandboxes.settle().await?;
-        let (rows, journal) = (sandboxes.store.clone(), sandboxes.journal.clone());
-        sync::spawn(rows, journal.clone(), node_id, reports);
+        let rows = sync::Rows {
+            store: sandboxes.store.clone(),
+            journal: sandboxes.journal.clone(),
+            node: node_id,
+            endings: sandboxes.endings.clone(),
+        };
+        sync::spawn(rows, reports);
         let stopping = sandboxes.node.stopping();
-        sandboxes.node.spawn(journal.keep_short(stopping));
+        sandboxes.node.spawn(sandboxes.journal.clone().keep_short(stopping));
         Ok(sandboxes)
+    }
+
+    /// The sandboxes that end from now on, each as it does.
+    #[must_use]
+    pub fn endings(&self) -> broadcast::Receiver<Ending> {
+        self.endings.subscribe()
     }
 
     /// Creates a sandbox of a new id and returns when it answers. When it cannot be
@@ -107,6 +133,7 @@ impl Sandboxes {
             boot_ms: 0,
         };
         self.admit(&row).await?;
+        fault::point(Fault::CreateRowed);
         // In a task of its own: a client that goes away cannot cut it midway.
         let this = self.clone();
         let made = tokio::spawn(async move { this.make(row, wanted).await }).await;
@@ -132,21 +159,25 @@ impl Sandboxes {
 
     async fn make(&self, row: SandboxRow, wanted: spec::Wanted) -> Result<Sandbox, PublicError> {
         let spec = SandboxSpec {
+            org: row.org,
             template: wanted.template,
             shape: wanted.shape,
             deadline: row.deadline,
             persistent: row.persistent,
         };
         match self.node.create(row.id, row.epoch, spec).await {
-            Ok(_) => match self.observed(row.org, row.id).await {
-                // Deleted while it was made: nobody else knows of the machine.
-                Err(refusal) if refusal.code == Code::NotFound => {
-                    let gone = self.node.delete(row.id, row.epoch).await;
-                    gone.map_err(|error| PublicError::from(&error))?;
-                    Err(refusal)
+            Ok(_) => {
+                fault::point(Fault::CreateRecorded);
+                match self.observed(row.org, row.id).await {
+                    // Deleted while it was made: nobody else knows of the machine.
+                    Err(refusal) if refusal.code == Code::NotFound => {
+                        let gone = self.node.delete(row.id, row.epoch).await;
+                        gone.map_err(|error| PublicError::from(&error))?;
+                        Err(refusal)
+                    }
+                    outcome => outcome,
                 }
-                outcome => outcome,
-            },
+            }
             Err(error) => {
                 tracing::warn!(
                     sandbox = row.id.short(),
@@ -235,6 +266,7 @@ impl Sandboxes {
             return Ok(());
         }
         self.want(&row, Desired::Deleted).await?;
+        fault::point(Fault::DeleteWanted);
         let this = self.clone();
         let deleted = tokio::spawn(async move {
             this.node.delete(row.id, row.epoch).await.map_err(|error| PublicError::from(&error))?;

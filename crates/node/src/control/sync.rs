@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use pando_store::{Actual, Store, StoreError};
 use pando_types::NodeId;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use super::journal::{Journal, Seen};
+use super::sandboxes::Ending;
 use crate::sandbox::policy::State;
 use crate::shared::Report;
 
@@ -16,18 +17,24 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How often it is tried: after that the next start settles the row.
 const TRIES: usize = 20;
 
+/// Where reports go. Nothing of the node: its reports end when it does.
+pub(super) struct Rows {
+    pub store: Store,
+    pub journal: Journal,
+    pub node: NodeId,
+    pub endings: broadcast::Sender<Ending>,
+}
+
 /// Starts the task that ends when the node has stopped and all reports are in.
-pub(super) fn spawn(
-    store: Store,
-    journal: Journal,
-    node: NodeId,
-    mut reports: mpsc::Receiver<Report>,
-) {
+pub(super) fn spawn(rows: Rows, mut reports: mpsc::Receiver<Report>) {
     tokio::spawn(async move {
         while let Some(report) = reports.recv().await {
             for _ in 0..TRIES {
-                match apply(&store, &journal, node, &report).await {
-                    Ok(()) => break,
+                match apply(&rows.store, &rows.journal, rows.node, &report).await {
+                    Ok(()) => {
+                        tell_ending(&rows.store, &report, &rows.endings).await;
+                        break;
+                    }
                     Err(error) => {
                         tracing::error!(
                             error = crate::chain(&error),
@@ -39,6 +46,22 @@ pub(super) fn spawn(
             }
         }
     });
+}
+
+async fn tell_ending(store: &Store, report: &Report, endings: &broadcast::Sender<Ending>) {
+    if !matches!(report.state, State::Failed { .. } | State::Deleted) {
+        return;
+    }
+    match store.sandbox_get(report.id).await {
+        // Nobody may be listening.
+        Ok(row) => {
+            let app = row.and_then(|row| row.app);
+            let _ = endings.send(Ending { sandbox: report.id, app });
+        }
+        Err(error) => {
+            tracing::error!(error = crate::chain(&error), "an ending was told to nobody");
+        }
+    }
 }
 
 /// Writes one report into its row.

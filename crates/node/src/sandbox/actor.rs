@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use pando_vm::driver::{
     Disks, Home, Machine as RunningMachine, MachineName, RestoreSpec, SPARE_DISKS, Started, VmError,
 };
 use pando_vm::network::Slot;
+use pando_vm::sys::fault::{self, Fault};
 use pando_vm::sys::{durable, reflink};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -249,6 +251,7 @@ impl Actor {
             }
             Decision::PauseMachine => {
                 self.running()?.pause().await?;
+                fault::point(Fault::PauseStopped);
                 self.enter(State::Paused).await
             }
             Decision::ResumeMachine => {
@@ -256,12 +259,14 @@ impl Actor {
                 if !self.attached {
                     self.attach().await?;
                 }
+                fault::point(Fault::ResumeStarted);
                 self.enter(State::Running).await
             }
             Decision::TakeApart => {
                 // Without a record of the intent it is taken apart all the same: a
                 // full disk must not keep what would free it.
                 let recorded = self.enter(State::Deleting).await;
+                fault::point(Fault::DeleteRecorded);
                 self.take_apart().await;
                 recorded
             }
@@ -312,10 +317,11 @@ impl Actor {
         let root = dir.join("root.raw");
         let (source, target, home) = (machine.root_disk(), root.clone(), dir.clone());
         blocking(move || {
-            fs::create_dir_all(&home)?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&home)?;
             reflink::clone_file(&source, &target)
         })
         .await?;
+        fault::point(Fault::CreateDiskCloned);
         let files = begun.elapsed();
         self.manifest.slot = Some(self.slot.number());
         let (manifest, home) = (self.manifest.clone(), dir.clone());
@@ -341,12 +347,14 @@ impl Actor {
         let started = begun.elapsed();
         let Started { machine, control } = restored?;
         self.machine = Some(Arc::clone(&machine));
+        fault::point(Fault::CreateStarted);
         recorded?;
         let mut control = ControlLine::new(control);
         tokio::select! {
             ready = control.wait(READY_LIMIT, |said| *said == ToHost::Ready) => ready?,
             said = machine.exited() => return Err(VmError::Exited { said }.into()),
         }
+        fault::point(Fault::CreateReady);
         self.control = Some(control);
         self.attached = true;
         // Where the time of a create goes; the benchmark reads it from here.
@@ -369,12 +377,20 @@ impl Actor {
 
     /// Takes over a machine that an earlier server started.
     async fn adopt(&mut self, started: Started) {
+        let machine = Arc::clone(&started.machine);
         self.machine = Some(started.machine);
         self.control = Some(ControlLine::new(started.control));
-        // A paused guest cannot answer: it is told when it runs again.
-        if self.manifest.state == State::Running
-            && let Err(error) = self.attach().await
-        {
+        // The server may have ended between an act and its record: the record holds.
+        let settled = async {
+            if self.manifest.state == State::Running {
+                machine.resume().await?;
+                self.attach().await
+            } else {
+                // A paused guest cannot answer: it is told when it runs again.
+                Ok(machine.pause().await?)
+            }
+        };
+        if let Err(error) = settled.await {
             let reason = format!("after a restart of the server: {}", crate::chain(&error));
             self.act(Event::MachineEnded { reason }).await;
         }
@@ -415,6 +431,7 @@ impl Actor {
             self.manifest.state = state;
             self.manifest.generation = self.manifest.generation.next();
             self.shared.forget(self.id());
+            fault::point(Fault::DeleteReleased);
             self.publish().await;
         }
     }
@@ -425,6 +442,7 @@ impl Actor {
             machine.kill().await?;
             self.machine = None;
         }
+        fault::point(Fault::DeleteKilled);
         let dir = self.shared.data.sandbox(self.id());
         let grave = self.shared.data.staging().join(self.id().to_string());
         blocking(move || {
@@ -433,9 +451,11 @@ impl Actor {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other?,
             }
+            fault::point(Fault::DeleteMoved);
             durable::remove_dir(&grave)
         })
         .await?;
+        fault::point(Fault::DeleteUnfiled);
         self.shared.slots.release(&self.slot).await?;
         Ok(())
     }

@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use pando_vm::cage::DEFAULT_FIRST_UID;
+
 use crate::host::accel::Accel;
 
 /// This host, as the operator wants it used.
@@ -26,4 +28,7 @@ pub struct HostArgs {
     /// A private address or network that sandboxes may reach all the same (repeatable)
     #[arg(long, value_name = "ADDRESS[/BITS]")]
     pub network_allow: Vec<String>,
+    /// The user and group id of the first machine's hypervisor; the next 4095 follow
+    #[arg(long, value_name = "ID", default_value_t = DEFAULT_FIRST_UID)]
+    pub vm_uid_base: u32,
 }

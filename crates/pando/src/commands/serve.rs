@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use pando_node::WarmSlots;
+
 use super::host_args::HostArgs;
 
 /// Secrets have no flag: arguments are seen by every user of a machine.
@@ -40,6 +42,9 @@ pub struct ServeArgs {
     /// How many deployments are worked on at once
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
+    /// How many network slots are kept ready for creates to come: auto follows the demand
+    #[arg(long, value_name = "auto|NUMBER", default_value = "auto")]
+    pub warm_slots: WarmSlots,
 }
 
 /// The schemes.

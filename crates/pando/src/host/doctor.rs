@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use pando_vm::cage;
+use pando_vm::sys::cgroup::{self, Survey};
 use pando_vm::sys::{command, host, reflink};
 
 /// One thing that was looked at.
@@ -63,12 +65,15 @@ const COMFORTABLE_MEMORY_BYTES: u64 = 4 << 30;
 const COMFORTABLE_DISK_BYTES: u64 = 10 << 30;
 
 /// Looks at everything, in the order in which it is needed.
-pub(crate) async fn run(data: &Path) -> Vec<Check> {
+pub(crate) async fn run(data: &Path, first_uid: u32) -> Vec<Check> {
     let mut checks = vec![root(), architecture()];
     checks.extend(PROGRAMS.iter().map(|(program, package)| installed(program, package)));
     checks.push(qemu_version().await);
     checks.push(accelerator());
+    checks.push(kernel());
     checks.push(device("/dev/net/tun", "modprobe tun"));
+    checks.push(control_groups());
+    checks.push(users(first_uid));
     checks.push(agent());
     checks.push(memory());
     checks.push(disk(data));
@@ -93,10 +98,7 @@ fn architecture() -> Check {
 }
 
 fn installed(program: &'static str, package: &str) -> Check {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut dirs: Vec<_> = std::env::split_paths(&path).collect();
-    dirs.extend(["/usr/sbin".into(), "/sbin".into()]);
-    match dirs.iter().map(|dir| dir.join(program)).find(|path| path.is_file()) {
+    match host::find_program(program) {
         Some(path) => ok(program, path.display().to_string()),
         None => bad(
             program,
@@ -139,6 +141,73 @@ fn accelerator() -> Check {
     }
 }
 
+/// What the cage of a VMM stands on came last with this version: answering a
+/// filtered call with a descriptor.
+const OLDEST_KERNEL: (u32, u32) = (5, 14);
+
+fn kernel() -> Check {
+    const NAME: &str = "kernel";
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version >= OLDEST_KERNEL {
+        ok(NAME, release)
+    } else {
+        let (major, minor) = OLDEST_KERNEL;
+        bad(NAME, Verdict::Failed, release, format!("Linux {major}.{minor} or later is needed"))
+    }
+}
+
+/// Without them machines still run, each under its own user and with limits of
+/// its own on threads, files and mapped memory.
+fn control_groups() -> Check {
+    const NAME: &str = "control groups";
+    match cgroup::survey() {
+        Survey::Usable { mount, missing } if missing.is_empty() => {
+            ok(NAME, format!("all of them, in {}", mount.display()))
+        }
+        Survey::Usable { mount, missing } => {
+            let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
+            bad(
+                NAME,
+                Verdict::Warning,
+                format!("{} has no {}", mount.display(), missing.join(", ")),
+                "machines are not limited in these; boot with \
+                 systemd.unified_cgroup_hierarchy=1 (or cgroup_no_v1=all) on the kernel command line",
+            )
+        }
+        Survey::ReadOnly(mount) => bad(
+            NAME,
+            Verdict::Warning,
+            format!("{} cannot be written", mount.display()),
+            "machines are not limited in processor, memory and disk time; \
+             give this container a writable cgroup2 (docker: --cgroupns=private --privileged)",
+        ),
+        Survey::NotMounted => bad(
+            NAME,
+            Verdict::Warning,
+            "no cgroup2 is mounted",
+            "machines are not limited in processor, memory and disk time; \
+             mount -t cgroup2 none /sys/fs/cgroup",
+        ),
+    }
+}
+
+fn users(first: u32) -> Check {
+    const NAME: &str = "users of machines";
+    let found = format!("{first} to {}", first + (cage::UIDS - 1));
+    if cage::ids_are_mapped(first) {
+        ok(NAME, found)
+    } else {
+        bad(
+            NAME,
+            Verdict::Failed,
+            format!("{found} are not mapped in this user namespace"),
+            "name a range that is in /proc/self/uid_map with --vm-uid-base",
+        )
+    }
+}
+
 fn device(path: &'static str, fix: &str) -> Check {
     if Path::new(path).exists() {
         ok(path, "there")
@@ -161,7 +230,7 @@ fn agent() -> Check {
 }
 
 fn memory() -> Check {
-    let free = host::available_memory_bytes().unwrap_or(0);
+    let free = host::memory().map_or(0, |memory| memory.available_bytes);
     let found = format!("{} MiB available", free >> 20);
     if free >= COMFORTABLE_MEMORY_BYTES {
         ok("memory", found)

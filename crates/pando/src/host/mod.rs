@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use pando_node::{DataDir, Node, NodeConfig, Report};
+use pando_node::{DataDir, Node, NodeConfig, Report, WarmSlots};
 use pando_types::{NodeId, SystemClock};
+use pando_vm::cage::CageConfig;
 use pando_vm::driver::Hypervisor;
 use pando_vm::driver::qemu::Qemu;
 use pando_vm::network::{Network, NetworkConfig};
@@ -27,6 +28,9 @@ pub(crate) struct HostOptions {
     pub accel: Accel,
     pub kernel: Option<PathBuf>,
     pub network: NetworkOptions,
+    pub warm_slots: WarmSlots,
+    /// The user id of the first slot's VMM; the others' follow.
+    pub first_uid: u32,
 }
 
 /// What tells this server's links, namespaces and table from another's.
@@ -51,6 +55,9 @@ impl From<&HostArgs> for HostOptions {
                 pool: args.network_pool,
                 allow: args.network_allow.clone(),
             },
+            // Only a server has creates to come.
+            warm_slots: WarmSlots::Fixed(0),
+            first_uid: args.vm_uid_base,
         }
     }
 }
@@ -72,8 +79,13 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
     let data = DataDir::open(&options.data).await.context("the data folder")?;
     let node_id = data.node_id()?;
     let accelerator = options.accel.choose();
+    let cage = CageConfig {
+        folder: data.room(),
+        group: format!("{}-machines", options.network.prefix),
+        first_uid: options.first_uid,
+    };
     let hypervisor: Arc<dyn Hypervisor> = Arc::new(
-        Qemu::new(accelerator)
+        Qemu::new(accelerator, cage)
             .await
             .context("QEMU cannot be used; `pando doctor` says what is missing")?,
     );
@@ -87,6 +99,7 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
         agent: agent_path()?,
         progress: Arc::new(|line| eprintln!("bake: {line}")),
         clock: Arc::new(SystemClock),
+        warm_slots: options.warm_slots,
     })
     .await?;
     Ok(Host { data, node, node_id, reports })

@@ -13,7 +13,7 @@ use pando_deploy::Deploy;
 use pando_deploy::machine::NodeMachines;
 use pando_edge::{Edge, Limits};
 use pando_node::Routes;
-use pando_node::control::Sandboxes;
+use pando_node::control::{Ending, Sandboxes};
 use pando_store::{Sealer, Store};
 use pando_types::SystemClock;
 use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
@@ -21,8 +21,10 @@ use pando_types::url::{PublicUrls, Scheme};
 use pando_vm::driver::Shape;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use self::backend::Guests;
 use crate::commands::serve::{ServeArgs, UrlScheme};
 use crate::host::{self, HostOptions};
 
@@ -37,7 +39,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
-    let host = host::start(&HostOptions::from(&args.host)).await?;
+    let options = HostOptions { warm_slots: args.warm_slots, ..HostOptions::from(&args.host) };
+    let host = host::start(&options).await?;
     let store = Store::open(&host.data.database()).await.context("the rows")?;
     keys::prepare(&store, host.data.root()).await?;
     let urls = PublicUrls {
@@ -75,6 +78,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     )
     .await
     .context("deployments")?;
+    let endings = sandboxes.endings();
     let readiness = Readiness::default();
     let repeats = Repeats::new(store.clone(), sealer);
     let pruning = tokio::spawn(repeats.clone().keep_short(shutdown.clone()));
@@ -88,8 +92,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         repeats,
         urls: urls.clone(),
     };
-    let backend = backend::Guests::new(host.node.clone(), routes);
+    let backend = Guests::new(host.node.clone(), routes);
     let edge = Edge::new(backend, &urls, Limits::default()).context("--suffix")?;
+    let forgetting = tokio::spawn(forget_ended(edge.clone(), endings, shutdown.clone()));
     tracing::info!(listen = %args.listen, suffix = args.suffix, "serving");
     let server =
         tokio::spawn(pando_edge::serve(listener, edge, pando_api::router(api), shutdown.clone()));
@@ -109,10 +114,33 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     shutdown.cancel();
     let served = server.await.context("the listener");
     let pruned = pruning.await.context("old keys");
+    forgetting.await.context("the edge's housekeeping")?;
     deploy.join().await;
     host.node.stop().await;
     store.close().await;
     outcome.and(served).and(pruned)
+}
+
+/// Closes the edge's connections into sandboxes that ended.
+async fn forget_ended(
+    edge: Edge<Guests>,
+    mut endings: broadcast::Receiver<Ending>,
+    shutdown: CancellationToken,
+) {
+    loop {
+        let ending = tokio::select! {
+            ending = endings.recv() => ending,
+            () = shutdown.cancelled() => return,
+        };
+        match ending {
+            Ok(ending) => edge.forget(ending.sandbox),
+            // Connections to those that were missed end by their own time limits.
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "connections into ended sandboxes stay open for a while");
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
 }
 
 async fn stop_signal() -> anyhow::Result<()> {

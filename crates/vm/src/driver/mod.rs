@@ -30,6 +30,14 @@ pub struct Shape {
     pub memory_mib: u32,
 }
 
+impl Shape {
+    /// Memory in bytes.
+    #[must_use]
+    pub fn memory_bytes(self) -> u64 {
+        u64::from(self.memory_mib) << 20
+    }
+}
+
 /// How guest instructions are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -196,6 +204,9 @@ pub enum VmError {
         #[source]
         source: std::io::Error,
     },
+    /// It could not be caged, so it does not run.
+    #[error("the VMM could not be caged")]
+    Cage(#[from] crate::cage::CageError),
     /// The VMM's process ended when it should not.
     #[error("the VMM ended: {said}")]
     Exited {

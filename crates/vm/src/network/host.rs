@@ -11,6 +11,7 @@ use super::resolvers::{ResolverError, resolvers};
 use super::slot::{Slot, SlotNumber};
 use super::{rules, uplink};
 use crate::sys::command::{CommandError, Tool};
+use crate::sys::fault::{self, Fault};
 
 const NAMESPACES: &str = "/run/netns";
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
@@ -173,6 +174,7 @@ impl Real {
              link set {link} up\n"
         );
         Tool::new("ip", ["-batch", "-"]).stdin(host.as_bytes()).run().await?;
+        fault::point(Fault::SlotHalfMade);
         let slot = File::open(self.path(number)).map_err(io_error(&name))?;
         // Before any link is up in there: no address is ever made up for IPv6.
         Slot::new(number, slot.into())

@@ -1,6 +1,7 @@
 //! What this host's processor is.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Whether hardware virtualization can be used: `/dev/kvm` opens **and** the
@@ -50,12 +51,32 @@ fn timestamp_counter() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-/// Memory that can be used without swapping, in bytes (`MemAvailable`).
+/// Where a program is, by PATH and where administrators' programs are.
 #[must_use]
-pub fn available_memory_bytes() -> Option<u64> {
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    dirs.map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+/// This host's memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// All of it (`MemTotal`).
+    pub total_bytes: u64,
+    /// What can be used without swapping (`MemAvailable`).
+    pub available_bytes: u64,
+}
+
+/// What `/proc/meminfo` says (`proc(5)`); `None` where it cannot be read.
+#[must_use]
+pub fn memory() -> Option<Memory> {
     let information = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = information.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+    let bytes = |name: &str| {
+        let line = information.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+    };
+    Some(Memory { total_bytes: bytes("MemTotal:")?, available_bytes: bytes("MemAvailable:")? })
 }
 
 /// Space that can be used in the file system of `path`, in bytes.

@@ -1,73 +1,14 @@
-//! Processes that outlive us: started in a session and network namespace of
-//! their own, found again by their arguments, watched by pidfd (`pidfd_open(2)`),
-//! so a recycled process id is never mistaken for them.
+//! Processes that outlive us: found again by their arguments, watched by pidfd
+//! (`pidfd_open(2)`), so a recycled process id is never mistaken for them.
 
 use std::fs::{self, File};
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-
-/// How to start a process.
-pub struct Spawn<'a> {
-    /// The program.
-    pub program: &'a str,
-    /// Its arguments.
-    pub arguments: &'a [String],
-    /// Its working directory.
-    pub dir: &'a Path,
-    /// Where its standard output and error go; standard input is empty.
-    pub log: File,
-    /// The network namespace it lives in.
-    pub network: BorrowedFd<'a>,
-    /// Descriptors it inherits, under the same numbers.
-    pub inherited: &'a [BorrowedFd<'a>],
-}
-
-impl Spawn<'_> {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// What `fork`, `setns` or `execve` said.
-    pub fn run(self) -> io::Result<Child> {
-        let mut command = Command::new(self.program);
-        command
-            .args(self.arguments)
-            .current_dir(self.dir)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .stdin(Stdio::null())
-            .stdout(self.log.try_clone()?)
-            .stderr(self.log);
-        let network = self.network.as_raw_fd();
-        let inherited: Vec<i32> = self.inherited.iter().map(AsRawFd::as_raw_fd).collect();
-        let prepare = move || {
-            // SAFETY: the descriptors outlive `spawn`, which returns only after
-            // this ran in the child; borrowing them there closes nothing.
-            let network = unsafe { BorrowedFd::borrow_raw(network) };
-            rustix::process::setsid()?;
-            rustix::thread::move_into_link_name_space(
-                network,
-                Some(rustix::thread::LinkNameSpaceType::Network),
-            )?;
-            for fd in &inherited {
-                // SAFETY: as above.
-                let fd = unsafe { BorrowedFd::borrow_raw(*fd) };
-                rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?;
-            }
-            Ok(())
-        };
-        // SAFETY: `prepare` runs between fork and exec and makes system calls
-        // only: no allocation, no lock.
-        unsafe { command.pre_exec(prepare) };
-        command.spawn()
-    }
-}
 
 /// A process by pidfd.
 #[derive(Debug)]
@@ -84,7 +25,14 @@ impl Watched {
     pub fn open(pid: u32) -> io::Result<Self> {
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let raw = raw.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        let pidfd = rustix::process::pidfd_open(raw, PidfdFlags::empty())?;
+        Self::from_pidfd(pid, rustix::process::pidfd_open(raw, PidfdFlags::empty())?)
+    }
+
+    /// Watches the process behind a pidfd.
+    ///
+    /// # Errors
+    /// What the reactor said.
+    pub(crate) fn from_pidfd(pid: u32, pidfd: OwnedFd) -> io::Result<Self> {
         // SAFETY: an `OwnedFd` names one open descriptor for as long as it lives.
         let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE)? };
         Ok(Self { pid, pidfd })
@@ -101,6 +49,17 @@ impl Watched {
         // A pidfd stays readable once its process is a zombie or gone. An error
         // can only mean that the reactor shuts down, and we with it.
         let _ = self.pidfd.readable().await.map(|mut ready| ready.retain_ready());
+    }
+
+    /// Lets go of an ended child; fine for one that is not ours or runs.
+    pub fn reap(&self) {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let _ = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options);
+    }
+
+    /// Waits for a killed child, holding up this thread for that moment.
+    pub(crate) fn wait(&self) {
+        let _ = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
     }
 
     /// Kills it; fine when it is gone.
@@ -139,10 +98,16 @@ pub fn with_argument(program: &str, flag: &str) -> io::Result<Vec<(u32, String)>
     Ok(found)
 }
 
-/// Reads the last lines of a log, at most `limit` bytes.
+/// Reads the end of a log, at most `limit` bytes, however long it is.
 #[must_use]
-pub fn tail(path: &Path, limit: usize) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
-    let start = bytes.len().saturating_sub(limit);
-    String::from_utf8_lossy(&bytes[start..]).trim().to_owned()
+pub fn tail(path: &Path, limit: u64) -> String {
+    let read = || {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(limit)))?;
+        let mut bytes = Vec::new();
+        file.take(limit).read_to_end(&mut bytes)?;
+        io::Result::Ok(bytes)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).trim().to_owned()
 }

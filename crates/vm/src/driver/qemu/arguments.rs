@@ -5,17 +5,29 @@
 //! (QEMU's docs/system/i386/microvm.rst) has no PCI and finds its virtio-mmio
 //! devices by ACPI.
 
-use std::path::Path;
-
-use crate::driver::{Accelerator, Disks, MachineName, SPARE_DISK_BYTES, Shape};
+use crate::cage::{BOOT_DIR, MEMORY_PATH};
+use crate::driver::{Accelerator, MachineName, SPARE_DISK_BYTES, SPARE_DISKS, Shape};
 use pando_guest_protocol::{CONTROL_PORT, GUEST_MAC};
+
+/// The names of what a machine boots, in [`BOOT_DIR`].
+pub(super) const KERNEL: &str = "kernel";
+pub(super) const INITRAMFS: &str = "initramfs";
+/// How much of a restored guest's console QEMU keeps, in bytes. It is in memory:
+/// a file would grow as long as the guest likes.
+const CONSOLE_BYTES: usize = 64 << 10;
 
 /// How the memory file is mapped, and what that is for.
 pub(super) enum Start<'a> {
-    /// Boot this kernel with writes to memory going into the file.
-    Boot { kernel: &'a Path, initramfs: &'a Path, command_line: &'a str },
+    /// Boot the kernel in the room with writes to memory going into the file.
+    Boot { command_line: &'a str, console_fd: i32 },
     /// Load device state from this inherited descriptor, with writes to memory staying private.
     Restore { state_fd: i32 },
+}
+
+/// The descriptors of the disks; an empty spare has none.
+pub(super) struct DiskDescriptors {
+    pub root: i32,
+    pub spares: [Option<i32>; SPARE_DISKS],
 }
 
 /// All that the command line says.
@@ -23,8 +35,8 @@ pub(super) struct Arguments<'a> {
     pub name: &'a MachineName,
     pub accelerator: Accelerator,
     pub shape: Shape,
-    pub memory: &'a Path,
-    pub disks: &'a Disks,
+    pub disks: DiskDescriptors,
+    pub tap_fd: i32,
     /// Inherited descriptors of the two listening sockets.
     pub monitor_fd: i32,
     pub control_fd: i32,
@@ -52,7 +64,7 @@ impl Arguments<'_> {
             "-object",
             format!(
                 "memory-backend-file,id=ram,size={memory},mem-path={},share={}",
-                escape(self.memory),
+                MEMORY_PATH.to_string_lossy(),
                 if shared { "on" } else { "off" },
             ),
         );
@@ -73,12 +85,19 @@ impl Arguments<'_> {
             "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny".into(),
         );
 
-        push("-blockdev", file_disk("root", &self.disks.root));
+        let disk = |id: &str, fd: i32| [file_set(fd), file_disk(id, fd)];
+        let [set, backend] = disk("root", self.disks.root);
+        push("-add-fd", set);
+        push("-blockdev", backend);
         push("-device", "virtio-blk-device,drive=root,serial=pando-root".into());
         for (index, spare) in self.disks.spares.iter().enumerate() {
             let id = format!("spare{index}");
             let backend = match spare {
-                Some(path) => file_disk(&id, path),
+                Some(fd) => {
+                    let [set, backend] = disk(&id, *fd);
+                    push("-add-fd", set);
+                    backend
+                }
                 None => {
                     format!("driver=null-co,node-name={id},size={SPARE_DISK_BYTES},read-zeroes=on")
                 }
@@ -86,13 +105,21 @@ impl Arguments<'_> {
             push("-blockdev", backend);
             push("-device", format!("virtio-blk-device,drive={id},serial=pando-{id}"));
         }
-        push("-netdev", "tap,id=net0,ifname=tap0,script=no,downscript=no".into());
+        push("-netdev", format!("tap,id=net0,fd={}", self.tap_fd));
         push("-device", format!("virtio-net-device,netdev=net0,mac={GUEST_MAC}"));
         push("-device", "virtio-rng-device".into());
         push("-chardev", format!("socket,id=control,fd={},server=on,wait=off", self.control_fd));
         push("-device", "virtio-serial-device".into());
         push("-device", format!("virtserialport,chardev=control,name={CONTROL_PORT}"));
-        push("-chardev", "file,id=console,path=console.log".into());
+        match &self.start {
+            Start::Boot { console_fd, .. } => {
+                push("-add-fd", file_set(*console_fd));
+                push("-chardev", format!("file,id=console,path={}", in_set(*console_fd)));
+            }
+            Start::Restore { .. } => {
+                push("-chardev", format!("ringbuf,id=console,size={CONSOLE_BYTES}"));
+            }
+        }
         push("-serial", "chardev:console".into());
         push("-chardev", format!("socket,id=monitor,fd={},server=on,wait=off", self.monitor_fd));
         push("-mon", "chardev=monitor,mode=control".into());
@@ -101,9 +128,9 @@ impl Arguments<'_> {
         push("-global", "migration.send-configuration=off".into());
         match &self.start {
             // A restored guest has long booted: it would only cost the copy in memory.
-            Start::Boot { kernel, initramfs, command_line } => {
-                push("-kernel", kernel.display().to_string());
-                push("-initrd", initramfs.display().to_string());
+            Start::Boot { command_line, .. } => {
+                push("-kernel", format!("/{BOOT_DIR}/{KERNEL}"));
+                push("-initrd", format!("/{BOOT_DIR}/{INITRAMFS}"));
                 push("-append", (*command_line).to_owned());
             }
             Start::Restore { state_fd } => push("-incoming", format!("fd:{state_fd}")),
@@ -114,17 +141,21 @@ impl Arguments<'_> {
 
 /// Guest writes go through the page cache and a guest's flush is an `fdatasync`
 /// of the file: a guest's fsync reaches the host's disk.
-fn file_disk(id: &str, path: &Path) -> String {
+fn file_disk(id: &str, fd: i32) -> String {
     format!(
         "driver=raw,node-name={id},discard=unmap,file.driver=file,file.aio=threads,\
          file.discard=unmap,file.filename={}",
-        escape(path)
+        in_set(fd)
     )
 }
 
-/// In QEMU's option syntax a comma within a value is doubled.
-fn escape(path: &Path) -> String {
-    path.display().to_string().replace(',', ",,")
+/// Makes an inherited descriptor one that QEMU opens by path; each is its own set.
+fn file_set(fd: i32) -> String {
+    format!("fd={fd},set={fd}")
+}
+
+fn in_set(fd: i32) -> String {
+    format!("/dev/fdset/{fd}")
 }
 
 #[cfg(test)]
@@ -133,16 +164,12 @@ mod tests {
 
     fn arguments(start: Start<'_>) -> Vec<String> {
         let name = MachineName { owner: "n".into(), machine: "m".into() };
-        let disks = Disks {
-            root: "/d/a,b/root.raw".into(),
-            spares: [None, Some("/d/layer.raw".into()), None],
-        };
         Arguments {
             name: &name,
             accelerator: Accelerator::Tcg,
             shape: Shape { cpu: 2, memory_mib: 2048 },
-            memory: Path::new("/m"),
-            disks: &disks,
+            disks: DiskDescriptors { root: 20, spares: [None, Some(21), None] },
+            tap_fd: 13,
             monitor_fd: 10,
             control_fd: 11,
             start,
@@ -151,34 +178,38 @@ mod tests {
     }
 
     #[test]
-    fn boot_and_restore_differ_only_in_how_memory_starts() {
-        let boot = arguments(Start::Boot {
-            kernel: Path::new("/k"),
-            initramfs: Path::new("/i"),
-            command_line: "quiet",
-        });
+    fn boot_and_restore_differ_only_in_how_memory_and_console_start() {
+        let boot = arguments(Start::Boot { command_line: "quiet", console_fd: 14 });
         let restore = arguments(Start::Restore { state_fd: 12 });
         let only = |these: &[String], those: &[String]| -> Vec<String> {
             these.iter().filter(|argument| !those.contains(argument)).cloned().collect()
         };
-        let memory = "memory-backend-file,id=ram,size=2048M,mem-path=/m,share=";
+        let memory = "memory-backend-file,id=ram,size=2048M,mem-path=/memory,share=";
         assert_eq!(
             only(&boot, &restore),
-            [&format!("{memory}on"), "-kernel", "/k", "-initrd", "/i", "-append", "quiet"]
+            [
+                &format!("{memory}on"),
+                "fd=14,set=14",
+                "file,id=console,path=/dev/fdset/14",
+                "-kernel",
+                "/boot/kernel",
+                "-initrd",
+                "/boot/initramfs",
+                "-append",
+                "quiet"
+            ]
         );
-        assert_eq!(only(&restore, &boot), [&format!("{memory}off"), "-incoming", "fd:12"]);
-    }
-
-    #[test]
-    fn a_comma_in_a_path_cannot_start_an_option() {
-        let all = arguments(Start::Restore { state_fd: 12 }).join(" ");
-        assert!(all.contains("file.filename=/d/a,,b/root.raw"));
+        assert_eq!(
+            only(&restore, &boot),
+            [&format!("{memory}off"), "ringbuf,id=console,size=65536", "-incoming", "fd:12"]
+        );
     }
 
     #[test]
     fn an_empty_spare_has_no_file() {
         let all = arguments(Start::Restore { state_fd: 12 }).join(" ");
         assert!(all.contains("driver=null-co,node-name=spare0,size=68719476736"));
+        assert!(all.contains("-add-fd fd=21,set=21"));
         assert!(all.contains("node-name=spare1,discard=unmap,file.driver=file"));
     }
 }

@@ -5,18 +5,21 @@
 //! mapped privately, and the control line's socket was connected and written to
 //! before. No command is sent on that path; the monitor is for later.
 //!
+//! QEMU runs in a cage ([`crate::cage`]), where it finds no file of its machine
+//! by path: all of them are opened here.
+//!
 //! Device state is saved by `xen-save-devices-state` (needs no Xen): it leaves
 //! memory out, which is in its file already.
 
 mod arguments;
 mod qmp;
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,46 +27,70 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
-use self::arguments::{Arguments, Start};
+use self::arguments::{Arguments, DiskDescriptors, INITRAMFS, KERNEL, Start};
 use self::qmp::Qmp;
 use super::{
-    Accelerator, BootSpec, Disks, Home, Hypervisor, Machine, MachineName, RestoreSpec, Shape,
-    Started, VmError,
+    Accelerator, BootSpec, Disks, Home, Hypervisor, Machine, MachineName, RestoreSpec, SPARE_DISKS,
+    Shape, Started, VmError,
 };
+use crate::cage::{Cage, CageConfig, Caged, Furniture, Occupant, Room, remove_group};
 use crate::network::Slot;
-use crate::sys::process::{Spawn, Watched, tail, with_argument};
+use crate::sys::process::{Watched, tail, with_argument};
 use crate::sys::{host, socket};
 
 const PROGRAM: &str = "qemu-system-x86_64";
 const MONITOR_SOCKET: &str = "monitor.sock";
 const CONTROL_SOCKET: &str = "control.sock";
 const LOG: &str = "vmm.log";
+const CONSOLE: &str = "console.log";
 /// How much of its log a dead VMM's reason holds, in bytes.
-const REASON_BYTES: usize = 600;
+const REASON_BYTES: u64 = 600;
 /// How long a killed VMM may take to be gone.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where distributions keep QEMU's modules; others build them in.
+const MODULE_DIRS: [&str; 2] = ["/usr/lib/x86_64-linux-gnu/qemu", "/usr/lib/qemu"];
+/// TCG, where it is a module.
+const TCG_MODULE: &str = "accel-tcg-x86_64.so";
+/// Where distributions keep QEMU's firmware.
+const FIRMWARE_DIRS: [&str; 2] = ["/usr/share/qemu", "/usr/share/seabios"];
+/// The machine's firmware, and what loads a kernel at boot (Linux's own format, or PVH).
+const FIRMWARE: [&str; 3] = ["bios-microvm.bin", "linuxboot_dma.bin", "pvh.bin"];
 
 /// The driver. One for all machines of a host.
 #[derive(Debug)]
 pub struct Qemu {
     accelerator: Accelerator,
     version: String,
+    cage: Cage,
 }
 
 impl Qemu {
-    /// A driver that runs guests by `accelerator`.
+    /// A driver that runs guests by `accelerator`, in cages as `cage` says.
     ///
     /// # Errors
-    /// [`VmError::Spawn`] when the program is missing.
-    pub async fn new(accelerator: Accelerator) -> Result<Self, VmError> {
+    /// [`VmError::Spawn`] when the program is missing; [`VmError::Cage`].
+    pub async fn new(accelerator: Accelerator, cage: CageConfig) -> Result<Self, VmError> {
         let asked = crate::sys::command::run(PROGRAM, &["--version"], None).await;
-        let output = asked.map_err(|error| VmError::Spawn {
-            program: PROGRAM.into(),
-            source: io::Error::other(error),
-        })?;
+        let missing = |source| VmError::Spawn { program: PROGRAM.into(), source };
+        let output = asked.map_err(|error| missing(io::Error::other(error)))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let version = text.lines().next().unwrap_or_default().to_owned();
-        Ok(Self { accelerator, version })
+        let program = host::find_program(PROGRAM)
+            .ok_or_else(|| missing(io::ErrorKind::NotFound.into()))?
+            .canonicalize()
+            .map_err(missing)?;
+        let find = |dirs: &[&str], name: &str| {
+            dirs.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.is_file())
+        };
+        let module = find(&MODULE_DIRS, TCG_MODULE);
+        let firmware = FIRMWARE.iter().filter_map(|name| find(&FIRMWARE_DIRS, name));
+        let furniture = Furniture {
+            program,
+            files: module.into_iter().chain(firmware).collect(),
+            kvm: accelerator == Accelerator::Kvm,
+        };
+        Ok(Self { accelerator, version, cage: Cage::prepare(cage, &furniture).await? })
     }
 
     /// The version line of the program.
@@ -72,70 +99,111 @@ impl Qemu {
         &self.version
     }
 
-    fn spawn(&self, plan: &Plan<'_>) -> Result<(Running, UnixStream), VmError> {
+    async fn spawn(&self, plan: Plan<'_>) -> Result<(Running, UnixStream), VmError> {
         let dir = &plan.home.dir;
         let io = |what: &'static str| VmError::io(what);
         let monitor = socket::listen(dir, MONITOR_SOCKET).map_err(io("cannot bind the monitor"))?;
         let control =
             socket::listen(dir, CONTROL_SOCKET).map_err(io("cannot bind the control line"))?;
-        let mut inherited: Vec<BorrowedFd<'_>> = vec![monitor.as_fd(), control.as_fd()];
-        let start = match &plan.start {
-            PlannedStart::Boot { kernel, initramfs, command_line } => {
-                Start::Boot { kernel, initramfs, command_line }
+        let disks = OpenDisks::open(plan.disks).map_err(io("cannot open the machine's disks"))?;
+        // Connected and spoken to before the VMM starts: the kernel keeps it until
+        // the guest listens.
+        let mut line =
+            socket::connect(dir, CONTROL_SOCKET).map_err(io("cannot reach the control line"))?;
+        line.write_all(plan.first_words).await.map_err(io("cannot write to the control line"))?;
+        let log = create(&dir.join(LOG)).map_err(io("cannot make the VMM's log"))?;
+        // Holds a number for the tap, which is opened where its namespace is.
+        let tap = log.try_clone().map_err(io("cannot make a descriptor"))?;
+
+        let mut inherited = vec![monitor.as_fd(), control.as_fd(), disks.root.as_fd()];
+        inherited.extend(disks.spares.iter().flatten().map(AsFd::as_fd));
+        let (start, room) = match &plan.start {
+            PlannedStart::Boot { command_line, console, room } => {
+                inherited.push(console.as_fd());
+                let console_fd = console.as_raw_fd();
+                (Start::Boot { command_line, console_fd }, Some(room))
             }
             PlannedStart::Restore { state } => {
                 inherited.push(state.as_fd());
-                Start::Restore { state_fd: state.as_raw_fd() }
+                (Start::Restore { state_fd: state.as_raw_fd() }, None)
             }
         };
         let arguments = Arguments {
             name: &plan.home.name,
             accelerator: self.accelerator,
             shape: plan.shape,
-            memory: plan.memory,
-            disks: plan.disks,
+            disks: disks.descriptors(),
+            tap_fd: tap.as_raw_fd(),
             monitor_fd: monitor.as_raw_fd(),
             control_fd: control.as_raw_fd(),
             start,
         }
         .to_vec();
-        // Connected before the VMM starts: the kernel queues us until it listens.
-        let line =
-            socket::connect(dir, CONTROL_SOCKET).map_err(io("cannot reach the control line"))?;
-        let log = File::create(dir.join(LOG)).map_err(io("cannot make the VMM's log"))?;
-        let spawn = Spawn {
-            program: PROGRAM,
-            arguments: &arguments,
-            dir,
-            log,
+        let occupant = Occupant {
+            slot: plan.slot.number(),
             network: plan.slot.namespace(),
+            tap: tap.as_fd(),
+            arguments: &arguments,
+            log: log.as_fd(),
             inherited: &inherited,
+            memory: plan.memory.as_fd(),
+            room,
+            cpus: plan.shape.cpu,
+            memory_bytes: plan.shape.memory_bytes(),
+            largest_file_bytes: disks.largest_bytes.max(plan.shape.memory_bytes()),
         };
-        let mut child =
-            spawn.run().map_err(|source| VmError::Spawn { program: PROGRAM.into(), source })?;
-        let process = match Watched::open(child.id()) {
-            Ok(process) => process,
-            Err(error) => {
-                let _ = child.kill().and_then(|()| child.wait());
-                return Err(io("cannot watch the VMM")(error));
-            }
-        };
-        Ok((Running { process, child: Mutex::new(Some(child)), dir: dir.clone() }, line))
+        let Caged { process, group } = self.cage.spawn(occupant).await?;
+        Ok((Running { process, group, dir: dir.clone() }, line))
     }
 }
 
 struct Plan<'a> {
     home: &'a Home,
     shape: Shape,
-    memory: &'a Path,
+    memory: File,
     disks: &'a Disks,
     slot: &'a Slot,
-    start: PlannedStart<'a>,
+    first_words: &'a [u8],
+    start: PlannedStart,
 }
 
-enum PlannedStart<'a> {
-    Boot { kernel: &'a Path, initramfs: &'a Path, command_line: String },
-    Restore { state: BorrowedFd<'a> },
+enum PlannedStart {
+    Boot { command_line: String, console: File, room: Room },
+    Restore { state: File },
+}
+
+/// The disks' files, open for what a guest does with them.
+struct OpenDisks {
+    root: File,
+    spares: [Option<File>; SPARE_DISKS],
+    largest_bytes: u64,
+}
+
+impl OpenDisks {
+    fn open(disks: &Disks) -> io::Result<Self> {
+        let mut largest_bytes = 0;
+        let mut open = |path: &Path| {
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            largest_bytes = file.metadata()?.len().max(largest_bytes);
+            io::Result::Ok(file)
+        };
+        let root = open(&disks.root)?;
+        let mut spares = [const { None }; SPARE_DISKS];
+        for (place, path) in spares.iter_mut().zip(&disks.spares) {
+            *place = path.as_deref().map(&mut open).transpose()?;
+        }
+        Ok(Self { root, spares, largest_bytes })
+    }
+
+    fn descriptors(&self) -> DiskDescriptors {
+        let spares = self.spares.each_ref().map(|spare| spare.as_ref().map(AsRawFd::as_raw_fd));
+        DiskDescriptors { root: self.root.as_raw_fd(), spares }
+    }
+}
+
+/// A new file, to write only.
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 #[async_trait]
@@ -160,38 +228,50 @@ impl Hypervisor for Qemu {
             command_line.push_str(&format!("tsc=reliable tsc_early_khz={khz} "));
         }
         command_line.push_str(&spec.command_line);
-        let plan = Plan {
-            home: &spec.home,
-            shape: spec.shape,
-            memory: &spec.memory,
-            disks: &spec.disks,
-            slot: &spec.slot,
-            start: PlannedStart::Boot {
-                kernel: &spec.kernel,
-                initramfs: &spec.initramfs,
-                command_line,
-            },
-        };
-        let (running, control) = self.spawn(&plan)?;
+        let memory = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&spec.memory)
+            .and_then(|file| file.set_len(spec.shape.memory_bytes()).map(|()| file))
+            .map_err(VmError::io("cannot make the memory file"))?;
+        let console = create(&spec.home.dir.join(CONSOLE))
+            .map_err(VmError::io("cannot make the console's log"))?;
+        let files = [(KERNEL, &*spec.kernel), (INITRAMFS, &*spec.initramfs)];
+        let room = self.cage.room_with(&files)?;
+        let (running, control) = self
+            .spawn(Plan {
+                home: &spec.home,
+                shape: spec.shape,
+                memory,
+                disks: &spec.disks,
+                slot: &spec.slot,
+                first_words: &[],
+                start: PlannedStart::Boot { command_line, console, room },
+            })
+            .await?;
         Ok(Started { machine: Arc::new(running), control })
     }
 
     async fn restore(&self, spec: RestoreSpec) -> Result<Started, VmError> {
         let state = File::open(&spec.device_state)
             .map_err(VmError::io("cannot open the saved device state"))?;
-        let plan = Plan {
-            home: &spec.home,
-            shape: spec.shape,
-            memory: &spec.memory,
-            disks: &spec.disks,
-            slot: &spec.slot,
-            start: PlannedStart::Restore { state: state.as_fd() },
-        };
-        let (running, mut control) = self.spawn(&plan)?;
-        if let Err(error) = control.write_all(&spec.first_words).await {
-            running.kill().await?;
-            return Err(VmError::io("cannot write to the control line")(error));
-        }
+        // To read only: what the guest writes stays in the VMM's own memory.
+        let memory =
+            File::open(&spec.memory).map_err(VmError::io("cannot open the memory file"))?;
+        let (running, control) = self
+            .spawn(Plan {
+                home: &spec.home,
+                shape: spec.shape,
+                memory,
+                disks: &spec.disks,
+                slot: &spec.slot,
+                first_words: &spec.first_words,
+                start: PlannedStart::Restore { state },
+            })
+            .await?;
         Ok(Started { machine: Arc::new(running), control })
     }
 
@@ -210,7 +290,7 @@ impl Hypervisor for Qemu {
         let process = Watched::open(pid).map_err(VmError::io("cannot watch the VMM"))?;
         let control = socket::connect(&home.dir, CONTROL_SOCKET)
             .map_err(VmError::io("cannot reach the control line"))?;
-        let running = Running { process, child: Mutex::new(None), dir: home.dir };
+        let running = Running { process, group: self.cage.group_of(pid), dir: home.dir };
         Ok(Started { machine: Arc::new(running), control })
     }
 
@@ -218,7 +298,8 @@ impl Hypervisor for Qemu {
         let Ok(process) = Watched::open(pid) else { return Ok(()) };
         // The id may have been given to another process since it was found.
         if self.find(&name.owner).await?.contains(&(name.clone(), pid)) {
-            Running { process, child: Mutex::new(None), dir: PathBuf::new() }.kill().await?;
+            let group = self.cage.group_of(pid);
+            Running { process, group, dir: PathBuf::new() }.kill().await?;
         }
         Ok(())
     }
@@ -227,8 +308,8 @@ impl Hypervisor for Qemu {
 #[derive(Debug)]
 struct Running {
     process: Watched,
-    /// Ours to reap, unless it was started by an earlier server.
-    child: Mutex<Option<Child>>,
+    /// Its control group.
+    group: Option<PathBuf>,
     dir: PathBuf,
 }
 
@@ -241,18 +322,17 @@ impl Running {
 
     /// One command; a VMM that dies meanwhile ends the wait at once.
     async fn command(&self, command: &str, arguments: serde_json::Value) -> Result<(), VmError> {
-        tokio::select! {
-            outcome = async { self.monitor().await?.execute(command, arguments).await } => {
-                outcome.map(drop)
-            }
-            said = self.exited() => Err(VmError::Exited { said }),
-        }
+        let asked = async { self.monitor().await?.execute(command, arguments).await };
+        self.unless_it_ends(asked).await.map(drop)
     }
 
-    fn reap(&self) {
-        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut child) = child {
-            let _ = child.wait();
+    async fn unless_it_ends<T>(
+        &self,
+        work: impl Future<Output = Result<T, VmError>>,
+    ) -> Result<T, VmError> {
+        tokio::select! {
+            outcome = work => outcome,
+            said = self.exited() => Err(VmError::Exited { said }),
         }
     }
 }
@@ -272,8 +352,14 @@ impl Machine for Running {
     }
 
     async fn save_device_state(&self, path: &Path) -> Result<(), VmError> {
-        let arguments = json!({ "filename": path, "live": false });
-        self.command("xen-save-devices-state", arguments).await
+        let file = create(path).map_err(VmError::io("cannot make the device state's file"))?;
+        let save = async {
+            let mut monitor = self.monitor().await?;
+            let filename = monitor.give(file.as_fd()).await?;
+            let arguments = json!({ "filename": filename, "live": false });
+            monitor.execute("xen-save-devices-state", arguments).await
+        };
+        self.unless_it_ends(save).await.map(drop)
     }
 
     async fn kill(&self) -> Result<(), VmError> {
@@ -283,13 +369,14 @@ impl Machine for Running {
             command: "kill".into(),
             seconds: KILL_TIMEOUT.as_secs(),
         })?;
-        self.reap();
+        self.process.reap();
+        remove_group(self.group.as_deref()).await;
         Ok(())
     }
 
     async fn exited(&self) -> String {
         self.process.ended().await;
-        self.reap();
+        self.process.reap();
         let said = tail(&self.dir.join(LOG), REASON_BYTES);
         if said.is_empty() { "it said nothing".into() } else { said }
     }

@@ -4,10 +4,16 @@
 //! (<https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html>). A VMM may have
 //! been taken over by its guest, so every line is bounded and every wait timed.
 
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use rustix::cmsg_space;
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -74,6 +80,24 @@ impl Qmp {
         .await
     }
 
+    /// Hands over a descriptor, and returns the path under which the VMM opens it
+    /// while this connection lasts.
+    pub(super) async fn give(&mut self, fd: BorrowedFd<'_>) -> Result<String, VmError> {
+        const COMMAND: &str = "add-fd";
+        // The descriptor travels with these bytes; the monitor skips white space.
+        let sending = self.stream.get_ref().async_io(Interest::WRITABLE, || {
+            Ok(send_with(self.stream.get_ref().as_fd(), b" ", fd)?)
+        });
+        within(COMMAND, async {
+            sending.await.map_err(VmError::io("cannot hand a file to the VMM"))
+        })
+        .await?;
+        let given = self.execute(COMMAND, json!({})).await?;
+        let set = given["fdset-id"].as_u64();
+        let set = set.ok_or_else(|| VmError::Protocol("no file set".into()))?;
+        Ok(format!("/dev/fdset/{set}"))
+    }
+
     async fn line(&mut self) -> Result<Value, VmError> {
         let mut line = Vec::new();
         let mut limited = (&mut self.stream).take(MAX_LINE_BYTES);
@@ -90,6 +114,14 @@ impl Qmp {
         serde_json::from_slice(&line)
             .map_err(|_| VmError::Protocol("a line that is not JSON".into()))
     }
+}
+
+fn send_with(socket: BorrowedFd<'_>, bytes: &[u8], fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds = [fd];
+    control.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
 async fn within<T>(

@@ -4,6 +4,11 @@
 //! of their own: all that they take and return can be sent, each names the
 //! sandbox and the epoch it speaks for, and asking twice is asking once.
 
+mod create;
+mod error;
+
+pub use error::{ConnectError, NodeError};
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,33 +16,28 @@ use std::time::Duration;
 use pando_guest_protocol::GUEST_ADDRESS;
 use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
 use pando_types::sandbox::Template;
-use pando_types::{Clock, Code, Epoch, Generation, PublicError, SandboxId, Timestamp};
+use pando_types::{Clock, Epoch, Generation, OrgId, SandboxId, Timestamp};
 use pando_vm::driver::{Accelerator, Hypervisor, Shape};
 use pando_vm::network::Network;
-use pando_vm::sys::host;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::bake::{BakeError, Bakery, BakeryConfig, Progress};
-use crate::data::{DataDir, DataError};
+use crate::bake::{Bakery, BakeryConfig, Progress};
+use crate::capacity::turns::{LONGEST_WAIT, Turns};
+use crate::data::DataDir;
 use crate::guest::{Guest, GuestError};
 use crate::reconcile;
-use crate::sandbox::actor::{self, ActorError, Command, Handle, Origin};
-use crate::sandbox::manifest::Manifest;
+use crate::sandbox::actor::{self, ActorError, Command, Handle};
 use crate::sandbox::policy::State;
 use crate::shared::{Report, Shared};
-use crate::slots::{SlotError, Slots};
+use crate::slots::{Slots, WarmSlots};
 
 /// Reports that wait for whoever keeps the rows.
 const QUEUE_REPORTS: usize = 256;
-/// Memory that must stay free on the host for a create to be taken, in bytes.
-const MEMORY_RESERVE_BYTES: u64 = 1 << 30;
-/// Disk that must stay free in the pool for a create to be taken, in bytes.
-const DISK_RESERVE_BYTES: u64 = 2 << 30;
-/// Seconds after which a refused create is worth another try.
-const RETRY_AFTER_SECS: u32 = 5;
+/// How many creates run at once for each core: restoring is work, with short waits in it.
+const CREATES_PER_CORE: usize = 2;
 /// How long a deletion is waited for; it goes on by itself after that.
 const DELETE_WAIT: Duration = Duration::from_secs(60);
 
@@ -57,6 +57,8 @@ pub struct NodeConfig {
     pub progress: Progress,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
+    /// How many network slots are kept ready for creates to come.
+    pub warm_slots: WarmSlots,
 }
 
 /// A host's sandboxes. Clones share them.
@@ -64,11 +66,14 @@ pub struct NodeConfig {
 pub struct Node {
     shared: Arc<Shared>,
     bakery: Arc<Bakery>,
+    turns: Arc<Turns>,
 }
 
 /// What a new sandbox is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxSpec {
+    /// Who it is for: orgs take turns.
+    pub org: OrgId,
     /// The template it is restored from.
     pub template: String,
     /// Its size.
@@ -92,88 +97,6 @@ pub struct Observation {
     pub boot: Duration,
 }
 
-/// Why a node did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// There is no such sandbox here.
-    #[error("the sandbox is not on this node")]
-    NotFound,
-    /// The asker's epoch is older than what the node knows.
-    #[error("the sandbox belongs to a later owner")]
-    Fenced,
-    /// It is there and does not run.
-    #[error("the sandbox is {0}")]
-    NotRunning(State),
-    /// What is asked does not go with its state.
-    #[error("{0}")]
-    Denied(String),
-    /// There is no such template.
-    #[error("there is no template `{0}`")]
-    UnknownTemplate(String),
-    /// No memory left.
-    #[error("no memory for another sandbox on this node")]
-    NoMemory,
-    /// No disk left.
-    #[error("no disk space for another sandbox on this node")]
-    NoDisk,
-    /// The data folder.
-    #[error("the data folder")]
-    Data(#[from] DataError),
-    /// The template could not be baked.
-    #[error("the template could not be baked")]
-    Bake(#[from] BakeError),
-    /// It could not be made.
-    #[error("the sandbox could not be made: {0}")]
-    NotMade(String),
-    /// The machine or its files.
-    #[error("the sandbox did not obey: {0}")]
-    Failed(String),
-    /// The server stops.
-    #[error("the server is stopping")]
-    Stopping,
-}
-
-impl From<&NodeError> for PublicError {
-    fn from(error: &NodeError) -> Self {
-        let text = error.to_string();
-        match error {
-            NodeError::NotFound => Self::new(Code::NotFound, text),
-            NodeError::NotRunning(_) | NodeError::Denied(_) => Self::new(Code::Conflict, text),
-            NodeError::UnknownTemplate(_) => Self::invalid("template", text)
-                .hint("GET /v1/templates lists the templates there are"),
-            NodeError::NoDisk => {
-                Self::new(Code::InsufficientStorage, text).retry_after(RETRY_AFTER_SECS)
-            }
-            NodeError::NoMemory | NodeError::Stopping | NodeError::Fenced => {
-                Self::new(Code::Unavailable, text).retry_after(RETRY_AFTER_SECS)
-            }
-            NodeError::Data(_)
-            | NodeError::Bake(_)
-            | NodeError::NotMade(_)
-            | NodeError::Failed(_) => {
-                Self::new(Code::Internal, format!("{text}; the server's log holds the cause"))
-            }
-        }
-    }
-}
-
-/// Why there is no connection to a port of a sandbox.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// There is no such sandbox here.
-    #[error("no such sandbox")]
-    NotFound,
-    /// It is there and does not run.
-    #[error("the sandbox is {0}")]
-    NotRunning(State),
-    /// Nobody listens on that port.
-    #[error("nothing listens on the port")]
-    Refused,
-    /// The guest did not answer.
-    #[error("the guest did not answer")]
-    Unreachable(#[source] GuestError),
-}
-
 impl Node {
     /// Starts the node: finds what an earlier server left, adopts what runs and
     /// removes what does not belong. The receiver gets every change from then on.
@@ -183,7 +106,7 @@ impl Node {
     pub async fn start(config: NodeConfig) -> Result<(Self, mpsc::Receiver<Report>), NodeError> {
         let owner = config.data.node_id()?.to_string();
         let (reports, receiver) = mpsc::channel(QUEUE_REPORTS);
-        let slots = Slots::new(config.network);
+        let slots = Slots::new(config.network, config.warm_slots);
         let bakery = Arc::new(Bakery::new(BakeryConfig {
             data: config.data.clone(),
             owner: owner.clone(),
@@ -214,7 +137,9 @@ impl Node {
             "found what an earlier server left"
         );
         shared.tasks.spawn(slots.keep_ready(shared.stopping.clone()));
-        Ok((Self { shared, bakery }, receiver))
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let turns = Turns::new(cores * CREATES_PER_CORE, LONGEST_WAIT);
+        Ok((Self { shared, bakery, turns }, receiver))
     }
 
     /// Bakes the machine of a template and size, unless it is there.
@@ -233,69 +158,6 @@ impl Node {
         let recipe = self.bakery.recipe(template);
         let recipe = recipe.ok_or_else(|| NodeError::UnknownTemplate(template.to_owned()))?;
         Ok(self.bakery.machine(recipe, shape).await?)
-    }
-
-    /// Makes a sandbox and returns when its agent answers. Asked again, it
-    /// returns what was made. What could not be made leaves nothing behind.
-    ///
-    /// # Errors
-    /// Any [`NodeError`].
-    pub async fn create(
-        &self,
-        id: SandboxId,
-        epoch: Epoch,
-        spec: SandboxSpec,
-    ) -> Result<Observation, NodeError> {
-        let handle = match self.shared.find(id) {
-            Some(handle) => {
-                fence(&handle, epoch)?;
-                handle
-            }
-            None => {
-                self.admit()?;
-                let machine = self.machine(&spec.template, spec.shape).await?;
-                let slot = self.shared.slots.take().await.map_err(|error| match error {
-                    SlotError::None => NodeError::NoMemory,
-                    SlotError::Network(_) => NodeError::NotMade(crate::chain(&error)),
-                })?;
-                let manifest = Manifest::new(
-                    id,
-                    epoch,
-                    machine.key.clone(),
-                    spec.shape,
-                    spec.deadline,
-                    spec.persistent,
-                );
-                let handle =
-                    actor::spawn(&self.shared, manifest, slot, Origin::Restore { machine });
-                self.shared.remember(id, Arc::clone(&handle));
-                handle
-            }
-        };
-        let mut observed = handle.observed.clone();
-        let up = observed.wait_for(|observed| observed.state != State::Creating).await;
-        let state = up.map(|observed| observed.state.clone()).map_err(|_| NodeError::Stopping)?;
-        if let State::Failed { reason } = state {
-            self.delete(id, epoch).await?;
-            return Err(NodeError::NotMade(reason));
-        }
-        Ok(observation(&handle))
-    }
-
-    /// No create is begun that the host has no room for.
-    fn admit(&self) -> Result<(), NodeError> {
-        if self.shared.stopping.is_cancelled() {
-            return Err(NodeError::Stopping);
-        }
-        if host::available_memory_bytes().is_some_and(|free| free < MEMORY_RESERVE_BYTES) {
-            return Err(NodeError::NoMemory);
-        }
-        if host::free_disk_bytes(&self.shared.data.pool())
-            .is_some_and(|free| free < DISK_RESERVE_BYTES)
-        {
-            return Err(NodeError::NoDisk);
-        }
-        Ok(())
     }
 
     fn handle(&self, id: SandboxId, epoch: Epoch) -> Result<Arc<Handle>, NodeError> {

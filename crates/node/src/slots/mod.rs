@@ -1,17 +1,22 @@
-//! Network slots: a few are made ahead, so that a create takes one without
-//! waiting for namespaces, links and rules.
+//! Network slots: some are made ahead, so that a create takes one without waiting
+//! for namespaces, links and rules. How many follows the demand ([`Stock`]).
 
-use std::collections::BTreeSet;
+mod numbers;
+mod stock;
+
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use pando_vm::network::{Network, NetworkError, Slot, SlotNumber};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How many slots are kept ready.
-const READY: usize = 4;
-/// The most slots of one node: what its address pool holds, and more than fits.
-const MAX_SLOTS: u32 = 4000;
+use self::numbers::{MAX_SLOTS, Numbers};
+use self::stock::Stock;
+pub use self::stock::WarmSlots;
+
+/// How often it is looked whether fewer slots would do.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// The slots of this node.
 pub(crate) struct Slots {
@@ -20,9 +25,9 @@ pub(crate) struct Slots {
     taken: Notify,
 }
 
-#[derive(Default)]
 struct Counted {
-    used: BTreeSet<SlotNumber>,
+    numbers: Numbers,
+    stock: Stock,
     ready: Vec<Arc<Slot>>,
 }
 
@@ -36,8 +41,10 @@ pub(crate) enum SlotError {
 }
 
 impl Slots {
-    pub(crate) fn new(network: Network) -> Arc<Self> {
-        Arc::new(Self { network, state: Mutex::default(), taken: Notify::new() })
+    pub(crate) fn new(network: Network, warm: WarmSlots) -> Arc<Self> {
+        let counted =
+            Counted { numbers: Numbers::default(), stock: Stock::new(warm), ready: Vec::new() };
+        Arc::new(Self { network, state: Mutex::new(counted), taken: Notify::new() })
     }
 
     pub(crate) fn mtu(&self) -> u32 {
@@ -50,7 +57,13 @@ impl Slots {
 
     /// A slot of one's own: a ready one, or one made now.
     pub(crate) async fn take(&self) -> Result<Arc<Slot>, SlotError> {
-        let ready = self.state().ready.pop();
+        let ready = {
+            let mut state = self.state();
+            let ready = state.ready.pop();
+            let left = state.ready.len();
+            state.stock.taken(ready.is_some(), left);
+            ready
+        };
         self.taken.notify_one();
         match ready {
             Some(slot) => Ok(slot),
@@ -59,18 +72,11 @@ impl Slots {
     }
 
     async fn make(&self) -> Result<Arc<Slot>, SlotError> {
-        let number = {
-            let mut state = self.state();
-            let free =
-                (0..MAX_SLOTS).map(SlotNumber::new).find(|number| !state.used.contains(number));
-            let number = free.ok_or(SlotError::None)?;
-            state.used.insert(number);
-            number
-        };
+        let number = self.state().numbers.take().ok_or(SlotError::None)?;
         match self.network.create_slot(number).await {
             Ok(slot) => Ok(Arc::new(slot)),
             Err(error) => {
-                self.state().used.remove(&number);
+                self.state().numbers.give_back(number);
                 Err(error.into())
             }
         }
@@ -79,14 +85,14 @@ impl Slots {
     /// Takes apart a slot that its sandbox needs no more.
     pub(crate) async fn release(&self, slot: &Slot) -> Result<(), SlotError> {
         self.network.remove_slot(slot.number()).await?;
-        self.state().used.remove(&slot.number());
+        self.state().numbers.give_back(slot.number());
         Ok(())
     }
 
     /// Takes over the slot of a sandbox that an earlier server made.
     pub(crate) fn adopt(&self, number: SlotNumber) -> Result<Arc<Slot>, SlotError> {
         let slot = self.network.open_slot(number)?;
-        self.state().used.insert(number);
+        self.state().numbers.claim(number);
         Ok(Arc::new(slot))
     }
 
@@ -94,7 +100,7 @@ impl Slots {
     pub(crate) async fn remove_unused(&self) -> Result<usize, SlotError> {
         let mut removed = 0;
         for number in self.network.list_slots()? {
-            let used = self.state().used.contains(&number);
+            let used = self.state().numbers.is_taken(number);
             if !used {
                 self.network.remove_slot(number).await?;
                 removed += 1;
@@ -110,23 +116,49 @@ impl Slots {
 
     /// Keeps slots ready until the server stops, then removes the unused ones.
     pub(crate) async fn keep_ready(self: Arc<Self>, stopping: CancellationToken) {
-        loop {
-            while !stopping.is_cancelled() && self.state().ready.len() < READY {
-                match self.make().await {
-                    Ok(slot) => self.state().ready.push(slot),
-                    Err(error) => {
-                        tracing::warn!(error = crate::chain(&error), "no network slot made ahead");
-                        break;
-                    }
-                }
-            }
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.tick().await;
+        while !stopping.is_cancelled() {
+            self.fill(&stopping).await;
             tokio::select! {
                 () = self.taken.notified() => {}
-                () = stopping.cancelled() => break,
+                _ = look.tick() => self.shrink().await,
+                () = stopping.cancelled() => {}
             }
         }
         let unused = std::mem::take(&mut self.state().ready);
-        for slot in unused {
+        self.remove(unused).await;
+    }
+
+    async fn fill(&self, stopping: &CancellationToken) {
+        let short = || {
+            let state = self.state();
+            state.ready.len() < state.stock.wanted()
+        };
+        while !stopping.is_cancelled() && short() {
+            match self.make().await {
+                Ok(slot) => self.state().ready.push(slot),
+                Err(error) => {
+                    tracing::warn!(error = crate::chain(&error), "no network slot made ahead");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn shrink(&self) {
+        let surplus = {
+            let mut state = self.state();
+            state.stock.looked();
+            let wanted = state.stock.wanted();
+            let keep = state.ready.len().min(wanted);
+            state.ready.split_off(keep)
+        };
+        self.remove(surplus).await;
+    }
+
+    async fn remove(&self, slots: Vec<Arc<Slot>>) {
+        for slot in slots {
             if let Err(error) = self.release(&slot).await {
                 tracing::warn!(
                     error = crate::chain(&error),

@@ -1,0 +1,101 @@
+//! Why a node did not do what it was asked, and what of it others may read.
+
+use pando_types::{Code, PublicError};
+
+use crate::bake::BakeError;
+use crate::data::DataError;
+use crate::guest::GuestError;
+use crate::sandbox::policy::State;
+
+/// Seconds after which a refused create is worth another try.
+const RETRY_AFTER_SECS: u32 = 5;
+
+/// Why a node did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// There is no such sandbox here.
+    #[error("the sandbox is not on this node")]
+    NotFound,
+    /// The asker's epoch is older than what the node knows.
+    #[error("the sandbox belongs to a later owner")]
+    Fenced,
+    /// It is there and does not run.
+    #[error("the sandbox is {0}")]
+    NotRunning(State),
+    /// What is asked does not go with its state.
+    #[error("{0}")]
+    Denied(String),
+    /// There is no such template.
+    #[error("there is no template `{0}`")]
+    UnknownTemplate(String),
+    /// No memory left.
+    #[error("no memory for another sandbox on this node")]
+    NoMemory,
+    /// No network slot left.
+    #[error("no network for another sandbox on this node")]
+    NoSlot,
+    /// Too many are being made.
+    #[error("too many sandboxes are being created on this node")]
+    Crowded,
+    /// No disk left.
+    #[error("no disk space for another sandbox on this node")]
+    NoDisk,
+    /// The data folder.
+    #[error("the data folder")]
+    Data(#[from] DataError),
+    /// The template could not be baked.
+    #[error("the template could not be baked")]
+    Bake(#[from] BakeError),
+    /// It could not be made.
+    #[error("the sandbox could not be made: {0}")]
+    NotMade(String),
+    /// The machine or its files.
+    #[error("the sandbox did not obey: {0}")]
+    Failed(String),
+    /// The server stops.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+impl From<&NodeError> for PublicError {
+    fn from(error: &NodeError) -> Self {
+        let text = error.to_string();
+        match error {
+            NodeError::NotFound => Self::new(Code::NotFound, text),
+            NodeError::NotRunning(_) | NodeError::Denied(_) => Self::new(Code::Conflict, text),
+            NodeError::UnknownTemplate(_) => Self::invalid("template", text)
+                .hint("GET /v1/templates lists the templates there are"),
+            NodeError::NoDisk => {
+                Self::new(Code::InsufficientStorage, text).retry_after(RETRY_AFTER_SECS)
+            }
+            NodeError::NoMemory
+            | NodeError::NoSlot
+            | NodeError::Crowded
+            | NodeError::Stopping
+            | NodeError::Fenced => Self::new(Code::Unavailable, text).retry_after(RETRY_AFTER_SECS),
+            NodeError::Data(_)
+            | NodeError::Bake(_)
+            | NodeError::NotMade(_)
+            | NodeError::Failed(_) => {
+                Self::new(Code::Internal, format!("{text}; the server's log holds the cause"))
+            }
+        }
+    }
+}
+
+/// Why there is no connection to a port of a sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There is no such sandbox here.
+    #[error("no such sandbox")]
+    NotFound,
+    /// It is there and does not run.
+    #[error("the sandbox is {0}")]
+    NotRunning(State),
+    /// Nobody listens on that port.
+    #[error("nothing listens on the port")]
+    Refused,
+    /// The guest did not answer.
+    #[error("the guest did not answer")]
+    Unreachable(#[source] GuestError),
+}

@@ -1,0 +1,87 @@
+//! Fault points: where a test ends this process as a crash would.
+//!
+//! Each names a moment at which being cut off must leave a sandbox either as it
+//! was before or as it is after. The operator of a real server never sets
+//! [`VARIABLE`]; unset, a point costs one load.
+
+use std::sync::OnceLock;
+
+/// The environment variable that names the point to end at.
+pub const VARIABLE: &str = "PANDO_FAULT";
+
+macro_rules! points {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// A moment to end at.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Fault {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Fault {
+            /// All of them, in the order of a sandbox's life.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// What [`VARIABLE`] says to end here.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+        }
+    };
+}
+
+points! {
+    /// A namespace exists, and nothing in it yet.
+    SlotHalfMade = "slot.half_made",
+    /// A sandbox has its row, and nothing on its node yet.
+    CreateRowed = "create.rowed",
+    /// Its folder and root disk are there, and no manifest.
+    CreateDiskCloned = "create.disk_cloned",
+    /// Its VMM runs; whether its manifest is there is left to chance.
+    CreateStarted = "create.started",
+    /// Its guest is ready, and nobody was told.
+    CreateReady = "create.ready",
+    /// Its manifest says that it runs, its row does not.
+    CreateRecorded = "create.recorded",
+    /// Its vCPUs are stopped, and no record says so.
+    PauseStopped = "pause.stopped",
+    /// Its vCPUs run again, and no record says so.
+    ResumeStarted = "resume.started",
+    /// Its row wants it gone, its node does not know.
+    DeleteWanted = "delete.wanted",
+    /// Its manifest says that it is taken apart.
+    DeleteRecorded = "delete.recorded",
+    /// Its VMM is gone, its files are there.
+    DeleteKilled = "delete.killed",
+    /// Its folder was moved away from where sandboxes live.
+    DeleteMoved = "delete.moved",
+    /// Its files are gone, its slot is there.
+    DeleteUnfiled = "delete.unfiled",
+    /// Nothing of it is left but its row.
+    DeleteReleased = "delete.released",
+}
+
+/// Ends the process, when it was told to end here.
+pub fn point(here: Fault) {
+    static TOLD: OnceLock<Option<String>> = OnceLock::new();
+    let told = TOLD.get_or_init(|| std::env::var(VARIABLE).ok());
+    if told.as_deref() == Some(here.name()) {
+        tracing::error!(point = here.name(), "ending here, as {VARIABLE} says");
+        std::process::abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_points_share_a_name() {
+        let mut names: Vec<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Fault::ALL.len());
+    }
+}
