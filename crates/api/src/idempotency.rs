@@ -92,7 +92,7 @@ pub struct Once<T> {
     repeat: Repeat,
 }
 
-/// The same, where the body may be absent.
+/// The same, where the body may be absent, or null.
 #[derive(Debug)]
 pub struct OptionalOnce<T>(pub Once<T>);
 
@@ -120,7 +120,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalO
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let (repeat, body) = Repeat::of(request, state).await?;
-        let request = if body.is_empty() { T::default() } else { extract::parse(&body)? };
+        let absent = body.is_empty() || body.trim_ascii() == b"null";
+        let request = if absent { T::default() } else { extract::parse(&body)? };
         Ok(Self(Once { request, repeat }))
     }
 }

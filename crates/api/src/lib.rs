@@ -6,7 +6,8 @@
 //! is a verb, so `POST /v1/sandboxes/{id}/exec` is `sandboxes/exec.rs`. What all
 //! share: `auth` and `key_usage` (keys), `extract`, `query` and `page` (input),
 //! `idempotency` (creates that may be repeated), `refusal` (every error), `sse`
-//! (streams), `later` (what answers 501).
+//! (streams), `metrics` and `trace` (what is told of each request), `later` (what
+//! answers 501).
 
 mod apps;
 mod auth;
@@ -17,6 +18,7 @@ pub mod key;
 mod key_usage;
 mod later;
 mod me;
+mod metrics;
 mod openapi;
 mod page;
 mod previews;
@@ -33,6 +35,7 @@ mod webhooks;
 pub use health::Readiness;
 pub use idempotency::Repeats;
 pub use key_usage::KeyUsage;
+pub use metrics::Requests;
 pub use openapi::document;
 pub use router::router;
 
@@ -51,6 +54,8 @@ pub struct Api {
     pub readiness: Readiness,
     /// Apps, deployments, previews, webhooks.
     pub deploy: pando_deploy::Deploy,
+    /// How often each route answered what.
+    pub requests: Requests,
     /// How fast keys ask.
     pub usage: KeyUsage,
     /// Creates that may be repeated.

@@ -21,7 +21,7 @@ pub struct Paging {
     #[param(minimum = 1, maximum = 1000, default = 1000)]
     limit: Option<u32>,
     /// The `next_cursor` of the page before; the first page when absent.
-    #[param(max_length = 128)]
+    #[param(max_length = 55, pattern = "^[0-9]{1,18}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
     cursor: Option<String>,
 }
 

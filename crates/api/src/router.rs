@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
-    Api, apps, auth, health, later, me, openapi, previews, refusal, sandboxes, templates, trace,
-    webhooks,
+    Api, Requests, apps, auth, health, later, me, metrics, openapi, previews, refusal, sandboxes,
+    templates, trace, webhooks,
 };
 
 type Routes = Vec<UtoipaMethodRouter<Api>>;
@@ -63,7 +63,7 @@ fn free() -> Routes {
 /// The API as one service. `/openapi.json` and `/docs` are part of it.
 pub fn router(api: Api) -> Router {
     let door = auth::Door { store: api.store.clone(), usage: api.usage.clone() };
-    assemble(parts(), door).with_state(api)
+    assemble(parts(), door, api.requests.clone()).with_state(api)
 }
 
 /// The OpenAPI document of every route that works.
@@ -98,7 +98,11 @@ fn parts() -> Parts<Api> {
 }
 
 /// Puts what all requests pass through around the routes.
-fn assemble<S: Clone + Send + Sync + 'static>(parts: Parts<S>, door: auth::Door) -> Router<S> {
+fn assemble<S: Clone + Send + Sync + 'static>(
+    parts: Parts<S>,
+    door: auth::Door,
+    requests: Requests,
+) -> Router<S> {
     let keyed = parts
         .keyed
         .method_not_allowed_fallback(refusal::no_method)
@@ -118,6 +122,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(parts: Parts<S>, door: auth::Door)
         .layer(DefaultBodyLimit::max(limits::MAX_JSON_BODY_BYTES))
         .layer(CatchPanicLayer::custom(refusal::panicked))
         .layer(middleware::from_fn(trace::request))
+        .layer(middleware::from_fn_with_state(requests, metrics::count))
 }
 
 #[cfg(test)]

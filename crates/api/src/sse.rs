@@ -14,6 +14,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How often a silent stream sends a comment, so that no proxy takes it for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -60,6 +61,18 @@ impl Message {
         };
         event.data(self.data)
     }
+}
+
+/// One event of a stream, as the document describes it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes; `Message` is sent")]
+pub struct StreamEvent {
+    /// What kind of event it is; absent in logs.
+    event: Option<String>,
+    /// One line: JSON, or in logs the raw line.
+    data: Option<String>,
+    /// Its number, where a client may come back with `Last-Event-ID`.
+    id: Option<String>,
 }
 
 /// The response that sends `messages` as they come.

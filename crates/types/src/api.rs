@@ -39,7 +39,7 @@ pub struct Token {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct CreateToken {
     /// What it is for: 1 to 100 bytes on one line.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1F\x7F-\x9F]+$")]
     pub label: String,
     /// Days until it stops working, 1 to 3650. Absent: never.
     #[serde(default)]

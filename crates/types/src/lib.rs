@@ -14,6 +14,7 @@ pub mod page;
 pub mod quota;
 pub mod route;
 pub mod sandbox;
+mod schema;
 pub mod url;
 
 pub use clock::{Clock, SystemClock, Timestamp};

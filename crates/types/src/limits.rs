@@ -14,6 +14,10 @@ pub const DEFAULT_EXEC_TIMEOUT: Duration = Duration::from_secs(600);
 pub const MAX_EXEC_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// The longest command: bytes of one shell string, or of an argv together.
 pub const MAX_COMMAND_BYTES: usize = 128 * 1024;
+/// The longest name of the user that a command runs as, in bytes.
+pub const MAX_USER_BYTES: usize = 256;
+/// The longest name of a variable in a command's environment, in bytes.
+pub const MAX_ENV_NAME_BYTES: usize = 256;
 /// The bytes of stdout, and of stderr, that a non-streamed exec keeps (the rest is dropped and said so).
 pub const MAX_EXEC_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 

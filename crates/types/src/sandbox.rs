@@ -32,15 +32,19 @@ pub enum SandboxStatus {
 pub struct CreateSandbox {
     /// The template to restore from; `base` when absent.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9][a-z0-9.-]*$")]
     pub template: Option<String>,
     /// vCPUs, 1 to 8; default 2.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 8)]
     pub cpu: Option<i64>,
     /// Memory in MiB: 512 to 16384 in steps of 256; default 2048.
     #[serde(default)]
+    #[schema(minimum = 512, maximum = 16384, multiple_of = 256)]
     pub memory_mb: Option<i64>,
     /// Seconds from now until the sandbox is removed, 1 to 2592000. Absent: 3600, or none when persistent.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 2_592_000)]
     pub ttl_seconds: Option<i64>,
     /// Whether it outlives idleness and, without `ttl_seconds`, has no deadline.
     #[serde(default)]
@@ -48,12 +52,16 @@ pub struct CreateSandbox {
     /// Free text pairs, returned as given; lists are filtered by them. At most 64 pairs,
     /// keys of 1 to 128 bytes, values of at most 2048, 16 KiB together.
     #[serde(default)]
+    #[schema(schema_with = crate::schema::metadata)]
     pub metadata: Option<BTreeMap<String, String>>,
-    /// Restore from a snapshot instead of a template (answers 501 until snapshots exist).
+    /// Restore from a snapshot instead of a template: answers 501, so the document, which
+    /// lists what works, does not name it.
     #[serde(default)]
+    #[schema(ignore)]
     pub from_snapshot: Option<String>,
-    /// Volumes to attach (answers 501 until volumes exist).
+    /// Volumes to attach: answers 501 in the same way.
     #[serde(default)]
+    #[schema(ignore)]
     pub volumes: Option<Vec<serde_json::Value>>,
 }
 
@@ -112,6 +120,8 @@ pub struct Lifecycle {
 pub struct SetLifecycle {
     /// Seconds from now until removal, 1 to 2592000.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 2_592_000)]
+    #[schema(minimum = 1, maximum = 2_592_000)]
     pub ttl_seconds: Option<i64>,
     /// Whether it is kept when idle. Turning it on without a TTL removes the deadline.
     #[serde(default)]
@@ -161,12 +171,12 @@ pub struct SandboxEvents {
 }
 
 /// What to run: a shell string, or an argv that no shell touches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a shell string or a list of strings")]
 pub enum Command {
     /// Run by `/bin/sh -c` (a login-like environment).
     Shell(String),
-    /// Run as it is.
+    /// Run as it is; the first is the program.
     Argv(Vec<String>),
 }
 
@@ -174,18 +184,27 @@ pub enum Command {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ExecCommand {
     /// A shell string or an argv.
+    #[schema(schema_with = crate::schema::command)]
     pub cmd: Command,
     /// Seconds until the whole process group is killed, more than 0 and at most 86400; default 600.
     #[serde(default)]
+    #[schema(exclusive_minimum = 0, maximum = 86400)]
     pub timeout_seconds: Option<f64>,
     /// Working directory; default the user's home.
     #[serde(default)]
+    #[schema(
+        min_length = 1,
+        max_length = 4095,
+        pattern = r"^(/([^/.\x00][^/\x00]{0,254}|\.([^/.\x00][^/\x00]{0,253})?|\.\.[^/\x00]{1,253})?)+$"
+    )]
     pub cwd: Option<String>,
     /// Added to the environment.
     #[serde(default)]
+    #[schema(schema_with = crate::schema::environment)]
     pub env: Option<BTreeMap<String, String>>,
     /// The user's name or number; default root.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00]+$")]
     pub user: Option<String>,
     /// Written to its standard input, which is then closed.
     #[serde(default)]

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use pando_store::{QuotaRow, Store};
+use prometheus_client::registry::Registry;
 
 use super::*;
 use crate::KeyUsage;
@@ -23,6 +24,7 @@ use crate::key::NewKey;
 /// A server of probe routes; the folder lives as long as it does.
 struct Shell {
     router: Router,
+    requests: Requests,
     store: Store,
     key: NewKey,
     _data: TempDir,
@@ -54,8 +56,9 @@ impl Shell {
             free: Router::new().route("/healthz", get(async || "ok")),
             document: document(),
         };
+        let requests = Requests::default();
         let door = auth::Door { store: store.clone(), usage: KeyUsage::default() };
-        Self { router: assemble(parts, door), store, key, _data: data }
+        Self { router: assemble(parts, door, requests.clone()), requests, store, key, _data: data }
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {
@@ -214,6 +217,23 @@ async fn a_wrong_method_learns_the_right_ones() {
     let response = shell.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(response.headers()[header::ALLOW], "POST");
+}
+
+#[tokio::test]
+async fn answers_are_counted_by_route_and_nothing_a_client_invents() {
+    let shell = Shell::start().await;
+    for path in ["/v1/label", "/v1/label", "/v1/invented-1", "/invented-2"] {
+        shell.ask("GET", path, "").await;
+    }
+    shell.ask("INVENT", "/v1/label", "").await;
+    let mut registry = Registry::default();
+    shell.requests.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let counted = r#"http_requests_total{method="GET",route="/v1/label",status="200"} 2"#;
+    assert!(text.contains(counted), "{text}");
+    assert!(text.contains(r#"method="other""#), "{text}");
+    assert!(!text.to_lowercase().contains("invent"), "{text}");
 }
 
 #[tokio::test]

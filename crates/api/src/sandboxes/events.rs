@@ -17,7 +17,7 @@ use crate::extract::UrlPath;
 use crate::openapi::Refusals;
 use crate::query;
 use crate::refusal::Refused;
-use crate::sse::{self, Message};
+use crate::sse::{self, Message, StreamEvent};
 
 /// What the route takes.
 #[derive(IntoParams)]
@@ -41,9 +41,9 @@ const MAX_SEQ: u64 = (1 << 53) - 1;
 /// What happened to a sandbox: also to one that is gone, for seven days.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/events", tag = "sandboxes", operation_id = "sandbox_events",
-    params(("id" = String, Path), Asked),
+    params(("id" = String, Path, format = Uuid), Asked),
     responses((status = 200, content(
-        (SandboxEvents = "application/json"), (String = "text/event-stream"),
+        (SandboxEvents = "application/json"), (StreamEvent = "text/event-stream"),
     )), Refusals)
 )]
 pub async fn events(

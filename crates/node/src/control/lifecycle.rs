@@ -5,7 +5,7 @@ use pando_types::sandbox::{Lifecycle, SandboxEventKind, SetLifecycle};
 use pando_types::{Code, OrgId, PublicError, SandboxId};
 
 use super::sandboxes::{Sandboxes, failed, seconds};
-use super::spec;
+use super::spec::{self, LifecycleChange};
 
 impl Sandboxes {
     /// How long a sandbox lives, and since when nobody used it.
@@ -29,6 +29,9 @@ impl Sandboxes {
     ) -> Result<Lifecycle, PublicError> {
         let change = spec::lifecycle(&request)?;
         let mut row = self.row(org, id).await?;
+        if change == LifecycleChange::default() {
+            return Ok(self.life(&row));
+        }
         if let Some(ttl) = change.ttl {
             row.ttl = ttl;
             row.deadline = ttl.map(|ttl| self.clock.now().plus(ttl));

@@ -11,6 +11,7 @@ mod lifecycle;
 mod sandboxes;
 mod spec;
 mod sync;
+mod times;
 mod view;
 
 pub use sandboxes::{Ending, Sandboxes};

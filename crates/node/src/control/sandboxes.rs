@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pando_store::{Actual, Desired, Insert, SandboxRow, Store, StoreError, Swap};
 use pando_types::page::{Cursor, List, PageRequest};
@@ -10,9 +10,11 @@ use pando_types::sandbox::{CreateSandbox, Sandbox, SandboxEventKind};
 use pando_types::url::PublicUrls;
 use pando_types::{AppId, Clock, Code, Epoch, Generation, NodeId, OrgId, PublicError, SandboxId};
 use pando_vm::sys::fault::{self, Fault};
+use prometheus_client::registry::Registry;
 use tokio::sync::{broadcast, mpsc};
 
 use super::journal::{Journal, Seen};
+use super::times::{CreateTimes, Phase};
 use super::{spec, sync, view};
 use crate::guest::Guest;
 use crate::node::{Node, NodeError, SandboxSpec};
@@ -42,6 +44,7 @@ pub struct Sandboxes {
     pub(super) urls: Arc<PublicUrls>,
     pub(super) clock: Arc<dyn Clock>,
     endings: broadcast::Sender<Ending>,
+    times: CreateTimes,
 }
 
 impl Sandboxes {
@@ -61,7 +64,8 @@ impl Sandboxes {
         let (endings, _) = broadcast::channel(QUEUE_ENDINGS);
         let journal = Journal::new(store.clone());
         let urls = Arc::new(urls);
-        let sandboxes = Self { store, journal, node, node_id, urls, clock, endings };
+        let times = CreateTimes::default();
+        let sandboxes = Self { store, journal, node, node_id, urls, clock, endings, times };
         sandboxes.settle().await?;
         let rows = sync::Rows {
             store: sandboxes.store.clone(),
@@ -73,6 +77,11 @@ impl Sandboxes {
         let stopping = sandboxes.node.stopping();
         sandboxes.node.spawn(sandboxes.journal.clone().keep_short(stopping));
         Ok(sandboxes)
+    }
+
+    /// Adds what is known of creates to what is exposed.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.times.register(registry);
     }
 
     /// The sandboxes that end from now on, each as it does.
@@ -132,12 +141,17 @@ impl Sandboxes {
             reason: None,
             boot_ms: 0,
         };
+        let begun = Instant::now();
         self.admit(&row).await?;
+        let admitted = begun.elapsed();
         fault::point(Fault::CreateRowed);
         // In a task of its own: a client that goes away cannot cut it midway.
         let this = self.clone();
         let made = tokio::spawn(async move { this.make(row, wanted).await }).await;
-        made.unwrap_or_else(|_| Err(PublicError::internal()))
+        let sandbox = made.unwrap_or_else(|_| Err(PublicError::internal()))?;
+        self.times.observe(Phase::Admit, admitted);
+        self.times.observe(Phase::Whole, begun.elapsed());
+        Ok(sandbox)
     }
 
     /// Adds the row, if the org's quota has room for it. One transaction, so that
@@ -165,10 +179,15 @@ impl Sandboxes {
             deadline: row.deadline,
             persistent: row.persistent,
         };
+        let begun = Instant::now();
         match self.node.create(row.id, row.epoch, spec).await {
             Ok(_) => {
+                self.times.observe(Phase::Make, begun.elapsed());
                 fault::point(Fault::CreateRecorded);
-                match self.observed(row.org, row.id).await {
+                let begun = Instant::now();
+                let observed = self.observed(row.org, row.id).await;
+                self.times.observe(Phase::Record, begun.elapsed());
+                match observed {
                     // Deleted while it was made: nobody else knows of the machine.
                     Err(refusal) if refusal.code == Code::NotFound => {
                         let gone = self.node.delete(row.id, row.epoch).await;

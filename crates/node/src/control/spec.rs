@@ -82,9 +82,9 @@ fn metadata<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Result
     Ok(())
 }
 
-/// What becomes of a lifecycle: `ttl` is `None` for no deadline, and the outer
+/// What becomes of a lifecycle, where anything does: `ttl` is `None` for no deadline, and the outer
 /// `None` leaves it as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct LifecycleChange {
     pub ttl: Option<Option<Duration>>,
     pub persistent: Option<bool>,
@@ -97,12 +97,7 @@ pub(super) fn lifecycle(request: &SetLifecycle) -> Result<LifecycleChange, Publi
         (None, Some(true)) => Some(None),
         // What is no longer persistent must end some day.
         (None, Some(false)) => Some(Some(DEFAULT_TTL)),
-        (None, None) => {
-            return Err(PublicError::invalid(
-                "ttl_seconds",
-                "name `ttl_seconds`, `persistent`, or both",
-            ));
-        }
+        (None, None) => None,
     };
     Ok(LifecycleChange { ttl, persistent: request.persistent })
 }

@@ -4,11 +4,12 @@
 mod backend;
 mod forge;
 mod keys;
+mod metrics;
 
 use std::sync::Arc;
 
 use anyhow::Context;
-use pando_api::{Api, KeyUsage, Readiness, Repeats};
+use pando_api::{Api, KeyUsage, Readiness, Repeats, Requests};
 use pando_deploy::Deploy;
 use pando_deploy::machine::NodeMachines;
 use pando_edge::{Edge, Limits};
@@ -39,6 +40,14 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let metrics_listener = match args.metrics_listen {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address} for metrics"))?,
+        ),
+        None => None,
+    };
     let options = HostOptions { warm_slots: args.warm_slots, ..HostOptions::from(&args.host) };
     let host = host::start(&options).await?;
     let store = Store::open(&host.data.database()).await.context("the rows")?;
@@ -80,6 +89,12 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     .context("deployments")?;
     let endings = sandboxes.endings();
     let readiness = Readiness::default();
+    let requests = Requests::default();
+    let telling = metrics_listener.map(|listener| {
+        let rows = store.clone();
+        let metrics = metrics::Metrics::new(rows, host.node.clone(), &sandboxes, &requests);
+        tokio::spawn(metrics::serve(listener, metrics, shutdown.clone()))
+    });
     let repeats = Repeats::new(store.clone(), sealer);
     let pruning = tokio::spawn(repeats.clone().keep_short(shutdown.clone()));
     let api = Api {
@@ -88,6 +103,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         node: host.node.clone(),
         deploy: deploy.clone(),
         readiness: readiness.clone(),
+        requests,
         usage: KeyUsage::default(),
         repeats,
         urls: urls.clone(),
@@ -113,6 +129,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     tracing::info!("stopping; sandboxes run on");
     shutdown.cancel();
     let served = server.await.context("the listener");
+    if let Some(telling) = telling {
+        telling.await.context("the metrics' listener")?.context("the metrics' listener")?;
+    }
     let pruned = pruning.await.context("old keys");
     forgetting.await.context("the edge's housekeeping")?;
     deploy.join().await;

@@ -17,7 +17,7 @@ use crate::refusal::Refused;
 /// Queues a deployment; what is live stays live until the new one is.
 #[utoipa::path(
     post, path = "/apps/{id}/deploys", tag = "deployments", operation_id = "deployment_create",
-    params(("id" = String, Path), IdempotencyKey), request_body = Option<CreateDeployment>,
+    params(("id" = String, Path, format = Uuid), IdempotencyKey), request_body = Option<CreateDeployment>,
     responses((status = 202, body = Deployment), Refusals)
 )]
 pub async fn create(

@@ -17,7 +17,7 @@ use crate::refusal::Refused;
 /// An app's deployments, newest first, without their logs.
 #[utoipa::path(
     get, path = "/apps/{id}/deploys", tag = "deployments", operation_id = "deployment_list",
-    params(("id" = String, Path), Paging),
+    params(("id" = String, Path, format = Uuid), Paging),
     responses((status = 200, body = List<Deployment>), Refusals)
 )]
 pub async fn list(
