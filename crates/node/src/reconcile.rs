@@ -107,6 +107,8 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
         shared.hypervisor.kill(&name, pid).await?;
         found.removed += 1;
     }
+    // Those in use first: a slot that is taken anew must be nobody's.
+    keep.sort_by_key(|(_, machine)| machine.is_none());
     let mut ready = Vec::new();
     for (manifest, machine) in keep {
         let slot = match manifest.slot {

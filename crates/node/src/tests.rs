@@ -76,6 +76,7 @@ impl World {
     ) -> Result<(), NodeError> {
         let deadline = deadline.map(|span| SystemClock.now().plus(span));
         let spec = SandboxSpec {
+            egress_deny: Vec::new(),
             org: self.org,
             template: "base".into(),
             shape: SHAPE,
@@ -173,6 +174,7 @@ async fn asked_twice_it_makes_one_machine_and_an_older_epoch_is_fenced() {
     assert_eq!(world.machines.count(), 1);
     world.node.delete(id, Epoch::first()).await.unwrap();
     let spec = SandboxSpec {
+        egress_deny: Vec::new(),
         org: world.org,
         template: "base".into(),
         shape: SHAPE,

@@ -67,6 +67,9 @@ pub const DEFAULT_EVENTS: u32 = 50;
 /// How long a sandbox's events are kept after its end.
 pub const KEEP_EVENTS: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// The most addresses and networks that a sandbox is denied by `egress_deny`.
+pub const MAX_EGRESS_DENY: usize = 64;
+
 /// The vCPUs of a sandbox when `cpu` is absent.
 pub const DEFAULT_CPU: u32 = 2;
 /// The memory of a sandbox when `memory_mb` is absent, in MiB.

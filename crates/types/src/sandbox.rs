@@ -54,6 +54,11 @@ pub struct CreateSandbox {
     #[serde(default)]
     #[schema(schema_with = crate::schema::metadata)]
     pub metadata: Option<BTreeMap<String, String>>,
+    /// IPv4 addresses and networks (`203.0.113.0/24`) that this sandbox may not reach, at
+    /// most 64, beside what no sandbox may. `["0.0.0.0/0"]`: no network, names included.
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::egress_deny)]
+    pub egress_deny: Option<Vec<String>>,
     /// Restore from a snapshot instead of a template: answers 501, so the document, which
     /// lists what works, does not name it.
     #[serde(default)]

@@ -1,13 +1,14 @@
 //! Parts of the API document that no attribute can say.
 
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, SchemaType, Type,
+    AdditionalProperties, Array, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, SchemaType,
+    Type,
 };
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::limits::{
-    MAX_COMMAND_BYTES, MAX_ENV_NAME_BYTES, MAX_METADATA_KEY_BYTES, MAX_METADATA_PAIRS,
-    MAX_METADATA_VALUE_BYTES,
+    MAX_COMMAND_BYTES, MAX_EGRESS_DENY, MAX_ENV_NAME_BYTES, MAX_METADATA_KEY_BYTES,
+    MAX_METADATA_PAIRS, MAX_METADATA_VALUE_BYTES,
 };
 
 /// Text without NUL: it becomes an argument, a name or a value that C reads.
@@ -39,6 +40,21 @@ pub(crate) fn metadata() -> Object {
                        to 128 bytes, values of at most 2048, 16 KiB together.";
     map(key, text(MAX_METADATA_VALUE_BYTES, NO_NUL), description)
         .max_properties(Some(MAX_METADATA_PAIRS))
+        .build()
+}
+
+/// Where a sandbox may not go.
+pub(crate) fn egress_deny() -> Array {
+    let octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+    let pattern = format!(r"^({octet}\.){{3}}{octet}(/(3[0-2]|[12]?[0-9]))?$");
+    let description = "IPv4 addresses and networks (`203.0.113.0/24`) that this sandbox may not \
+                       reach, beside what no sandbox may. `[\"0.0.0.0/0\"]`: no network, names \
+                       included.";
+    ArrayBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .items(text(18, &pattern))
+        .max_items(Some(MAX_EGRESS_DENY))
+        .description(Some(description))
         .build()
 }
 

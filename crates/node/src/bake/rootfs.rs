@@ -58,8 +58,22 @@ pub(super) async fn build(
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).map_err(io_error(&script))?;
     let root = staging.join("root");
     Tool::new(
-        "mmdebstrap",
+        "setpriv",
+        // It ends with us, however we end, and its mounts with it: none stays in
+        // the way of the next start (setpriv(1), unshare(1)).
         [
+            "--pdeathsig=KILL",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([
+            "mmdebstrap".to_owned(),
             "--quiet".to_owned(),
             "--mode=root".to_owned(),
             "--variant=apt".to_owned(),
@@ -72,7 +86,7 @@ pub(super) async fn build(
             format!("--customize-hook={} \"$1\"", script.display()),
             recipe.suite().to_owned(),
             root.display().to_string(),
-        ],
+        ]),
     )
     .env("TMPDIR", &staging.display().to_string())
     .limit(Recipe::BUILD_LIMIT)

@@ -173,6 +173,7 @@ impl Sandboxes {
 
     async fn make(&self, row: SandboxRow, wanted: spec::Wanted) -> Result<Sandbox, PublicError> {
         let spec = SandboxSpec {
+            egress_deny: wanted.egress_deny,
             org: row.org,
             template: wanted.template,
             shape: wanted.shape,

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use pando_types::limits::{
-    DEFAULT_CPU, DEFAULT_MEMORY_MIB, DEFAULT_TTL, MAX_CPU, MAX_MEMORY_MIB, MAX_METADATA_KEY_BYTES,
-    MAX_METADATA_PAIRS, MAX_METADATA_TOTAL_BYTES, MAX_METADATA_VALUE_BYTES, MAX_TTL,
-    MEMORY_STEP_MIB, MIN_MEMORY_MIB,
+    DEFAULT_CPU, DEFAULT_MEMORY_MIB, DEFAULT_TTL, MAX_CPU, MAX_EGRESS_DENY, MAX_MEMORY_MIB,
+    MAX_METADATA_KEY_BYTES, MAX_METADATA_PAIRS, MAX_METADATA_TOTAL_BYTES, MAX_METADATA_VALUE_BYTES,
+    MAX_TTL, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
 };
 use pando_types::sandbox::{CreateSandbox, SetLifecycle};
 use pando_types::{Code, PublicError};
 use pando_vm::driver::Shape;
+use pando_vm::network::{Cidr, CidrError};
 
 /// The template of a request that names none.
 const DEFAULT_TEMPLATE: &str = "base";
@@ -23,6 +24,7 @@ pub(super) struct Wanted {
     pub shape: Shape,
     pub ttl: Option<Duration>,
     pub persistent: bool,
+    pub egress_deny: Vec<Cidr>,
 }
 
 pub(super) fn wanted(request: &CreateSandbox) -> Result<Wanted, PublicError> {
@@ -48,6 +50,7 @@ pub(super) fn wanted(request: &CreateSandbox) -> Result<Wanted, PublicError> {
         shape: shape(request.cpu, request.memory_mb)?,
         ttl,
         persistent,
+        egress_deny: egress_deny(request.egress_deny.as_deref().unwrap_or_default())?,
     })
 }
 
@@ -80,6 +83,21 @@ fn metadata<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Result
         ));
     }
     Ok(())
+}
+
+fn egress_deny(asked: &[String]) -> Result<Vec<Cidr>, PublicError> {
+    const FIELD: &str = "egress_deny";
+    if asked.len() > MAX_EGRESS_DENY {
+        let text = format!("{FIELD} holds at most {MAX_EGRESS_DENY} addresses or networks");
+        return Err(PublicError::invalid(FIELD, text));
+    }
+    let read = |text: &String| {
+        text.parse().map_err(|error: CidrError| {
+            PublicError::invalid(FIELD, error.to_string())
+                .hint("write an address or a network, such as 203.0.113.0/24; IPv6 is off")
+        })
+    };
+    asked.iter().map(read).collect()
 }
 
 /// What becomes of a lifecycle, where anything does: `ttl` is `None` for no deadline, and the outer
@@ -209,6 +227,11 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_said_so() {
+        for deny in [vec!["10.0.0.0/33".to_owned()], vec!["10.0.0.0/8".to_owned(); 65]] {
+            let request = CreateSandbox { egress_deny: Some(deny), ..CreateSandbox::default() };
+            let error = wanted(&request).unwrap_err();
+            assert_eq!(error.field.as_deref(), Some("egress_deny"));
+        }
         let request = CreateSandbox { from_snapshot: Some("x".into()), ..CreateSandbox::default() };
         assert_eq!(wanted(&request).unwrap_err().code, Code::NotImplemented);
     }

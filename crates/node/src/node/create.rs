@@ -84,7 +84,8 @@ impl Node {
             SlotError::Network(_) => NodeError::NotMade(crate::chain(&error)),
         })?;
         let (key, shape) = (machine.key.clone(), spec.shape);
-        let manifest = Manifest::new(id, epoch, key, shape, spec.deadline, spec.persistent);
+        let mut manifest = Manifest::new(id, epoch, key, shape, spec.deadline, spec.persistent);
+        manifest.egress_deny = spec.egress_deny;
         let handle = actor::spawn(&self.shared, manifest, slot, Origin::Restore { machine });
         self.shared.remember(id, Arc::clone(&handle));
         made(&handle).await?;

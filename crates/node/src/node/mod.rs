@@ -18,7 +18,7 @@ use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
 use pando_types::sandbox::Template;
 use pando_types::{Clock, Epoch, Generation, OrgId, SandboxId, Timestamp};
 use pando_vm::driver::{Accelerator, Hypervisor, Shape};
-use pando_vm::network::Network;
+use pando_vm::network::{Cidr, Network};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -82,6 +82,8 @@ pub struct SandboxSpec {
     pub deadline: Option<Timestamp>,
     /// Whether its files are kept when its machine is lost.
     pub persistent: bool,
+    /// What it may not reach, beside what no sandbox may.
+    pub egress_deny: Vec<Cidr>,
 }
 
 /// What a node knows of a sandbox now.

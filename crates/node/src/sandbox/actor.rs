@@ -322,6 +322,9 @@ impl Actor {
         })
         .await?;
         fault::point(Fault::CreateDiskCloned);
+        if !self.manifest.egress_deny.is_empty() {
+            self.shared.slots.deny(&self.slot, &self.manifest.egress_deny).await?;
+        }
         let files = begun.elapsed();
         self.manifest.slot = Some(self.slot.number());
         let (manifest, home) = (self.manifest.clone(), dir.clone());

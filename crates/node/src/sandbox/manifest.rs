@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pando_types::{Epoch, Generation, SandboxId, Timestamp};
 use pando_vm::driver::Shape;
-use pando_vm::network::SlotNumber;
+use pando_vm::network::{Cidr, SlotNumber};
 use pando_vm::sys::durable;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub(crate) struct Manifest {
     pub deadline: Option<Timestamp>,
     /// Whether its files are kept when its machine is lost.
     pub persistent: bool,
+    /// What it may not reach, beside what no sandbox may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub egress_deny: Vec<Cidr>,
     #[serde(flatten)]
     pub state: State,
 }
@@ -68,6 +71,7 @@ impl Manifest {
             slot: None,
             deadline,
             persistent,
+            egress_deny: Vec::new(),
             state: State::Creating,
         }
     }

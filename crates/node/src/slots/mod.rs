@@ -7,7 +7,7 @@ mod stock;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pando_vm::network::{Network, NetworkError, Slot, SlotNumber};
+use pando_vm::network::{Cidr, Network, NetworkError, Slot, SlotNumber};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -80,6 +80,11 @@ impl Slots {
                 Err(error.into())
             }
         }
+    }
+
+    /// Denies the guest of a slot these addresses; the denial goes with the slot.
+    pub(crate) async fn deny(&self, slot: &Slot, denied: &[Cidr]) -> Result<(), SlotError> {
+        Ok(self.network.deny(slot.number(), denied).await?)
     }
 
     /// Takes apart a slot that its sandbox needs no more.

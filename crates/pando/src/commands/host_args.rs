@@ -28,6 +28,9 @@ pub struct HostArgs {
     /// A private address or network that sandboxes may reach all the same (repeatable)
     #[arg(long, value_name = "ADDRESS[/BITS]")]
     pub network_allow: Vec<String>,
+    /// Let sandboxes send mail by SMTP's port 25, which is blocked otherwise
+    #[arg(long)]
+    pub network_allow_smtp: bool,
     /// The user and group id of the first machine's hypervisor; the next 4095 follow
     #[arg(long, value_name = "ID", default_value_t = DEFAULT_FIRST_UID)]
     pub vm_uid_base: u32,

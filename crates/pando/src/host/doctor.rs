@@ -46,7 +46,7 @@ fn bad(
 }
 
 /// The programs that are run, and the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("mkfs.xfs", "xfsprogs"),
     ("nft", "nftables"),
@@ -58,6 +58,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("dpkg-deb", "dpkg"),
     ("apt-get", "apt"),
     ("git", "git"),
+    ("ldd", "libc-bin"),
 ];
 /// Free memory below which a host holds few sandboxes, in bytes.
 const COMFORTABLE_MEMORY_BYTES: u64 = 4 << 30;
@@ -162,6 +163,7 @@ fn kernel() -> Check {
 /// its own on threads, files and mapped memory.
 fn control_groups() -> Check {
     const NAME: &str = "control groups";
+    const UNLIMITED: &str = "machines are not limited in processor, memory and disk time";
     match cgroup::survey() {
         Survey::Usable { mount, missing } if missing.is_empty() => {
             ok(NAME, format!("all of them, in {}", mount.display()))
@@ -171,24 +173,26 @@ fn control_groups() -> Check {
             bad(
                 NAME,
                 Verdict::Warning,
-                format!("{} has no {}", mount.display(), missing.join(", ")),
-                "machines are not limited in these; boot with \
-                 systemd.unified_cgroup_hierarchy=1 (or cgroup_no_v1=all) on the kernel command line",
+                format!(
+                    "{} has no {}: machines are not limited in these",
+                    mount.display(),
+                    missing.join(", ")
+                ),
+                "boot with systemd.unified_cgroup_hierarchy=1 (or cgroup_no_v1=all) on the \
+                 kernel command line",
             )
         }
         Survey::ReadOnly(mount) => bad(
             NAME,
             Verdict::Warning,
-            format!("{} cannot be written", mount.display()),
-            "machines are not limited in processor, memory and disk time; \
-             give this container a writable cgroup2 (docker: --cgroupns=private --privileged)",
+            format!("{} cannot be written: {UNLIMITED}", mount.display()),
+            "give this container a writable cgroup2 (docker: --cgroupns=private --privileged)",
         ),
         Survey::NotMounted => bad(
             NAME,
             Verdict::Warning,
-            "no cgroup2 is mounted",
-            "machines are not limited in processor, memory and disk time; \
-             mount -t cgroup2 none /sys/fs/cgroup",
+            format!("no cgroup2 is mounted: {UNLIMITED}"),
+            "mount -t cgroup2 none /sys/fs/cgroup",
         ),
     }
 }
@@ -202,8 +206,8 @@ fn users(first: u32) -> Check {
         bad(
             NAME,
             Verdict::Failed,
-            format!("{found} are not mapped in this user namespace"),
-            "name a range that is in /proc/self/uid_map with --vm-uid-base",
+            format!("{found} are root's or not mapped in this user namespace"),
+            "name a range of /proc/self/uid_map with --vm-uid-base",
         )
     }
 }

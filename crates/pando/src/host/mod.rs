@@ -14,7 +14,7 @@ use pando_types::{NodeId, SystemClock};
 use pando_vm::cage::CageConfig;
 use pando_vm::driver::Hypervisor;
 use pando_vm::driver::qemu::Qemu;
-use pando_vm::network::{Network, NetworkConfig};
+use pando_vm::network::{Mail, Network, NetworkConfig};
 use tokio::sync::mpsc;
 
 use accel::Accel;
@@ -42,6 +42,8 @@ pub(crate) struct NetworkOptions {
     pub pool: Ipv4Addr,
     /// Private addresses and networks that guests may reach all the same.
     pub allow: Vec<String>,
+    /// Whether guests may send mail by port 25.
+    pub mail: Mail,
 }
 
 impl From<&HostArgs> for HostOptions {
@@ -54,6 +56,7 @@ impl From<&HostArgs> for HostOptions {
                 prefix: args.network_prefix.clone(),
                 pool: args.network_pool,
                 allow: args.network_allow.clone(),
+                mail: if args.network_allow_smtp { Mail::Allowed } else { Mail::Blocked },
             },
             // Only a server has creates to come.
             warm_slots: WarmSlots::Fixed(0),
@@ -107,7 +110,8 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
 
 /// The network as `options` want it.
 pub(crate) fn network_config(options: &NetworkOptions) -> anyhow::Result<NetworkConfig> {
-    NetworkConfig::new(&options.prefix, options.pool, &options.allow).context("the network options")
+    let config = NetworkConfig::new(&options.prefix, options.pool, &options.allow);
+    Ok(config.context("the network options")?.with_mail(options.mail))
 }
 
 /// The guest agent's program: `PANDO_GUEST_AGENT`, or beside this program.

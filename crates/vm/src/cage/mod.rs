@@ -7,14 +7,14 @@
 //!                       own user, no capability, filter            to read, and nothing else
 //! ```
 //!
-//! The room ([`room`]) is made once per server and holds a copy of the VMM program
+//! The room (`room`) is made once per server and holds a copy of the VMM program
 //! with its libraries, two harmless devices, and no network link. All VMMs share
 //! it, for it is read-only and nothing in it belongs to one of them. Whatever does
 //! is a descriptor that the VMM inherits: disks, tap, sockets, device state; its
-//! memory file is handed over when it asks ([`crate::sys::seccomp`]). So a VMM
+//! memory file is handed over when it asks (`sys::seccomp`). So a VMM
 //! owns no file, finds no path to one, and can make none.
 //!
-//! Every step of [`entry`] must succeed: a VMM that is not caged does not run.
+//! Every step of `entry` must succeed: a VMM that is not caged does not run.
 
 mod entry;
 mod folder;

@@ -83,6 +83,17 @@ async fn whoever_is_given_up_on_the_way_is_killed() {
 }
 
 #[tokio::test]
+async fn whoever_ends_before_it_has_its_memory_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let cage = cage(dir.path(), "vmcage4").await;
+    let caged = send_in(&cage, &network_of_its_own(), "0.2").await.unwrap();
+    caged.process.ended().await;
+    caged.process.reap();
+    remove_group(caged.group.as_deref()).await;
+    nothing_is_left(&cage, "0.2");
+}
+
+#[tokio::test]
 async fn users_that_are_not_ours_to_give_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let furniture = Furniture { program: PROGRAM.into(), files: Vec::new(), kvm: false };

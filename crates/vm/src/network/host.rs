@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use pando_guest_protocol::{GATEWAY_ADDRESS, GATEWAY_MAC, GUEST_ADDRESS, GUEST_MAC, LINK_PREFIX};
 
+use super::cidr::Cidr;
 use super::config::NetworkConfig;
 use super::resolvers::{ResolverError, resolvers};
 use super::slot::{Slot, SlotNumber};
@@ -116,6 +117,18 @@ impl Network {
         Ok(Slot::new(number, namespace.into()))
     }
 
+    /// Denies the guest of a slot these addresses and no others, whatever all guests
+    /// may reach; what it has open there goes dumb. The host still reaches the guest.
+    ///
+    /// # Errors
+    /// Any [`NetworkError`].
+    pub async fn deny(&self, number: SlotNumber, denied: &[Cidr]) -> Result<(), NetworkError> {
+        match &self.real {
+            Some(real) => real.load(number, &rules::deny(denied)).await,
+            None => Ok(()),
+        }
+    }
+
     /// Removes a slot; fine when there is none.
     ///
     /// # Errors
@@ -174,6 +187,8 @@ impl Real {
              link set {link} up\n"
         );
         Tool::new("ip", ["-batch", "-"]).stdin(host.as_bytes()).run().await?;
+        let no_ipv6 = format!("/proc/sys/net/ipv6/conf/{link}/disable_ipv6");
+        fs::write(&no_ipv6, "1").or_else(absent).map_err(io_error(no_ipv6))?;
         fault::point(Fault::SlotHalfMade);
         let slot = File::open(self.path(number)).map_err(io_error(&name))?;
         // Before any link is up in there: no address is ever made up for IPv6.
@@ -194,7 +209,12 @@ impl Real {
              route add default via {outside}\n"
         );
         Tool::new("ip", ["-netns", &name, "-batch", "-"]).stdin(inner.as_bytes()).run().await?;
-        let rules = rules::namespace(self.resolver);
+        self.load(number, &rules::namespace(self.resolver)).await
+    }
+
+    /// Loads rules in a slot's namespace.
+    async fn load(&self, number: SlotNumber, rules: &str) -> Result<(), NetworkError> {
+        let name = self.config.namespace(number);
         let enter = ["netns", "exec", &name, "nft", "-f", "-"];
         Tool::new("ip", enter).stdin(rules.as_bytes()).run().await?;
         Ok(())

@@ -7,11 +7,14 @@
 //!
 //! Every guest has the same address and MAC, so a restored guest is renumbered by
 //! nobody; its namespace translates. What guests may reach is decided in one
-//! nftables table on the host (`rules` has its text). IPv6 is off, wholly.
+//! nftables table on the host; that a guest is who it says it is, how much it may
+//! open, and what it alone is denied, in tables of its namespace (`rules` has the
+//! text of both). IPv6 is off, wholly.
 //!
 //! Slots are made ahead and off the create path, by `ip -batch` and `nft -f`;
 //! connecting into one is a socket made by a thread that has entered it.
 
+mod cidr;
 mod config;
 mod host;
 mod resolvers;
@@ -19,7 +22,8 @@ mod rules;
 mod slot;
 mod uplink;
 
-pub use config::{ConfigError, NetworkConfig};
+pub use cidr::{Cidr, CidrError};
+pub use config::{ConfigError, Mail, NetworkConfig};
 pub use host::{Network, NetworkError};
 pub use resolvers::{ResolverError, resolvers};
 pub use slot::{Slot, SlotNumber};

@@ -2,9 +2,23 @@
 
 use std::net::Ipv4Addr;
 
-use pando_guest_protocol::{GATEWAY_ADDRESS, GUEST_ADDRESS};
+use pando_guest_protocol::{GATEWAY_ADDRESS, GUEST_ADDRESS, GUEST_MAC};
 
-use super::config::NetworkConfig;
+use super::cidr::Cidr;
+use super::config::{Mail, NetworkConfig};
+
+/// Packets a second that a guest may send, and how many at once beyond that. A
+/// packet may hold 64 KiB where the guest's device cuts it up last.
+const PACKETS_PER_SECOND: u32 = 50_000;
+const PACKETS_BURST: u32 = 25_000;
+/// Connections a second that a guest may open, and how many at once beyond that.
+const CONNECTIONS_PER_SECOND: u32 = 500;
+const CONNECTIONS_BURST: u32 = 2000;
+/// Connections that a guest may hold: the host tracks each, in a table that all
+/// guests share (262,144 on a host with some memory).
+const CONNECTIONS: u32 = 4000;
+/// Address questions a second that a guest may ask of its gateway.
+const ARP_PER_SECOND: u32 = 100;
 
 /// What no guest reaches: everything that is not the public internet (RFC 6890
 /// without its documentation ranges, which are nobody's). 169.254.0.0/16 holds
@@ -30,20 +44,13 @@ const DENIED: [&str; 12] = [
 /// itself (under an address that is not loopback).
 pub(super) fn host(config: &NetworkConfig, resolvers: &[Ipv4Addr]) -> String {
     let (table, links, pool) = (config.table(), config.links(), config.pool());
-    let set = |name: &str, elements: &[String]| {
-        let elements = match elements {
-            [] => String::new(),
-            some => format!(" elements = {{ {} }}", some.join(", ")),
-        };
-        format!("  set {name} {{ type ipv4_addr; flags interval; auto-merge;{elements} }}\n")
+    let sets =
+        [set("resolvers", resolvers), set("allowed", config.allowed()), set("denied", &DENIED)]
+            .concat();
+    let mail = match config.mail() {
+        Mail::Blocked => "tcp dport 25 counter drop",
+        Mail::Allowed => "",
     };
-    let resolvers: Vec<_> = resolvers.iter().map(ToString::to_string).collect();
-    let sets = [
-        set("resolvers", &resolvers),
-        set("allowed", config.allowed()),
-        set("denied", &DENIED.map(str::to_owned)),
-    ]
-    .concat();
     format!(
         r#"table inet {table} {{}}
 delete table inet {table}
@@ -63,6 +70,7 @@ table inet {table} {{
     ip daddr @resolvers tcp dport 53 accept
     ip daddr @allowed accept
     ip daddr @denied counter drop
+    {mail}
     accept
   }}
   chain to_guest {{
@@ -84,11 +92,30 @@ table inet {table} {{
     )
 }
 
-/// A namespace's table: address translation, and nothing but the guest's own
-/// address comes out of its tap.
+fn set(name: &str, elements: &[impl ToString]) -> String {
+    let elements: Vec<_> = elements.iter().map(ToString::to_string).collect();
+    let elements = match &*elements {
+        [] => String::new(),
+        some => format!(" elements = {{ {} }}", some.join(", ")),
+    };
+    format!("  set {name} {{ type ipv4_addr; flags interval; auto-merge;{elements} }}\n")
+}
+
+/// A namespace's tables: nothing but the guest itself comes out of its tap, and
+/// no more of it than this; then address translation.
+///
+/// They go by names, not by the device, so they hold whenever there is one of that
+/// name. What a guest sends that is neither IPv4 nor ARP, nobody here listens to.
 pub(super) fn namespace(resolver: Ipv4Addr) -> String {
     format!(
         r#"table ip slot {{
+  set denied {{ type ipv4_addr; flags interval; auto-merge; }}
+  chain guard {{
+    type filter hook prerouting priority raw; policy accept;
+    iifname "tap0" ether saddr != {GUEST_MAC} counter drop
+    iifname "tap0" ip saddr != {GUEST_ADDRESS} counter drop
+    iifname "tap0" limit rate over {PACKETS_PER_SECOND}/second burst {PACKETS_BURST} packets counter drop
+  }}
   chain prerouting {{
     type nat hook prerouting priority dstnat; policy accept;
     iifname "tap0" ip daddr {GATEWAY_ADDRESS} udp dport 53 dnat to {resolver}
@@ -104,14 +131,39 @@ pub(super) fn namespace(resolver: Ipv4Addr) -> String {
   }}
   chain forward {{
     type filter hook forward priority filter; policy drop;
-    iifname "tap0" ip saddr != {GUEST_ADDRESS} counter drop
+    ip daddr @denied counter drop
     tcp flags syn tcp option maxseg size set rt mtu
     ct state established,related accept
-    iifname "tap0" oifname "up0" accept
+    ct state invalid counter drop
+    iifname "tap0" oifname "up0" jump opening
+  }}
+  chain opening {{
+    limit rate over {CONNECTIONS_PER_SECOND}/second burst {CONNECTIONS_BURST} packets counter drop
+    ct count over {CONNECTIONS} counter drop
+    accept
+  }}
+}}
+table arp slot {{
+  chain input {{
+    type filter hook input priority filter; policy drop;
+    iifname "up0" accept
+    iifname "tap0" limit rate over {ARP_PER_SECOND}/second counter drop
+    iifname "tap0" arp saddr ether {GUEST_MAC} arp saddr ip {GUEST_ADDRESS} accept
+    counter
   }}
 }}
 "#
     )
+}
+
+/// Replaces what one namespace's guest alone is denied, at one instant.
+pub(super) fn deny(denied: &[Cidr]) -> String {
+    let denied: Vec<_> = denied.iter().map(ToString::to_string).collect();
+    let add = match &*denied {
+        [] => String::new(),
+        some => format!("add element ip slot denied {{ {} }}\n", some.join(", ")),
+    };
+    format!("flush set ip slot denied\n{add}")
 }
 
 #[cfg(test)]
@@ -131,6 +183,21 @@ mod tests {
         assert!(at("@allowed accept") < at("@denied counter"));
         assert!(text.contains("elements = { 10.255.255.53 }"));
         assert!(text.contains("elements = { 10.9.0.0/16 }"));
+        assert!(at("@allowed accept") < at("tcp dport 25 counter drop"));
+        assert!(!host(&config.with_mail(Mail::Allowed), &[]).contains("dport 25 "));
+    }
+
+    #[test]
+    fn what_one_guest_is_denied_stands_before_what_it_has_open() {
+        let text = namespace(Ipv4Addr::new(10, 255, 255, 53));
+        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} in {text}"));
+        assert!(
+            at("@denied counter drop")
+                < at("ct state established,related accept\n    ct state invalid")
+        );
+        assert_eq!(deny(&[]), "flush set ip slot denied\n");
+        let two = ["10.0.0.0/8".parse().unwrap(), "192.0.2.1".parse().unwrap()];
+        assert!(deny(&two).ends_with("add element ip slot denied { 10.0.0.0/8, 192.0.2.1/32 }\n"));
     }
 
     #[test]

@@ -303,4 +303,30 @@ mod tests {
         assert_eq!(text("pids.max"), Some("99"));
         assert_eq!(text("io.weight"), Some("default 100"));
     }
+
+    /// For real, as far as this host has controllers; needs root.
+    #[tokio::test]
+    async fn a_group_holds_its_limits_and_goes_when_it_is_let_go() {
+        let Some(groups) = Groups::prepare("vmgroup").unwrap() else { return };
+        let limits = Limits { cpus: 2, memory_bytes: 64 << 20, threads: 20 };
+        let group = groups.create("one", &limits).unwrap();
+        for controller in groups.controllers() {
+            for (file, text, presence) in limits.files(*controller) {
+                let Ok(found) = fs::read_to_string(group.path().join(file)) else {
+                    assert_eq!(presence, Presence::Sometimes, "{file} is missing");
+                    continue;
+                };
+                assert_eq!(found.trim(), text, "{file}");
+            }
+        }
+        // What a killed server left is taken over; what runs in it would stay.
+        let again = groups.create("one", &limits).unwrap();
+        remove(again.path()).await.unwrap();
+        remove(again.path()).await.unwrap();
+        let path = groups.path().to_owned();
+        groups.create("left", &limits).unwrap();
+        let groups_again = Groups::prepare("vmgroup").unwrap().unwrap();
+        drop((groups, groups_again));
+        assert!(!path.exists(), "the group stays");
+    }
 }

@@ -165,7 +165,7 @@ impl Listener {
     }
 
     /// Lets calls pass until one opens `path`, and answers that one with `file`.
-    /// Wait for the process's end beside it: when it is gone, nothing comes.
+    /// Returns also when the process is gone.
     ///
     /// What the caller's memory says of the path may change under us. That costs
     /// nothing: a call that passes meets the room, and `file` is the caller's anyway.
@@ -173,7 +173,13 @@ impl Listener {
         loop {
             let mut ready = self.0.readable().await?;
             // To ask when there is no question would block.
-            if !self.has_question()? {
+            let state = self.state()?;
+            if !state.contains(PollFlags::IN) {
+                // Nobody is left under the filter. This stays so, and readiness with
+                // it: going round again would never yield.
+                if state.contains(PollFlags::HUP) {
+                    return Ok(());
+                }
                 ready.clear_ready();
                 continue;
             }
@@ -195,10 +201,10 @@ impl Listener {
         }
     }
 
-    fn has_question(&self) -> io::Result<bool> {
+    fn state(&self) -> io::Result<PollFlags> {
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
         poll(&mut fds, Some(&Timespec::default()))?;
-        Ok(fds[0].revents().contains(PollFlags::IN))
+        Ok(fds[0].revents())
     }
 
     fn receive(&self) -> Result<libc::seccomp_notif, Errno> {

@@ -14,7 +14,12 @@ pub struct Listener {
 impl Listener {
     /// Listens in `place`, on all its addresses and a free port.
     pub fn start(place: &Place, word: &str) -> Self {
-        let socket = place.enter(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap());
+        Self::start_at(place, 0, word)
+    }
+
+    /// The same, on that port.
+    pub fn start_at(place: &Place, port: u16, word: &str) -> Self {
+        let socket = place.enter(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap());
         let (accepting, word) = (socket.try_clone().unwrap(), word.to_owned());
         let thread = std::thread::spawn(move || {
             for stream in accepting.incoming() {

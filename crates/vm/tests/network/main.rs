@@ -8,6 +8,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod bounds;
+mod frames;
 mod listener;
 mod place;
 mod slots;
@@ -18,6 +20,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
 
+use pando_guest_protocol::GUEST_ADDRESS;
 use pando_vm::network::resolvers;
 use tokio::io::AsyncReadExt;
 
@@ -38,7 +41,11 @@ async fn guests_get_out_and_reach_nothing_near() {
     only_public_and_allowed_addresses_answer(&world);
     nothing_of_the_host_answers(&world);
     neither_neighbours_nor_strangers_reach_a_slot(&world);
+    mail_goes_out_only_where_the_operator_says_so(&world);
+    bounds::one_guest_may_be_denied_more(&world).await;
     a_source_address_of_ones_own_making_is_dropped(&world);
+    frames_of_another_sender_are_dropped(&world);
+    bounds::connections_are_bounded(&world);
     world.end().await;
 }
 
@@ -129,10 +136,62 @@ fn a_source_address_of_ones_own_making_is_dropped(world: &World) {
     guest.run("ip", &["route", "add", &public, "via", "172.16.0.1", "src", "198.51.100.222"]);
     // So that the reverse-path filter has nothing against it, and an answer would come back.
     inside.run("ip", &["route", "add", "198.51.100.222/32", "dev", "tap0"]);
-    let spoofed = || inside.packets(&["chain", "ip", "slot", "forward"], "ip saddr !=");
+    let spoofed = || inside.packets(&["chain", "ip", "slot", "guard"], "ip saddr !=");
     let before = spoofed();
     assert_eq!(guest.hear(target), None);
     assert!(spoofed() > before);
+}
+
+fn mail_goes_out_only_where_the_operator_says_so(world: &World) {
+    let mail = Listener::start_at(&world.near, 25, "220 near");
+    let at = |address| SocketAddrV4::new(address, mail.port());
+    assert_eq!(HOST.hear(at(world::PUBLIC)).as_deref(), Some("220 near"));
+    let before = world.dropped("from_guest", "tcp dport 25");
+    assert_eq!(world.guests[0].hear(at(world::PUBLIC)), None);
+    assert!(world.dropped("from_guest", "tcp dport 25") > before);
+    // A relay of the operator's own is among what is allowed.
+    assert_eq!(world.guests[0].hear(at(world::ALLOWED)).as_deref(), Some("220 near"));
+}
+
+fn frames_of_another_sender_are_dropped(world: &World) {
+    let (guest, inside) = (&world.guests[1], &world.inside[1]);
+    let socket = world.near.enter(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let guest_address = GUEST_ADDRESS.parse::<Ipv4Addr>().unwrap();
+    let send = |mac, address| {
+        let frame = frames::datagram((mac, address, 5555), (world::PUBLIC, port));
+        frames::send(guest, &frame);
+    };
+    let guarded = |part: &str| inside.packets(&["chain", "ip", "slot", "guard"], part);
+    let (macs, addresses) = (guarded("ether saddr"), guarded("ip saddr"));
+    send(frames::STRANGER_MAC, guest_address);
+    send(frames::GUEST_MAC, Ipv4Addr::new(172, 16, 0, 3));
+    assert_eq!(guarded("ether saddr"), macs + 1);
+    assert_eq!(guarded("ip saddr"), addresses + 1);
+    // Its own gets through, and is the first that does.
+    send(frames::GUEST_MAC, guest_address);
+    let mut bytes = [0; 8];
+    assert_eq!(socket.recv(&mut bytes).unwrap(), 1);
+    socket.set_nonblocking(true).unwrap();
+    assert_eq!(socket.recv(&mut bytes).unwrap_err().kind(), ErrorKind::WouldBlock);
+
+    // "I am the gateway", and "I am the guest" from another device.
+    let refused = || {
+        let listed = inside.run("nft", &["list", "chain", "arp", "slot", "input"]);
+        let last = listed.lines().rfind(|line| line.trim().starts_with("counter packets")).unwrap();
+        last.trim().split(' ').nth(2).unwrap().parse::<u64>().unwrap()
+    };
+    let before = refused();
+    let stranger = frames::STRANGER_MAC;
+    frames::send(guest, &frames::arp_reply(stranger, stranger, GATEWAY, guest_address));
+    frames::send(guest, &frames::arp_reply(stranger, stranger, guest_address, GATEWAY));
+    assert_eq!(refused(), before + 2);
+    let neighbours = inside.run("ip", &["neighbour", "show", "dev", "tap0"]);
+    assert!(
+        neighbours.contains("PERMANENT") && !neighbours.contains("02:00:00:00:00:99"),
+        "{neighbours}"
+    );
 }
 
 /// The host's address on its way out. Connecting a UDP socket sends nothing.

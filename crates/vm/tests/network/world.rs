@@ -44,7 +44,7 @@ pub const DENIED: [Ipv4Addr; 6] = [
 
 /// What the test made, in the order of [`NUMBERS`] where there are two.
 pub struct World {
-    network: Network,
+    pub network: Network,
     pub slots: Vec<Slot>,
     pub inside: Vec<Place>,
     pub guests: Vec<Place>,

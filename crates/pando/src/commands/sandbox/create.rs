@@ -28,6 +28,9 @@ pub struct CreateArgs {
     /// A pair to find it by (repeatable)
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair::parse)]
     metadata: Vec<(String, String)>,
+    /// An address or network that it may not reach; 0.0.0.0/0 for all (repeatable)
+    #[arg(long, value_name = "ADDRESS[/BITS]")]
+    egress_deny: Vec<String>,
 }
 
 /// Prints the id, or the sandbox as JSON.
@@ -39,6 +42,7 @@ pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
         ttl_seconds: args.ttl,
         persistent: args.persistent.then_some(true),
         metadata: pair::map(args.metadata),
+        egress_deny: (!args.egress_deny.is_empty()).then_some(args.egress_deny),
         ..CreateSandbox::default()
     };
     let progress = Progress::start("creating a sandbox");
