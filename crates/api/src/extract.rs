@@ -125,7 +125,10 @@ mod tests {
 
         let (field, message) = refused::<CreateSandbox>(r#"{"ttl_seconds":"soon"}"#);
         assert_eq!(field.as_deref(), Some("ttl_seconds"));
-        assert_eq!(message, "`ttl_seconds`: invalid type: string \"soon\", expected i64");
+        assert_eq!(
+            message,
+            "`ttl_seconds`: invalid type: string \"soon\", expected a whole number"
+        );
 
         let (field, _) = refused::<CreateSandbox>(r#"{"metadata":{"a":1}}"#);
         assert_eq!(field.as_deref(), Some("metadata.a"));

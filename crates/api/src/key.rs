@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use aws_lc_rs::{digest, rand};
 use pando_store::KeyRow;
-use pando_types::limits::MAX_KEY_LABEL_BYTES;
+use pando_types::limits::MAX_KEY_LABEL_CHARS;
 use pando_types::{ApiKeyId, OrgId, Timestamp};
 
 /// The start of every key that Pando makes.
@@ -41,7 +41,7 @@ pub enum KeyError {
     )]
     Preset,
     /// A label is empty, too long, or holds control characters.
-    #[error("a label is 1 to {MAX_KEY_LABEL_BYTES} bytes of text on one line")]
+    #[error("a label is 1 to {MAX_KEY_LABEL_CHARS} characters on one line")]
     Label,
 }
 
@@ -73,7 +73,7 @@ impl NewKey {
     }
 
     fn new(org: OrgId, label: &str, text: String, now: Timestamp) -> Result<Self, KeyError> {
-        let fits = (1..=MAX_KEY_LABEL_BYTES).contains(&label.len());
+        let fits = (1..=MAX_KEY_LABEL_CHARS).contains(&label.chars().count());
         if !fits || label.chars().any(char::is_control) {
             return Err(KeyError::Label);
         }

@@ -122,10 +122,10 @@ fn description() -> String {
         (
             "`metadata`",
             format!(
-                "{} pairs, {} bytes a key, {} a value, {} together",
+                "{} pairs, {} characters a key, {} a value, {} bytes together",
                 limits::MAX_METADATA_PAIRS,
-                limits::MAX_METADATA_KEY_BYTES,
-                limits::MAX_METADATA_VALUE_BYTES,
+                limits::MAX_METADATA_KEY_CHARS,
+                limits::MAX_METADATA_VALUE_CHARS,
                 limits::MAX_METADATA_TOTAL_BYTES
             ),
         ),

@@ -38,11 +38,11 @@ pub struct Token {
 /// `POST /v1/me/tokens`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct CreateToken {
-    /// What it is for: 1 to 100 bytes on one line.
+    /// What it is for: 1 to 100 characters on one line.
     #[schema(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1F\x7F-\x9F]+$")]
     pub label: String,
     /// Days until it stops working, 1 to 3650. Absent: never.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
     #[schema(minimum = 1, maximum = 3650)]
     pub expires_in_days: Option<i64>,
 }

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod error;
 pub mod id;
 pub mod limits;
+mod number;
 pub mod page;
 pub mod quota;
 pub mod route;

@@ -34,10 +34,10 @@ pub const MAX_JSON_BODY_BYTES: usize = 1024 * 1024;
 pub const MAX_WEBHOOK_BODY_BYTES: usize = 25 * 1024 * 1024;
 /// The most metadata pairs on a sandbox.
 pub const MAX_METADATA_PAIRS: usize = 64;
-/// The longest metadata key, in bytes.
-pub const MAX_METADATA_KEY_BYTES: usize = 128;
-/// The longest metadata value, in bytes.
-pub const MAX_METADATA_VALUE_BYTES: usize = 2048;
+/// The longest metadata key, in characters.
+pub const MAX_METADATA_KEY_CHARS: usize = 64;
+/// The longest metadata value, in characters. With its key it fits in an index, whatever the database.
+pub const MAX_METADATA_VALUE_CHARS: usize = 512;
 /// All metadata of one sandbox, keys and values together, in bytes: a list repeats it a thousand times.
 pub const MAX_METADATA_TOTAL_BYTES: usize = 16 * 1024;
 /// The most pairs that one list may be filtered by.
@@ -53,8 +53,8 @@ pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// How long the answer to an `Idempotency-Key` is kept.
 pub const KEEP_IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest label of an API key, in bytes.
-pub const MAX_KEY_LABEL_BYTES: usize = 100;
+/// The longest label of an API key, in characters.
+pub const MAX_KEY_LABEL_CHARS: usize = 100;
 /// The most keys of an org.
 pub const MAX_KEYS: u32 = 1000;
 /// The longest life of an API key that expires, in days.

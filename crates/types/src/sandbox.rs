@@ -35,22 +35,22 @@ pub struct CreateSandbox {
     #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9][a-z0-9.-]*$")]
     pub template: Option<String>,
     /// vCPUs, 1 to 8; default 2.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
     #[schema(minimum = 1, maximum = 8)]
     pub cpu: Option<i64>,
     /// Memory in MiB: 512 to 16384 in steps of 256; default 2048.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
     #[schema(minimum = 512, maximum = 16384, multiple_of = 256)]
     pub memory_mb: Option<i64>,
     /// Seconds from now until the sandbox is removed, 1 to 2592000. Absent: 3600, or none when persistent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
     #[schema(minimum = 1, maximum = 2_592_000)]
     pub ttl_seconds: Option<i64>,
     /// Whether it outlives idleness and, without `ttl_seconds`, has no deadline.
     #[serde(default)]
     pub persistent: Option<bool>,
     /// Free text pairs, returned as given; lists are filtered by them. At most 64 pairs,
-    /// keys of 1 to 128 bytes, values of at most 2048, 16 KiB together.
+    /// keys of 1 to 64 characters, values of at most 512, 16 KiB together.
     #[serde(default)]
     #[schema(schema_with = crate::schema::metadata)]
     pub metadata: Option<BTreeMap<String, String>>,
@@ -124,8 +124,7 @@ pub struct Lifecycle {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct SetLifecycle {
     /// Seconds from now until removal, 1 to 2592000.
-    #[serde(default)]
-    #[schema(minimum = 1, maximum = 2_592_000)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
     #[schema(minimum = 1, maximum = 2_592_000)]
     pub ttl_seconds: Option<i64>,
     /// Whether it is kept when idle. Turning it on without a TTL removes the deadline.

@@ -7,8 +7,8 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::limits::{
-    MAX_COMMAND_BYTES, MAX_EGRESS_DENY, MAX_ENV_NAME_BYTES, MAX_METADATA_KEY_BYTES,
-    MAX_METADATA_PAIRS, MAX_METADATA_VALUE_BYTES,
+    MAX_COMMAND_BYTES, MAX_EGRESS_DENY, MAX_ENV_NAME_BYTES, MAX_METADATA_KEY_CHARS,
+    MAX_METADATA_PAIRS, MAX_METADATA_VALUE_CHARS,
 };
 
 /// Text without NUL: it becomes an argument, a name or a value that C reads.
@@ -34,11 +34,11 @@ fn map(keys: Object, values: Object, description: &str) -> ObjectBuilder {
 
 /// The pairs of a sandbox.
 pub(crate) fn metadata() -> Object {
-    let mut key = text(MAX_METADATA_KEY_BYTES, NO_NUL);
+    let mut key = text(MAX_METADATA_KEY_CHARS, NO_NUL);
     key.min_length = Some(1);
     let description = "Free text pairs, returned as given; lists are filtered by them. Keys of 1 \
-                       to 128 bytes, values of at most 2048, 16 KiB together.";
-    map(key, text(MAX_METADATA_VALUE_BYTES, NO_NUL), description)
+                       to 64 characters, values of at most 512, 16 KiB together.";
+    map(key, text(MAX_METADATA_VALUE_CHARS, NO_NUL), description)
         .max_properties(Some(MAX_METADATA_PAIRS))
         .build()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pando_types::limits::{
     DEFAULT_CPU, DEFAULT_MEMORY_MIB, DEFAULT_TTL, MAX_CPU, MAX_EGRESS_DENY, MAX_MEMORY_MIB,
-    MAX_METADATA_KEY_BYTES, MAX_METADATA_PAIRS, MAX_METADATA_TOTAL_BYTES, MAX_METADATA_VALUE_BYTES,
+    MAX_METADATA_KEY_CHARS, MAX_METADATA_PAIRS, MAX_METADATA_TOTAL_BYTES, MAX_METADATA_VALUE_CHARS,
     MAX_TTL, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
 };
 use pando_types::sandbox::{CreateSandbox, SetLifecycle};
@@ -63,11 +63,11 @@ fn metadata<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Result
         let refused = |what: String| {
             Err(PublicError::invalid(format!("metadata.{shown}"), format!("a metadata {what}")))
         };
-        if key.is_empty() || key.len() > MAX_METADATA_KEY_BYTES {
-            return refused(format!("key is of 1 to {MAX_METADATA_KEY_BYTES} bytes"));
+        if key.is_empty() || key.chars().count() > MAX_METADATA_KEY_CHARS {
+            return refused(format!("key is of 1 to {MAX_METADATA_KEY_CHARS} characters"));
         }
-        if value.len() > MAX_METADATA_VALUE_BYTES {
-            return refused(format!("value is of at most {MAX_METADATA_VALUE_BYTES} bytes"));
+        if value.chars().count() > MAX_METADATA_VALUE_CHARS {
+            return refused(format!("value is of at most {MAX_METADATA_VALUE_CHARS} characters"));
         }
         if key.contains('\0') || value.contains('\0') {
             return refused("key or value holds no NUL".to_owned());
@@ -213,8 +213,8 @@ mod tests {
             ..CreateSandbox::default()
         };
         let pair = |key: usize, value: usize| vec![("k".repeat(key), "v".repeat(value))];
-        assert!(wanted(&with(pair(128, 2048))).is_ok());
-        for bad in [pair(0, 1), pair(129, 1), pair(1, 2049), vec![("k\0".into(), "v".into())]] {
+        assert!(wanted(&with(pair(64, 512))).is_ok());
+        for bad in [pair(0, 1), pair(65, 1), pair(1, 513), vec![("k\0".into(), "v".into())]] {
             assert!(field(with(bad)).is_some_and(|field| field.starts_with("metadata.")));
         }
         let many = |count: usize, size: usize| -> Vec<_> {
@@ -222,7 +222,7 @@ mod tests {
         };
         assert!(wanted(&with(many(64, 1))).is_ok());
         assert_eq!(field(with(many(65, 1))).as_deref(), Some("metadata"));
-        assert_eq!(field(with(many(9, 2048))).as_deref(), Some("metadata"));
+        assert_eq!(field(with(many(33, 512))).as_deref(), Some("metadata"));
     }
 
     #[test]
