@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-contract test-chaos fuzz check fmt bench clean-data
+.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-api test-contract test-chaos fuzz check fmt bench clean-data
 
 export PANDO_DATA ?= /var/lib/pando
 GUEST_TARGET := x86_64-unknown-linux-gnu
@@ -30,7 +30,7 @@ demo: setup build ## Serve Pando, open a pull request against a demo repository,
 demo-stop: ## Stop what `make demo` left running, with all of its sandboxes
 	@scripts/demo stop
 
-test: setup build test-unit test-contract fuzz test-vm test-sdk ## Run every test
+test: setup build test-unit test-contract fuzz test-vm test-sdk test-api ## Run every test
 	@scripts/leftovers
 
 test-unit: ## Tests that need no VM
@@ -52,6 +52,9 @@ test-chaos: build ## 200 rounds of killing server and VMMs amid creates and dele
 
 test-sdk: ## The public Python SDK, unmodified, against real VMs
 	@scripts/test-sdk
+
+test-api: ## Every route of the API document with every field wrong, against a real server
+	@scripts/test-api
 
 check: ## Formatting, lints, dependency and licence audit, docs that build
 	@cargo fmt --all --check

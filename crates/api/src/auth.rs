@@ -14,6 +14,7 @@ use pando_store::Store;
 use pando_types::{ApiKeyId, Code, OrgId, PublicError};
 
 use crate::key;
+use crate::key_usage::{KeyUsage, Use};
 use crate::query;
 use crate::refusal::{Refused, store_failed};
 
@@ -28,9 +29,18 @@ pub struct Caller {
     pub org: OrgId,
 }
 
+/// What the door needs to know.
+#[derive(Clone)]
+pub struct Door {
+    /// Where keys are.
+    pub store: Store,
+    /// How fast they ask.
+    pub usage: KeyUsage,
+}
+
 /// Lets a request with a known key through, with its [`Caller`] attached.
 pub async fn require_key(
-    State(store): State<Store>,
+    State(door): State<Door>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refused> {
@@ -40,11 +50,23 @@ pub async fn require_key(
             "send `Authorization: Bearer <key>` or `X-API-Key: <key>`; `pando key create` makes one",
         )
     })?;
-    let row = store.key_by_hash(&key::hash(presented)).await.map_err(store_failed)?;
-    let row = row.ok_or_else(|| {
+    let known = door.store.key_by_hash(&key::hash(presented)).await.map_err(store_failed)?;
+    let known = known.ok_or_else(|| {
         unauthorized("unauthorized: this API key is not known")
             .hint("it may have been deleted; `pando key create` makes one")
     })?;
+    let now = door.store.now();
+    if let Some(expired) = known.key.expires.filter(|expires| *expires <= now) {
+        let message = format!("unauthorized: this API key expired at {}", expired.to_rfc3339());
+        return Err(unauthorized(&message).hint("make another one").into());
+    }
+    if door.usage.count(&known, now)? == Use::Note
+        && let Err(error) = door.store.key_note_use(known.key.id).await
+    {
+        // Nobody waits for this.
+        tracing::warn!(error = &error as &dyn std::error::Error, "a key's use is not written");
+    }
+    let row = known.key;
     let caller = Caller { key: row.id, label: row.label, org: row.org };
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)

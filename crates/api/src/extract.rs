@@ -63,7 +63,8 @@ pub fn id<T: FromStr>(noun: &str, text: &str) -> Result<T, PublicError> {
     })
 }
 
-async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refused> {
+/// The body, whole.
+pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refused> {
     Bytes::from_request(request, state)
         .await
         .map_err(|rejection| body_refused(&rejection, limits::MAX_JSON_BODY_BYTES).into())
@@ -79,7 +80,7 @@ pub fn body_refused(rejection: &BytesRejection, limit_bytes: usize) -> PublicErr
 }
 
 /// Reads a JSON object. The field of an error is its path: `env.PATH`, `volumes[0].name`.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, PublicError> {
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, PublicError> {
     // serde also fills a struct from a JSON array, in the order of its fields.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         let message = "the body must be a JSON object";
@@ -137,7 +138,10 @@ mod tests {
 
         let (field, message) = refused::<CreateSandbox>(r#"{"ttl_seconds":"soon"}"#);
         assert_eq!(field.as_deref(), Some("ttl_seconds"));
-        assert_eq!(message, "`ttl_seconds`: invalid type: string \"soon\", expected i64");
+        assert_eq!(
+            message,
+            "`ttl_seconds`: invalid type: string \"soon\", expected a whole number"
+        );
 
         let (field, _) = refused::<CreateSandbox>(r#"{"metadata":{"a":1}}"#);
         assert_eq!(field.as_deref(), Some("metadata.a"));

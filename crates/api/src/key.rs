@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use aws_lc_rs::{digest, rand};
 use pando_store::KeyRow;
+use pando_types::limits::MAX_KEY_LABEL_CHARS;
 use pando_types::{ApiKeyId, OrgId, Timestamp};
 
 /// The start of every key that Pando makes.
@@ -15,8 +16,6 @@ pub const KEY_PREFIX: &str = "pando_";
 pub const MIN_PRESET_BYTES: usize = 16;
 /// The longest key that an operator may set, in bytes.
 pub const MAX_PRESET_BYTES: usize = 256;
-/// The longest label, in bytes.
-pub const MAX_LABEL_BYTES: usize = 100;
 /// How much of a key a list shows, in bytes.
 const LISTED_BYTES: usize = 12;
 
@@ -42,7 +41,7 @@ pub enum KeyError {
     )]
     Preset,
     /// A label is empty, too long, or holds control characters.
-    #[error("a label is 1 to {MAX_LABEL_BYTES} bytes of text on one line")]
+    #[error("a label is 1 to {MAX_KEY_LABEL_CHARS} characters on one line")]
     Label,
 }
 
@@ -74,7 +73,7 @@ impl NewKey {
     }
 
     fn new(org: OrgId, label: &str, text: String, now: Timestamp) -> Result<Self, KeyError> {
-        let fits = (1..=MAX_LABEL_BYTES).contains(&label.len());
+        let fits = (1..=MAX_KEY_LABEL_CHARS).contains(&label.chars().count());
         if !fits || label.chars().any(char::is_control) {
             return Err(KeyError::Label);
         }
@@ -82,7 +81,9 @@ impl NewKey {
         let prefix = text[..LISTED_BYTES.min(text.len() / 4)].to_owned();
         let hash = hash(&text);
         let label = label.to_owned();
-        let row = KeyRow { id: ApiKeyId::new(), org, label, prefix, hash, created: now };
+        let id = ApiKeyId::new();
+        let row =
+            KeyRow { id, org, label, prefix, hash, created: now, expires: None, last_used: None };
         Ok(Self { row, text })
     }
 }

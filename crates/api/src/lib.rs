@@ -4,17 +4,23 @@
 //!
 //! Read `router.rs` first: it lists every route. A folder is a noun and a file
 //! is a verb, so `POST /v1/sandboxes/{id}/exec` is `sandboxes/exec.rs`. What all
-//! share: `auth` (keys), `extract` and `query` (input), `refusal` (every error),
-//! `sse` and `socket` (streams), `later` (what answers 501).
+//! share: `auth` and `key_usage` (keys), `extract`, `query` and `page` (input),
+//! `idempotency` (creates that may be repeated), `refusal` (every error), `sse`
+//! and `socket` (streams), `metrics` and `trace` (what is told of each request), `later` (what
+//! answers 501).
 
 mod apps;
 mod auth;
 mod extract;
 mod health;
+mod idempotency;
 pub mod key;
+mod key_usage;
 mod later;
 mod me;
+mod metrics;
 mod openapi;
+mod page;
 mod previews;
 mod query;
 mod refusal;
@@ -28,6 +34,9 @@ mod utf8;
 mod webhooks;
 
 pub use health::Readiness;
+pub use idempotency::Repeats;
+pub use key_usage::KeyUsage;
+pub use metrics::Requests;
 pub use openapi::document;
 pub use router::router;
 
@@ -46,6 +55,12 @@ pub struct Api {
     pub readiness: Readiness,
     /// Apps, deployments, previews, webhooks.
     pub deploy: pando_deploy::Deploy,
+    /// How often each route answered what.
+    pub requests: Requests,
+    /// How fast keys ask.
+    pub usage: KeyUsage,
+    /// Creates that may be repeated.
+    pub repeats: Repeats,
     /// Where sandboxes are reached.
     pub urls: PublicUrls,
 }

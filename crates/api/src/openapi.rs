@@ -7,6 +7,7 @@ use pando_guest_protocol::log::MAX_LOG_BYTES;
 use pando_guest_protocol::repl::{MAX_REPLS, MAX_RESULT_BYTES, MAX_RESULTS, REPL_IDLE_SECS};
 use pando_types::error::{Code, Refusal};
 use pando_types::limits;
+use pando_types::quota::Quota;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi as _};
@@ -26,6 +27,7 @@ use utoipa::{IntoResponses, Modify, OpenApi as _};
         (name = "deployments", description = "Attempts to make one commit live"),
         (name = "previews", description = "Apps that live as long as a pull request"),
         (name = "webhooks", description = "What a git forge tells Pando"),
+        (name = "tokens", description = "The org's API keys"),
         (name = "server", description = "The server and the caller"),
     )
 )]
@@ -78,6 +80,7 @@ impl Modify for SecuritySchemes {
 }
 
 fn description() -> String {
+    let quota = Quota::default();
     let limits: &[(&str, String)] = &[
         ("JSON body", format!("{} bytes", limits::MAX_JSON_BODY_BYTES)),
         ("webhook body", format!("{} bytes", limits::MAX_WEBHOOK_BODY_BYTES)),
@@ -130,9 +133,41 @@ fn description() -> String {
         (
             "`metadata`",
             format!(
-                "{} pairs, {} bytes each key or value",
+                "{} pairs, {} characters a key, {} a value, {} bytes together",
                 limits::MAX_METADATA_PAIRS,
-                limits::MAX_METADATA_BYTES
+                limits::MAX_METADATA_KEY_CHARS,
+                limits::MAX_METADATA_VALUE_CHARS,
+                limits::MAX_METADATA_TOTAL_BYTES
+            ),
+        ),
+        ("`metadata.KEY=VALUE` of a list", format!("{} pairs", limits::MAX_METADATA_FILTERS)),
+        ("page of a list", format!("{} items", limits::MAX_PAGE_ITEMS)),
+        (
+            "`Idempotency-Key`",
+            format!(
+                "{} bytes; its answer is kept {} hours",
+                limits::MAX_IDEMPOTENCY_KEY_BYTES,
+                limits::KEEP_IDEMPOTENCY.as_secs() / 3600
+            ),
+        ),
+        (
+            "events of a sandbox",
+            format!(
+                "{} kept, for {} days after its end",
+                limits::MAX_EVENTS,
+                limits::KEEP_EVENTS.as_secs() / 86400
+            ),
+        ),
+        ("API keys of an org", limits::MAX_KEYS.to_string()),
+        (
+            "quota of an org, where the operator sets no other",
+            format!(
+                "{} sandboxes, {} vCPUs, {} MiB, {} creates a minute, {} requests a second and key",
+                quota.sandboxes,
+                quota.vcpus,
+                quota.memory_mib,
+                quota.creates_per_minute,
+                quota.requests_per_second
             ),
         ),
         ("app name", format!("{} bytes", limits::MAX_APP_NAME_BYTES)),
@@ -144,7 +179,9 @@ fn description() -> String {
         "Pando gives every pull request a live, isolated copy of the whole app in its own microVM.\n\n\
          Every refusal is `{{\"error\", \"code\", \"field\"?, \"hint\"?}}`; `code` is stable. \
          Out of room is 503 with `Retry-After`, over quota 429 with `Retry-After`: nothing was made. \
-         Unknown fields of a request are ignored.\n\n\
+         Unknown fields of a request are ignored. A list is `{{\"items\", \"next_cursor\"}}`, \
+         in a stable order: ask on with `?cursor=` until `next_cursor` is null. A create with an \
+         `Idempotency-Key` may be sent again and makes one thing.\n\n\
          | limit | value |\n| --- | --- |\n{rows}"
     )
 }

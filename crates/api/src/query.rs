@@ -1,6 +1,8 @@
 //! Query strings, decoded strictly. axum's own `Query` puts U+FFFD where the
 //! bytes are not UTF-8, which would name a different file than was asked for.
 
+use std::collections::BTreeMap;
+
 use pando_types::PublicError;
 
 /// The value of `name` in a raw query; `None` when it is absent.
@@ -29,6 +31,47 @@ pub fn switch(query: Option<&str>, name: &str) -> Result<bool, PublicError> {
         Some("" | "true" | "1") => Ok(true),
         Some(_) => Err(PublicError::invalid(name, format!("`{name}` must be `true` or `false`"))),
     }
+}
+
+/// The value of a whole number from `least` to `most`; `None` when it is absent.
+pub fn number(
+    query: Option<&str>,
+    name: &str,
+    least: u64,
+    most: u64,
+) -> Result<Option<u64>, PublicError> {
+    let Some(text) = value(query, name)? else { return Ok(None) };
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.map(Some).ok_or_else(|| {
+        let message = format!("`{name}` must be a whole number from {least} to {most}");
+        PublicError::invalid(name, message)
+    })
+}
+
+/// The pairs whose names begin with `prefix`, by the rest of the name; at most `most`.
+pub fn pairs(
+    query: Option<&str>,
+    prefix: &str,
+    most: usize,
+) -> Result<BTreeMap<String, String>, PublicError> {
+    let mut found = BTreeMap::new();
+    for pair in query.unwrap_or("").split('&') {
+        let key = decode(pair.split_once('=').map_or(pair, |(key, _)| key));
+        let Some(rest) = key.as_deref().and_then(|key| key.strip_prefix(prefix.as_bytes())) else {
+            continue;
+        };
+        let name = String::from_utf8(rest.to_vec())
+            .map_err(|_| PublicError::invalid(prefix, "a key must be percent-encoded UTF-8"))?;
+        let field = format!("{prefix}{name}");
+        if let Some(value) = value(query, &field)? {
+            found.insert(name, value);
+        }
+        if found.len() > most {
+            let message = format!("at most {most} pairs may be asked for");
+            return Err(PublicError::invalid(prefix, message));
+        }
+    }
+    Ok(found)
 }
 
 /// Percent-decoding of a form: `+` is a space. `None` for a `%` without two hex digits.
@@ -72,6 +115,26 @@ mod tests {
         for query in ["path=%FF", "path=%", "path=%2", "path=%zz", "path=/a&path=/b"] {
             assert_eq!(path(query), Err(Some("path".into())), "{query}");
         }
+    }
+
+    #[test]
+    fn numbers_have_their_range() {
+        let read = |text: &str| number(Some(text), "n", 1, 9).map_err(|error| error.field);
+        assert_eq!(read("n=9&x=1"), Ok(Some(9)));
+        assert_eq!(read("x=1"), Ok(None));
+        for text in ["n=0", "n=10", "n=", "n=-1", "n=1.0", "n=99999999999999999999", "n=1&n=1"] {
+            assert_eq!(read(text), Err(Some("n".into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn pairs_are_found_by_their_prefix() {
+        let read = |text: &str| pairs(Some(text), "m.", 2).map_err(|error| error.field);
+        let found = read("m.a=1&n.b=2&m.c%20d=%C3%A4&m").unwrap();
+        assert_eq!(found, BTreeMap::from([("a".into(), "1".into()), ("c d".into(), "ä".into())]));
+        assert_eq!(read("m.a=1&m.a=2"), Err(Some("m.a".into())));
+        assert_eq!(read("m.a=1&m.b=2&m.c=3"), Err(Some("m.".into())));
+        assert_eq!(read("m.%FF=1"), Err(Some("m.".into())));
     }
 
     #[test]

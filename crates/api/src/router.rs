@@ -2,7 +2,6 @@
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
-use pando_store::Store;
 use pando_types::limits;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
@@ -11,8 +10,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
-    Api, apps, auth, health, later, me, openapi, previews, refusal, sandboxes, templates, trace,
-    webhooks,
+    Api, Requests, apps, auth, health, later, me, metrics, openapi, previews, refusal, sandboxes,
+    templates, trace, webhooks,
 };
 
 type Routes = Vec<UtoipaMethodRouter<Api>>;
@@ -20,7 +19,9 @@ type Routes = Vec<UtoipaMethodRouter<Api>>;
 /// Below `/v1`, with a key. Routes of one path stand together.
 fn keyed() -> Routes {
     vec![
-        routes!(me::me),
+        routes!(me::get::get),
+        routes!(me::tokens::create::create, me::tokens::list::list),
+        routes!(me::tokens::delete::delete),
         routes!(templates::list::list),
         routes!(templates::get::get),
         routes!(sandboxes::create::create, sandboxes::list::list),
@@ -39,6 +40,7 @@ fn keyed() -> Routes {
         routes!(sandboxes::repl::close::close),
         routes!(sandboxes::ports::ports),
         routes!(sandboxes::lifecycle::lifecycle, sandboxes::lifecycle::set_lifecycle),
+        routes!(sandboxes::events::events),
         routes!(sandboxes::pause::pause),
         routes!(sandboxes::resume::resume),
         routes!(
@@ -70,7 +72,8 @@ fn free() -> Routes {
 
 /// The API as one service. `/openapi.json` and `/docs` are part of it.
 pub fn router(api: Api) -> Router {
-    assemble(parts(), api.store.clone()).with_state(api)
+    let door = auth::Door { store: api.store.clone(), usage: api.usage.clone() };
+    assemble(parts(), door, api.requests.clone()).with_state(api)
 }
 
 /// The OpenAPI document of every route that works.
@@ -105,12 +108,16 @@ fn parts() -> Parts<Api> {
 }
 
 /// Puts what all requests pass through around the routes.
-fn assemble<S: Clone + Send + Sync + 'static>(parts: Parts<S>, store: Store) -> Router<S> {
+fn assemble<S: Clone + Send + Sync + 'static>(
+    parts: Parts<S>,
+    door: auth::Door,
+    requests: Requests,
+) -> Router<S> {
     let keyed = parts
         .keyed
         .method_not_allowed_fallback(refusal::no_method)
         .fallback(refusal::no_route)
-        .layer(middleware::from_fn_with_state(store, auth::require_key));
+        .layer(middleware::from_fn_with_state(door, auth::require_key));
     let signed = parts
         .signed
         .method_not_allowed_fallback(refusal::no_method)
@@ -125,6 +132,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(parts: Parts<S>, store: Store) -> 
         .layer(DefaultBodyLimit::max(limits::MAX_JSON_BODY_BYTES))
         .layer(CatchPanicLayer::custom(refusal::panicked))
         .layer(middleware::from_fn(trace::request))
+        .layer(middleware::from_fn_with_state(requests, metrics::count))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How often a silent stream sends a comment, so that no proxy takes it for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -23,17 +24,23 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 pub struct Message {
     name: Option<&'static str>,
     data: String,
+    id: Option<u64>,
 }
 
 impl Message {
     /// A named event whose data is `value` as JSON.
     pub fn json(name: &'static str, value: &impl Serialize) -> Self {
-        Self { name: Some(name), data: ascii_json(value) }
+        Self { name: Some(name), data: ascii_json(value), id: None }
+    }
+
+    /// The same with a number, which a client that comes back names as the last it saw.
+    pub fn with_id(self, id: u64) -> Self {
+        Self { id: Some(id), ..self }
     }
 
     /// A nameless event whose data is `value` as JSON.
     pub fn data(value: &impl Serialize) -> Self {
-        Self { name: None, data: ascii_json(value) }
+        Self { name: None, data: ascii_json(value), id: None }
     }
 
     /// Log lines as nameless events. A line that would read as the end of the
@@ -41,20 +48,36 @@ impl Message {
     pub fn lines(text: &str) -> Vec<Self> {
         let message = |line: &str| {
             let tail = if line.trim() == "end" { "\u{200B}" } else { "" };
-            Self { name: None, data: format!("{}{tail}", line.trim_end()) }
+            Self { name: None, data: format!("{}{tail}", line.trim_end()), id: None }
         };
         text.split(ends_line).map(message).collect()
     }
 
     /// The event that ends a log.
     pub fn end() -> Self {
-        Self { name: None, data: "end".to_owned() }
+        Self { name: None, data: "end".to_owned(), id: None }
     }
 
     fn into_event(self) -> Event {
         let event = self.name.map_or_else(Event::default, |name| Event::default().event(name));
+        let event = match self.id {
+            Some(id) => event.id(id.to_string()),
+            None => event,
+        };
         event.data(self.data)
     }
+}
+
+/// One event of a stream, as the document describes it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes; `Message` is sent")]
+pub struct StreamEvent {
+    /// What kind of event it is; absent in logs.
+    event: Option<String>,
+    /// One line: JSON, or in logs the raw line.
+    data: Option<String>,
+    /// Its number, where a client may come back with `Last-Event-ID`.
+    id: Option<String>,
 }
 
 /// The response that sends `messages` as they come.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use pando_node::Routes;
-use pando_store::{AppKind, AppRow, DeploymentRow, Sealer, Store};
+use pando_store::{AppKind, AppRow, DeploymentRow, Listed, Sealer, Store};
 use pando_types::app::{App, CreateApp, CreateDeployment, Delivery, Deployment};
+use pando_types::page::{Cursor, List, PageRequest};
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,8 +27,6 @@ use crate::{DeployConfig, app};
 const KEEP_DELIVERIES_MS: i64 = 30 * 24 * 3600 * 1000;
 /// Routes that one page reads at the start.
 const PAGE_ROUTES: u32 = 500;
-/// The deployments of an app that a list returns.
-const MAX_LISTED: u32 = 200;
 
 /// Apps, deployments and previews. Clones share them.
 #[derive(Clone)]
@@ -91,13 +90,28 @@ impl Deploy {
         self.tasks.wait().await;
     }
 
-    /// Makes an app, and deploys the head of its branch.
+    /// Makes an app of this new id, and deploys the head of its branch.
     ///
     /// # Errors
     /// [`Code::InvalidRequest`] by field; [`Code::Conflict`] for a name that is taken.
-    pub async fn app_create(&self, org: OrgId, request: CreateApp) -> Result<App, PublicError> {
-        let row = app::create::create(&self.context, org, request).await?;
+    pub async fn app_create(
+        &self,
+        id: AppId,
+        org: OrgId,
+        request: CreateApp,
+    ) -> Result<App, PublicError> {
+        let row = app::create::create(&self.context, id, org, request).await?;
         Ok(self.view(&row))
+    }
+
+    /// What became of an app's creation whose end nobody heard: the app, also when
+    /// it was removed since. `None` when it was never made.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub async fn app_made(&self, org: OrgId, id: AppId) -> Result<Option<App>, PublicError> {
+        let row = self.context.store.app_get(id).await.map_err(DeployError::from)?;
+        Ok(row.filter(|row| row.org == org).map(|row| self.view(&row)))
     }
 
     /// One app or preview.
@@ -108,23 +122,20 @@ impl Deploy {
         Ok(self.view(&app::find::one(&self.context, org, id).await?))
     }
 
-    /// All apps of an org, its previews among them, oldest first.
+    /// An org's apps, its previews among them, or its previews alone; oldest first.
     ///
     /// # Errors
     /// When the rows cannot be read.
-    pub async fn app_list(&self, org: OrgId) -> Result<Vec<App>, PublicError> {
-        let rows = app::find::all(&self.context, org).await?;
-        Ok(rows.iter().map(|row| self.view(row)).collect())
-    }
-
-    /// All previews of an org, oldest first.
-    ///
-    /// # Errors
-    /// When the rows cannot be read.
-    pub async fn previews(&self, org: OrgId) -> Result<Vec<App>, PublicError> {
-        let rows = app::find::all(&self.context, org).await?;
-        let previews = rows.iter().filter(|row| row.kind != AppKind::App);
-        Ok(previews.map(|row| self.view(row)).collect())
+    pub async fn app_list(
+        &self,
+        org: OrgId,
+        which: Listed,
+        page: PageRequest<AppId>,
+    ) -> Result<List<App>, PublicError> {
+        let rows = self.context.store.app_list(org, which, page.after, page.rows()).await;
+        let rows = rows.map_err(DeployError::from)?;
+        let place = |row: &AppRow| Cursor { created: row.created, id: row.id };
+        Ok(List::of(rows, &page, place, |row| self.view(row)))
     }
 
     /// Removes an app with its previews: their hosts lead nowhere when this
@@ -136,23 +147,39 @@ impl Deploy {
         Ok(app::remove::want(&self.context, org, id).await?)
     }
 
-    /// Deploys a branch, a commit, or the head of what the app follows. Older
-    /// deployments of the app that are under way stop.
+    /// Deploys a branch, a commit, or the head of what the app follows, under this
+    /// new id. Older deployments of the app that are under way stop.
     ///
     /// # Errors
     /// [`Code::NotFound`], [`Code::InvalidRequest`], [`Code::Conflict`] while it is being removed.
     pub async fn deployment_create(
         &self,
+        id: DeploymentId,
         org: OrgId,
         app: AppId,
         request: CreateDeployment,
     ) -> Result<Deployment, PublicError> {
-        let row = self.new_deployment(org, app, request).await?;
+        let row = self.new_deployment(id, org, app, request).await?;
         Ok(view::deployment(&row, None))
+    }
+
+    /// What became of a deployment's creation whose end nobody heard. `None` when
+    /// it was never made.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub async fn deployment_made(
+        &self,
+        org: OrgId,
+        id: DeploymentId,
+    ) -> Result<Option<Deployment>, PublicError> {
+        let row = self.context.store.deployment_get(id).await.map_err(DeployError::from)?;
+        Ok(row.filter(|row| row.org == org).map(|row| view::deployment(&row, None)))
     }
 
     async fn new_deployment(
         &self,
+        id: DeploymentId,
         org: OrgId,
         app: AppId,
         request: CreateDeployment,
@@ -175,13 +202,13 @@ impl Deploy {
         let app =
             app.ok_or_else(|| PublicError::new(Code::Conflict, "the app is being removed"))?;
         let mut effects = Effects::default();
-        let create = crate::deployment::create::create;
-        let row = create(&mut tx, &app, &git_ref, commit, Reason::Api, &mut effects).await?;
+        let create = crate::deployment::create::create_as;
+        let row = create(id, &mut tx, &app, &git_ref, commit, Reason::Api, &mut effects).await?;
         self.context.commit(tx, effects).await?;
         Ok(row)
     }
 
-    /// An app's deployments, newest first: at most 200.
+    /// An app's deployments, newest first.
     ///
     /// # Errors
     /// [`Code::NotFound`].
@@ -189,11 +216,14 @@ impl Deploy {
         &self,
         org: OrgId,
         app: AppId,
-    ) -> Result<Vec<Deployment>, PublicError> {
+        page: PageRequest<DeploymentId>,
+    ) -> Result<List<Deployment>, PublicError> {
         let app = app::find::one(&self.context, org, app).await?;
-        let rows = self.context.store.deployment_list(app.id, None, MAX_LISTED).await;
+        let before = page.after.map(|cursor| cursor.id);
+        let rows = self.context.store.deployment_list(app.id, before, page.rows()).await;
         let rows = rows.map_err(DeployError::from)?;
-        Ok(rows.iter().map(|row| view::deployment(row, None)).collect())
+        let place = |row: &DeploymentRow| Cursor { created: row.created, id: row.id };
+        Ok(List::of(rows, &page, place, |row| view::deployment(row, None)))
     }
 
     /// One deployment, with its log so far.

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{app, bake, completions, doctor, key, preview, sandbox, serve, teardown};
+use crate::commands::{
+    app, bake, completions, doctor, key, org, preview, sandbox, serve, teardown,
+};
 
 /// A live, isolated copy of your app for every pull request, each in its own microVM.
 #[derive(Debug, Parser)]
@@ -31,6 +33,8 @@ pub enum Command {
     Preview(preview::PreviewArgs),
     /// API keys
     Key(key::KeyArgs),
+    /// Who owns everything else
+    Org(org::OrgArgs),
     /// Print what makes a shell complete these commands
     Completions(completions::CompletionsArgs),
 }

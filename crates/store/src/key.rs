@@ -1,6 +1,7 @@
 //! API keys. The key itself is never stored: only its hash, and the first
 //! characters, by which a person tells keys apart.
 
+use pando_types::page::Cursor;
 use pando_types::{ApiKeyId, OrgId, Timestamp};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -10,12 +11,9 @@ use crate::{Insert, Store, StoreError};
 
 macro_rules! columns {
     () => {
-        "id, org_id, label, prefix, hash, created_ms"
+        "id, org_id, label, prefix, hash, created_ms, expires_ms, last_used_ms"
     };
 }
-
-/// The most keys that one list returns.
-const MAX_LISTED: i64 = 1000;
 
 /// One API key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +30,19 @@ pub struct KeyRow {
     pub hash: [u8; 32],
     /// When it was made.
     pub created: Timestamp,
+    /// When it stops working.
+    pub expires: Option<Timestamp>,
+    /// When it was last used, roughly.
+    pub last_used: Option<Timestamp>,
+}
+
+/// A key, and how fast it may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyUse {
+    /// The key.
+    pub key: KeyRow,
+    /// Its org's limit, where it is not the server's default.
+    pub requests_per_second: Option<u32>,
 }
 
 fn read(row: &SqliteRow) -> Result<KeyRow, StoreError> {
@@ -44,6 +55,8 @@ fn read(row: &SqliteRow) -> Result<KeyRow, StoreError> {
         prefix: columns.get("prefix")?,
         hash: hash.try_into().map_err(|_| StoreError::Column { column: "hash" })?,
         created: columns.time("created_ms")?,
+        expires: columns.maybe_time("expires_ms")?,
+        last_used: columns.maybe_time("last_used_ms")?,
     })
 }
 
@@ -56,7 +69,7 @@ impl Store {
         let query = sqlx::query(concat!(
             "INSERT INTO api_key (",
             columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"
         ));
         let result = query
             .bind(key.id.to_string())
@@ -65,33 +78,82 @@ impl Store {
             .bind(&key.prefix)
             .bind(key.hash.as_slice())
             .bind(key.created.as_millis())
+            .bind(key.expires.map(Timestamp::as_millis))
+            .bind(key.last_used.map(Timestamp::as_millis))
             .execute(&self.writer)
             .await?;
         Ok(Insert::of(&result))
     }
 
-    /// The key with this hash.
+    /// The key with this hash, and how fast it may ask.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyRow>, StoreError> {
-        let query = sqlx::query(concat!("SELECT ", columns!(), " FROM api_key WHERE hash = $1"));
-        let row = query.bind(hash.as_slice()).fetch_optional(&self.reader).await?;
-        row.as_ref().map(read).transpose()
-    }
-
-    /// An org's keys, oldest first.
-    ///
-    /// # Errors
-    /// Any [`StoreError`].
-    pub async fn key_list(&self, org: OrgId) -> Result<Vec<KeyRow>, StoreError> {
+    pub async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyUse>, StoreError> {
         let query = sqlx::query(concat!(
             "SELECT ",
             columns!(),
-            " FROM api_key WHERE org_id = $1 ORDER BY created_ms, id LIMIT $2"
+            ", (SELECT max_requests_per_second FROM org WHERE org.id = org_id) AS rate \
+             FROM api_key WHERE hash = $1"
         ));
-        let rows = query.bind(org.to_string()).bind(MAX_LISTED).fetch_all(&self.reader).await?;
+        let row = query.bind(hash.as_slice()).fetch_optional(&self.reader).await?;
+        let Some(row) = row else { return Ok(None) };
+        let requests_per_second = Columns(&row).maybe_number("rate")?;
+        Ok(Some(KeyUse { key: read(&row)?, requests_per_second }))
+    }
+
+    /// An org's keys, oldest first: at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn key_list(
+        &self,
+        org: OrgId,
+        after: Option<Cursor<ApiKeyId>>,
+        limit: u32,
+    ) -> Result<Vec<KeyRow>, StoreError> {
+        let (time, id) = after
+            .map_or((i64::MIN, String::new()), |at| (at.created.as_millis(), at.id.to_string()));
+        let query = sqlx::query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM api_key WHERE org_id = $1 AND (created_ms, id) > ($2, $3) \
+             ORDER BY created_ms, id LIMIT $4"
+        ));
+        let rows = query
+            .bind(org.to_string())
+            .bind(time)
+            .bind(id)
+            .bind(i64::from(limit))
+            .fetch_all(&self.reader)
+            .await?;
         rows.iter().map(read).collect()
+    }
+
+    /// The org's keys that begin with `prefix` as lists show it; two are enough to
+    /// know that it names no single one.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn key_by_prefix(&self, org: OrgId, prefix: &str) -> Result<Vec<KeyRow>, StoreError> {
+        let query = sqlx::query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM api_key WHERE org_id = $1 AND prefix = $2 ORDER BY created_ms, id LIMIT 2"
+        ));
+        let rows = query.bind(org.to_string()).bind(prefix).fetch_all(&self.reader).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Notes that a key was used.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn key_note_use(&self, id: ApiKeyId) -> Result<(), StoreError> {
+        let query = sqlx::query("UPDATE api_key SET last_used_ms = $2 WHERE id = $1");
+        let query = query.bind(id.to_string()).bind(self.now().as_millis());
+        query.execute(&self.writer).await?;
+        Ok(())
     }
 
     /// Removes an org's key; whether it was there.
@@ -104,12 +166,13 @@ impl Store {
         Ok(result.rows_affected() > 0)
     }
 
-    /// How many keys there are in all.
+    /// How many keys an org has.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub async fn key_count(&self) -> Result<u64, StoreError> {
-        let row = sqlx::query("SELECT COUNT(*) FROM api_key").fetch_one(&self.reader).await?;
+    pub async fn key_count(&self, org: OrgId) -> Result<u64, StoreError> {
+        let query = sqlx::query("SELECT COUNT(*) FROM api_key WHERE org_id = $1");
+        let row = query.bind(org.to_string()).fetch_one(&self.reader).await?;
         Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
     }
 }

@@ -1,5 +1,6 @@
 //! Orgs: who owns everything else. There is one, `default`, from the first start.
 
+use pando_types::quota::Quota;
 use pando_types::{OrgId, Timestamp};
 use sqlx::sqlite::SqliteRow;
 
@@ -17,6 +18,36 @@ pub struct OrgRow {
     pub name: String,
     /// When it was made.
     pub created: Timestamp,
+}
+
+/// What an org may have, where that is not the server's default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QuotaRow {
+    /// See [`Quota::sandboxes`].
+    pub sandboxes: Option<u32>,
+    /// See [`Quota::vcpus`].
+    pub vcpus: Option<u32>,
+    /// See [`Quota::memory_mib`].
+    pub memory_mib: Option<u32>,
+    /// See [`Quota::creates_per_minute`].
+    pub creates_per_minute: Option<u32>,
+    /// See [`Quota::requests_per_second`].
+    pub requests_per_second: Option<u32>,
+}
+
+impl QuotaRow {
+    /// The quota: what is not set is the server's default.
+    #[must_use]
+    pub fn quota(&self) -> Quota {
+        let default = Quota::default();
+        Quota {
+            sandboxes: self.sandboxes.unwrap_or(default.sandboxes),
+            vcpus: self.vcpus.unwrap_or(default.vcpus),
+            memory_mib: self.memory_mib.unwrap_or(default.memory_mib),
+            creates_per_minute: self.creates_per_minute.unwrap_or(default.creates_per_minute),
+            requests_per_second: self.requests_per_second.unwrap_or(default.requests_per_second),
+        }
+    }
 }
 
 fn read(row: &SqliteRow) -> Result<OrgRow, StoreError> {
@@ -55,6 +86,47 @@ impl Store {
 }
 
 impl Tx {
+    /// What is set of an org's quota.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn org_quota(&mut self, id: OrgId) -> Result<QuotaRow, StoreError> {
+        let query = sqlx::query(
+            "SELECT max_sandboxes, max_vcpus, max_memory_mib, max_creates_per_minute, \
+             max_requests_per_second FROM org WHERE id = $1",
+        );
+        let row = query.bind(id.to_string()).fetch_one(self.connection()).await?;
+        let columns = Columns(&row);
+        Ok(QuotaRow {
+            sandboxes: columns.maybe_number("max_sandboxes")?,
+            vcpus: columns.maybe_number("max_vcpus")?,
+            memory_mib: columns.maybe_number("max_memory_mib")?,
+            creates_per_minute: columns.maybe_number("max_creates_per_minute")?,
+            requests_per_second: columns.maybe_number("max_requests_per_second")?,
+        })
+    }
+
+    /// Sets an org's quota.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn org_set_quota(&mut self, id: OrgId, quota: &QuotaRow) -> Result<(), StoreError> {
+        let query = sqlx::query(
+            "UPDATE org SET max_sandboxes = $2, max_vcpus = $3, max_memory_mib = $4, \
+             max_creates_per_minute = $5, max_requests_per_second = $6 WHERE id = $1",
+        );
+        query
+            .bind(id.to_string())
+            .bind(quota.sandboxes.map(i64::from))
+            .bind(quota.vcpus.map(i64::from))
+            .bind(quota.memory_mib.map(i64::from))
+            .bind(quota.creates_per_minute.map(i64::from))
+            .bind(quota.requests_per_second.map(i64::from))
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
     pub(crate) async fn org_ensure(&mut self, id: OrgId, name: &str) -> Result<(), StoreError> {
         let now = self.now.as_millis();
         sqlx::query("INSERT INTO org (id, name, created_ms) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING")

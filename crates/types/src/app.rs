@@ -11,14 +11,27 @@ use crate::id::{AppId, DeploymentId, SandboxId};
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct CreateApp {
     /// Lower-case letters, digits and dashes, at most 40; unique in the org.
+    #[schema(min_length = 1, max_length = 40, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
     pub name: String,
-    /// The repository: `https://host/owner/repo` (with or without `.git`).
+    /// The repository: `https://host/owner/repo` (with or without `.git`). `http://` only where
+    /// the operator allows the host.
+    #[schema(
+        min_length = 9,
+        max_length = 512,
+        pattern = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[A-Za-z0-9_~+-][A-Za-z0-9._~+-]*)+/?$"
+    )]
     pub git_url: String,
     /// The branch whose pushes are deployed; default `main`.
     #[serde(default)]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^(?![-/.]|@$)(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))[^\x00-\x20\x7F~^:?*\[\\]*[^\x00-\x20\x7F~^:?*\[\\./]$"
+    )]
     pub git_branch: Option<String>,
     /// The template its sandboxes are restored from; default `base`.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9][a-z0-9.-]*$")]
     pub template: Option<String>,
     /// Whether a push to the branch deploys it; default true.
     #[serde(default)]
@@ -28,33 +41,46 @@ pub struct CreateApp {
     pub previews: Option<bool>,
     /// Skips detection: `node` or `static`.
     #[serde(default)]
+    #[schema(pattern = "^(node|static)$")]
     pub framework: Option<String>,
     /// Replaces the detected install command; empty means none.
     #[serde(default)]
+    #[schema(max_length = 4096, pattern = r"^[^\x00]*$")]
     pub install_command: Option<String>,
     /// Replaces the detected build command; empty means none.
     #[serde(default)]
+    #[schema(max_length = 4096, pattern = r"^[^\x00]*$")]
     pub build_command: Option<String>,
     /// Replaces the detected start command.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 4096, pattern = r"^[^\x00]*[^\x00\s][^\x00]*$")]
     pub start_command: Option<String>,
     /// The folder of the repository that holds the app; default its root.
     #[serde(default)]
+    #[schema(
+        max_length = 512,
+        pattern = r"^(\.?|\./+|(\./)?(?!(\.|\.\.|\.git)(/|$))[^\x00-\x1F\x7F\\/]+(/(?!(\.|\.\.|\.git)(/|$))[^\x00-\x1F\x7F\\/]+)*/*)$"
+    )]
     pub root_directory: Option<String>,
     /// The port the app listens on, also in its environment as `PORT`; default 3000.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
+    #[schema(minimum = 1, maximum = 65535)]
     pub port: Option<i64>,
     /// Environment of the app's own deployments. Encrypted at rest; previews do not get it.
     #[serde(default)]
+    #[schema(schema_with = crate::schema::app_environment)]
     pub env: Option<BTreeMap<String, String>>,
     /// Environment of previews, whose code may come from a stranger. Encrypted at rest.
     #[serde(default)]
+    #[schema(schema_with = crate::schema::preview_environment)]
     pub preview_env: Option<BTreeMap<String, String>>,
     /// vCPUs; default 2.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
+    #[schema(minimum = 1, maximum = 8)]
     pub cpu: Option<i64>,
     /// Memory in MiB; default 2048.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
+    #[schema(minimum = 512, maximum = 16384, multiple_of = 256)]
     pub memory_mb: Option<i64>,
 }
 
@@ -214,6 +240,11 @@ pub struct Phase {
 pub struct CreateDeployment {
     /// A branch or a 40-digit commit; default the head of the app's branch.
     #[serde(default)]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^(?![-/.]|@$)(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))[^\x00-\x20\x7F~^:?*\[\\]*[^\x00-\x20\x7F~^:?*\[\\./]$"
+    )]
     pub git_ref: Option<String>,
 }
 

@@ -34,6 +34,8 @@ pub enum Code {
     Gone,
     /// The body is larger than the limit (413).
     TooLarge,
+    /// The `Idempotency-Key` came with another request before (422).
+    IdempotencyKeyReused,
     /// The quota or the rate is used up (429).
     OverQuota,
     /// The server broke its own rules (500).
@@ -62,6 +64,7 @@ impl Code {
             Self::Conflict => 409,
             Self::Gone => 410,
             Self::TooLarge => 413,
+            Self::IdempotencyKeyReused => 422,
             Self::OverQuota => 429,
             Self::Internal => 500,
             Self::NotImplemented => 501,

@@ -11,9 +11,13 @@ pub mod error;
 pub mod id;
 pub mod limits;
 pub mod machine;
+mod number;
+pub mod page;
+pub mod quota;
 pub mod repl;
 pub mod route;
 pub mod sandbox;
+mod schema;
 pub mod url;
 
 pub use clock::{Clock, SystemClock, Timestamp};

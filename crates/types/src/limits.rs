@@ -14,6 +14,10 @@ pub const DEFAULT_EXEC_TIMEOUT: Duration = Duration::from_secs(600);
 pub const MAX_EXEC_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// The longest command: bytes of one shell string, or of an argv together.
 pub const MAX_COMMAND_BYTES: usize = 128 * 1024;
+/// The longest name of the user that a command runs as, in bytes.
+pub const MAX_USER_BYTES: usize = 256;
+/// The longest name of a variable in a command's environment, in bytes.
+pub const MAX_ENV_NAME_BYTES: usize = 256;
 /// The bytes of stdout, and of stderr, that a non-streamed exec keeps (the rest is dropped and said so).
 pub const MAX_EXEC_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 
@@ -39,8 +43,38 @@ pub const MAX_JSON_BODY_BYTES: usize = 1024 * 1024;
 pub const MAX_WEBHOOK_BODY_BYTES: usize = 25 * 1024 * 1024;
 /// The most metadata pairs on a sandbox.
 pub const MAX_METADATA_PAIRS: usize = 64;
-/// The longest metadata key or value.
-pub const MAX_METADATA_BYTES: usize = 4096;
+/// The longest metadata key, in characters.
+pub const MAX_METADATA_KEY_CHARS: usize = 64;
+/// The longest metadata value, in characters. With its key it fits in an index, whatever the database.
+pub const MAX_METADATA_VALUE_CHARS: usize = 512;
+/// All metadata of one sandbox, keys and values together, in bytes: a list repeats it a thousand times.
+pub const MAX_METADATA_TOTAL_BYTES: usize = 16 * 1024;
+/// The most pairs that one list may be filtered by.
+pub const MAX_METADATA_FILTERS: usize = 8;
+
+/// The most items of one page of a list, and how many a request gets that names no `limit`.
+pub const MAX_PAGE_ITEMS: u32 = 1000;
+/// The longest cursor, in bytes.
+pub const MAX_CURSOR_BYTES: usize = 128;
+
+/// The longest `Idempotency-Key`, in bytes.
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// How long the answer to an `Idempotency-Key` is kept.
+pub const KEEP_IDEMPOTENCY: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest label of an API key, in characters.
+pub const MAX_KEY_LABEL_CHARS: usize = 100;
+/// The most keys of an org.
+pub const MAX_KEYS: u32 = 1000;
+/// The longest life of an API key that expires, in days.
+pub const MAX_KEY_DAYS: u32 = 3650;
+
+/// The events that are kept of one sandbox; older ones go.
+pub const MAX_EVENTS: u32 = 1000;
+/// The events that a request gets that names no `tail`.
+pub const DEFAULT_EVENTS: u32 = 50;
+/// How long a sandbox's events are kept after its end.
+pub const KEEP_EVENTS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The most addresses and networks that a sandbox is denied by `egress_deny`.
 pub const MAX_EGRESS_DENY: usize = 64;

@@ -32,31 +32,41 @@ pub enum SandboxStatus {
 pub struct CreateSandbox {
     /// The template to restore from; `base` when absent.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9][a-z0-9.-]*$")]
     pub template: Option<String>,
     /// vCPUs, 1 to 8; default 2.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
+    #[schema(minimum = 1, maximum = 8)]
     pub cpu: Option<i64>,
     /// Memory in MiB: 512 to 16384 in steps of 256; default 2048.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
+    #[schema(minimum = 512, maximum = 16384, multiple_of = 256)]
     pub memory_mb: Option<i64>,
     /// Seconds from now until the sandbox is removed, 1 to 2592000. Absent: 3600, or none when persistent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
+    #[schema(minimum = 1, maximum = 2_592_000)]
     pub ttl_seconds: Option<i64>,
     /// Whether it outlives idleness and, without `ttl_seconds`, has no deadline.
     #[serde(default)]
     pub persistent: Option<bool>,
-    /// Free text pairs, returned as given.
+    /// Free text pairs, returned as given; lists are filtered by them. At most 64 pairs,
+    /// keys of 1 to 64 characters, values of at most 512, 16 KiB together.
     #[serde(default)]
+    #[schema(schema_with = crate::schema::metadata)]
     pub metadata: Option<BTreeMap<String, String>>,
     /// IPv4 addresses and networks (`203.0.113.0/24`) that this sandbox may not reach, at
     /// most 64, beside what no sandbox may. `["0.0.0.0/0"]`: no network, names included.
     #[serde(default)]
+    #[schema(schema_with = crate::schema::egress_deny)]
     pub egress_deny: Option<Vec<String>>,
-    /// Restore from a snapshot instead of a template (answers 501 until snapshots exist).
+    /// Restore from a snapshot instead of a template: answers 501, so the document, which
+    /// lists what works, does not name it.
     #[serde(default)]
+    #[schema(ignore)]
     pub from_snapshot: Option<String>,
-    /// Volumes to attach (answers 501 until volumes exist).
+    /// Volumes to attach: answers 501 in the same way.
     #[serde(default)]
+    #[schema(ignore)]
     pub volumes: Option<Vec<serde_json::Value>>,
 }
 
@@ -114,20 +124,63 @@ pub struct Lifecycle {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct SetLifecycle {
     /// Seconds from now until removal, 1 to 2592000.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
+    #[schema(minimum = 1, maximum = 2_592_000)]
     pub ttl_seconds: Option<i64>,
     /// Whether it is kept when idle. Turning it on without a TTL removes the deadline.
     #[serde(default)]
     pub persistent: Option<bool>,
 }
 
-/// What to run: a shell string, or an argv that no shell touches.
+/// What happened to a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SandboxEventKind {
+    /// It was asked for.
+    Created,
+    /// Its agent answers.
+    Running,
+    /// Its vCPUs were stopped.
+    Paused,
+    /// They run again.
+    Resumed,
+    /// Its TTL or persistence was set.
+    LifecycleSet,
+    /// Its machine died or could not be made.
+    Failed,
+    /// It is gone; nothing follows.
+    Deleted,
+}
+
+/// One thing that happened to a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SandboxEvent {
+    /// Its number, counted from 1 within the sandbox.
+    #[schema(minimum = 1)]
+    pub seq: u64,
+    /// When: RFC 3339, UTC.
+    pub at: String,
+    /// What.
+    pub kind: SandboxEventKind,
+    /// Why, or to what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// `GET /v1/sandboxes/{id}/events`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SandboxEvents {
+    /// Oldest first.
+    pub events: Vec<SandboxEvent>,
+}
+
+/// What to run: a shell string, or an argv that no shell touches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a shell string or a list of strings")]
 pub enum Command {
     /// Run by `/bin/sh -c` (a login-like environment).
     Shell(String),
-    /// Run as it is.
+    /// Run as it is; the first is the program.
     Argv(Vec<String>),
 }
 
@@ -135,18 +188,27 @@ pub enum Command {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ExecCommand {
     /// A shell string or an argv.
+    #[schema(schema_with = crate::schema::command)]
     pub cmd: Command,
     /// Seconds until the whole process group is killed, more than 0 and at most 86400; default 600.
     #[serde(default)]
+    #[schema(exclusive_minimum = 0, maximum = 86400)]
     pub timeout_seconds: Option<f64>,
     /// Working directory; default the user's home.
     #[serde(default)]
+    #[schema(
+        min_length = 1,
+        max_length = 4095,
+        pattern = r"^(/([^/.\x00][^/\x00]{0,254}|\.([^/.\x00][^/\x00]{0,253})?|\.\.[^/\x00]{1,253})?)+$"
+    )]
     pub cwd: Option<String>,
     /// Added to the environment.
     #[serde(default)]
+    #[schema(schema_with = crate::schema::environment)]
     pub env: Option<BTreeMap<String, String>>,
     /// The user's name or number; default root.
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00]+$")]
     pub user: Option<String>,
     /// Written to its standard input, which is then closed.
     #[serde(default)]

@@ -1,26 +1,53 @@
 //! `POST /v1/apps`.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use pando_types::app::{App, CreateApp};
+use pando_types::{AppId, OrgId, PublicError};
 
 use crate::Api;
 use crate::auth::Caller;
-use crate::extract::JsonBody;
+use crate::idempotency::{Create, IdempotencyKey, Once};
 use crate::openapi::Refusals;
 use crate::refusal::Refused;
 
 /// Makes an app of a repository and deploys the head of its branch. `url` is its for life.
 #[utoipa::path(
-    post, path = "/apps", tag = "apps", operation_id = "app_create", request_body = CreateApp,
+    post, path = "/apps", tag = "apps", operation_id = "app_create",
+    params(IdempotencyKey), request_body = CreateApp,
     responses((status = 201, body = App), Refusals)
 )]
 pub async fn create(
     State(api): State<Api>,
     caller: Caller,
-    JsonBody(request): JsonBody<CreateApp>,
-) -> Result<(StatusCode, Json<App>), Refused> {
-    let app = api.deploy.app_create(caller.org, request).await?;
-    Ok((StatusCode::CREATED, Json(app)))
+    once: Once<CreateApp>,
+) -> Result<Response, Refused> {
+    let (request, repeat) = once.apart();
+    let org = caller.org;
+    repeat.run(&api.repeats, org, Wanted { api: api.clone(), org, request }).await
+}
+
+struct Wanted {
+    api: Api,
+    org: OrgId,
+    request: CreateApp,
+}
+
+impl Create for Wanted {
+    type Id = AppId;
+    type Made = App;
+    const STATUS: StatusCode = StatusCode::CREATED;
+
+    fn id() -> AppId {
+        AppId::new()
+    }
+
+    async fn make(self, id: AppId) -> Result<App, PublicError> {
+        self.api.deploy.app_create(id, self.org, self.request).await
+    }
+
+    async fn made(&self, id: AppId) -> Result<Option<App>, PublicError> {
+        self.api.deploy.app_made(self.org, id).await
+    }
 }

@@ -12,7 +12,7 @@ use crate::refusal::Refused;
 
 /// Removes an app with its previews, deployments and sandboxes. A second time is 204 too.
 #[utoipa::path(
-    delete, path = "/apps/{id}", tag = "apps", operation_id = "app_delete", params(("id" = String, Path)),
+    delete, path = "/apps/{id}", tag = "apps", operation_id = "app_delete", params(("id" = String, Path, format = Uuid)),
     responses((status = 204), Refusals)
 )]
 pub async fn delete(

@@ -13,7 +13,7 @@ use crate::refusal::Refused;
 
 /// One app or preview.
 #[utoipa::path(
-    get, path = "/apps/{id}", tag = "apps", operation_id = "app_get", params(("id" = String, Path)),
+    get, path = "/apps/{id}", tag = "apps", operation_id = "app_get", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, body = App), Refusals)
 )]
 pub async fn get(

@@ -2,19 +2,26 @@
 
 use axum::Json;
 use axum::extract::State;
-use pando_types::api::List;
+use pando_store::Listed;
+use pando_types::AppId;
 use pando_types::app::App;
+use pando_types::page::List;
 
 use crate::Api;
 use crate::auth::Caller;
 use crate::openapi::Refusals;
+use crate::page::{PageOf, Paging};
 use crate::refusal::Refused;
 
-/// The org's previews.
+/// The org's previews, oldest first.
 #[utoipa::path(
-    get, path = "/previews", tag = "previews", operation_id = "preview_list",
+    get, path = "/previews", tag = "previews", operation_id = "preview_list", params(Paging),
     responses((status = 200, body = List<App>), Refusals)
 )]
-pub async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<List<App>>, Refused> {
-    Ok(Json(List { items: api.deploy.previews(caller.org).await? }))
+pub async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    PageOf(page): PageOf<AppId>,
+) -> Result<Json<List<App>>, Refused> {
+    Ok(Json(api.deploy.app_list(caller.org, Listed::Previews, page).await?))
 }

@@ -11,14 +11,20 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use pando_store::{QuotaRow, Store};
+use prometheus_client::registry::Registry;
+
 use super::*;
+use crate::KeyUsage;
 use crate::auth::Caller;
-use crate::extract::{JsonBody, OptionalJson};
+use crate::extract::JsonBody;
+use crate::idempotency::OptionalOnce;
 use crate::key::NewKey;
 
 /// A server of probe routes; the folder lives as long as it does.
 struct Shell {
     router: Router,
+    requests: Requests,
     store: Store,
     key: NewKey,
     _data: TempDir,
@@ -36,7 +42,9 @@ impl Shell {
             .route("/app", post(async |JsonBody(app): JsonBody<CreateApp>| app.name))
             .route(
                 "/deploy",
-                post(async |OptionalJson(d): OptionalJson<CreateDeployment>| format!("{d:?}")),
+                post(async |OptionalOnce(once): OptionalOnce<CreateDeployment>| {
+                    format!("{:?}", once.request)
+                }),
             )
             .route("/file", put(async |path: crate::sandboxes::fs::path::FilePath| path.0))
             .route("/panic", get(async || -> String { panic!("on purpose") }));
@@ -48,7 +56,9 @@ impl Shell {
             free: Router::new().route("/healthz", get(async || "ok")),
             document: document(),
         };
-        Self { router: assemble(parts, store.clone()), store, key, _data: data }
+        let requests = Requests::default();
+        let door = auth::Door { store: store.clone(), usage: KeyUsage::default() };
+        Self { router: assemble(parts, door, requests.clone()), requests, store, key, _data: data }
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {
@@ -103,6 +113,52 @@ async fn a_key_opens_the_door_and_a_deleted_one_does_not() {
 
     assert!(shell.store.key_delete(shell.key.row.org, shell.key.row.id).await.unwrap());
     assert_eq!(shell.ask("GET", "/v1/label", "").await.0, 401);
+}
+
+#[tokio::test]
+async fn a_key_ends_when_it_was_to_and_tells_of_its_use() {
+    let shell = Shell::start().await;
+    let org = shell.key.row.org;
+    let mut late = NewKey::generate(org, "late", shell.store.now()).unwrap();
+    late.row.expires = Some(shell.store.now());
+    let _ = shell.store.key_insert(&late.row).await.unwrap();
+    let request = Request::get("/v1/label").header("x-api-key", &late.text);
+    let (status, text) = said(shell.send(request.body(Body::empty()).unwrap()).await).await;
+    assert_eq!(status, 401);
+    assert!(text.contains("expired at"), "{text}");
+
+    let used = async || {
+        let keys = shell.store.key_list(org, None, 10).await.unwrap();
+        keys.iter().map(|key| key.last_used.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(used().await, [false, false]);
+    assert_eq!(shell.ask("GET", "/v1/label", "").await.0, 200);
+    assert_eq!(used().await.iter().filter(|used| **used).count(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_asks_too_fast_waits() {
+    let shell = Shell::start().await;
+    let mut tx = shell.store.begin().await.unwrap();
+    let quota = QuotaRow { requests_per_second: Some(1), ..QuotaRow::default() };
+    tx.org_set_quota(shell.key.row.org, &quota).await.unwrap();
+    tx.commit().await.unwrap();
+    let request = || {
+        let request = Request::get("/v1/label").header("x-api-key", &shell.key.text);
+        request.body(Body::empty()).unwrap()
+    };
+    // Two at once are fine; however slow this machine, one of so many is too early.
+    for _ in 0..1000 {
+        let response = shell.send(request()).await;
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+            let (_, text) = said(response).await;
+            assert!(text.contains("over_quota"), "{text}");
+            return;
+        }
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+    panic!("never refused");
 }
 
 #[tokio::test]
@@ -161,6 +217,23 @@ async fn a_wrong_method_learns_the_right_ones() {
     let response = shell.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(response.headers()[header::ALLOW], "POST");
+}
+
+#[tokio::test]
+async fn answers_are_counted_by_route_and_nothing_a_client_invents() {
+    let shell = Shell::start().await;
+    for path in ["/v1/label", "/v1/label", "/v1/invented-1", "/invented-2"] {
+        shell.ask("GET", path, "").await;
+    }
+    shell.ask("INVENT", "/v1/label", "").await;
+    let mut registry = Registry::default();
+    shell.requests.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let counted = r#"http_requests_total{method="GET",route="/v1/label",status="200"} 2"#;
+    assert!(text.contains(counted), "{text}");
+    assert!(text.contains(r#"method="other""#), "{text}");
+    assert!(!text.to_lowercase().contains("invent"), "{text}");
 }
 
 #[tokio::test]

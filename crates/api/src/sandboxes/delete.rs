@@ -12,7 +12,7 @@ use crate::refusal::Refused;
 
 /// Removes a sandbox with its disk. A second time is 204 too; an id that never was is 404.
 #[utoipa::path(
-    delete, path = "/sandboxes/{id}", tag = "sandboxes", operation_id = "sandbox_delete", params(("id" = String, Path)),
+    delete, path = "/sandboxes/{id}", tag = "sandboxes", operation_id = "sandbox_delete", params(("id" = String, Path, format = Uuid)),
     responses((status = 204), Refusals)
 )]
 pub async fn delete(

@@ -17,7 +17,7 @@ use crate::refusal::Refused;
 ///
 /// A command past its `timeout_seconds` is 504, and its process group is killed.
 #[utoipa::path(
-    post, path = "/sandboxes/{id}/exec", tag = "sandboxes", operation_id = "sandbox_exec", params(("id" = String, Path)),
+    post, path = "/sandboxes/{id}/exec", tag = "sandboxes", operation_id = "sandbox_exec", params(("id" = String, Path, format = Uuid)),
     request_body = ExecCommand, responses((status = 200, body = ExecResult), Refusals)
 )]
 pub async fn exec(

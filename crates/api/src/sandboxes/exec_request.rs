@@ -55,6 +55,10 @@ pub fn check_surroundings(
         if user.is_empty() {
             return Err(PublicError::invalid("user", "`user` is empty; leave it out for root"));
         }
+        if user.len() > limits::MAX_USER_BYTES {
+            let message = format!("`user` is longer than {} bytes", limits::MAX_USER_BYTES);
+            return Err(PublicError::invalid("user", message));
+        }
     }
     check_env(env)
 }
@@ -134,6 +138,11 @@ fn check_env(env: &BTreeMap<String, String>) -> Result<(), PublicError> {
         let field = || format!("env.{}", name.chars().take(64).collect::<String>());
         if name.is_empty() || name.contains(['=', '\0']) {
             let message = "an environment name is not empty and holds no `=` and no NUL";
+            return Err(PublicError::invalid("env", message));
+        }
+        if name.len() > limits::MAX_ENV_NAME_BYTES {
+            let most = limits::MAX_ENV_NAME_BYTES;
+            let message = format!("an environment name is longer than {most} bytes");
             return Err(PublicError::invalid("env", message));
         }
         no_nul(&field(), value)?;

@@ -18,7 +18,7 @@ use crate::auth::Caller;
 use crate::extract::{JsonBody, UrlPath};
 use crate::openapi::Refusals;
 use crate::refusal::Refused;
-use crate::sse::{self, Message};
+use crate::sse::{self, Message, StreamEvent};
 use crate::utf8::Utf8Pieces;
 
 /// Runs a command and sends its output as it comes, as server-sent events.
@@ -27,9 +27,9 @@ use crate::utf8::Utf8Pieces;
 /// `{"exit_code", "duration_ms"}`, or `error` with `{"error", "code"}`. Closing the connection
 /// kills the command.
 #[utoipa::path(
-    post, path = "/sandboxes/{id}/exec/stream", tag = "sandboxes", operation_id = "sandbox_exec_stream", params(("id" = String, Path)),
+    post, path = "/sandboxes/{id}/exec/stream", tag = "sandboxes", operation_id = "sandbox_exec_stream", params(("id" = String, Path, format = Uuid)),
     request_body = ExecCommand,
-    responses((status = 200, body = String, content_type = "text/event-stream"), Refusals)
+    responses((status = 200, body = StreamEvent, content_type = "text/event-stream"), Refusals)
 )]
 pub async fn exec_stream(
     State(api): State<Api>,

@@ -13,7 +13,7 @@ use crate::refusal::Refused;
 
 /// One sandbox; 404 once it is deleted.
 #[utoipa::path(
-    get, path = "/sandboxes/{id}", tag = "sandboxes", operation_id = "sandbox_get", params(("id" = String, Path)),
+    get, path = "/sandboxes/{id}", tag = "sandboxes", operation_id = "sandbox_get", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, body = Sandbox), Refusals)
 )]
 pub async fn get(

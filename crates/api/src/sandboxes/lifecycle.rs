@@ -13,7 +13,7 @@ use crate::refusal::Refused;
 
 /// When a sandbox will be removed.
 #[utoipa::path(
-    get, path = "/sandboxes/{id}/lifecycle", tag = "sandboxes", operation_id = "sandbox_lifecycle", params(("id" = String, Path)),
+    get, path = "/sandboxes/{id}/lifecycle", tag = "sandboxes", operation_id = "sandbox_lifecycle", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, body = Lifecycle), Refusals)
 )]
 pub async fn lifecycle(
@@ -26,7 +26,7 @@ pub async fn lifecycle(
 
 /// Changes when a sandbox will be removed. What is absent stays as it is.
 #[utoipa::path(
-    patch, path = "/sandboxes/{id}/lifecycle", tag = "sandboxes", operation_id = "sandbox_lifecycle_set", params(("id" = String, Path)),
+    patch, path = "/sandboxes/{id}/lifecycle", tag = "sandboxes", operation_id = "sandbox_lifecycle_set", params(("id" = String, Path, format = Uuid)),
     request_body = SetLifecycle, responses((status = 200, body = Lifecycle), Refusals)
 )]
 pub async fn set_lifecycle(

@@ -13,7 +13,7 @@ use crate::refusal::Refused;
 
 /// Stops the vCPUs; memory and open connections are kept. A paused sandbox is left as it is.
 #[utoipa::path(
-    post, path = "/sandboxes/{id}/pause", tag = "sandboxes", operation_id = "sandbox_pause", params(("id" = String, Path)),
+    post, path = "/sandboxes/{id}/pause", tag = "sandboxes", operation_id = "sandbox_pause", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, body = Sandbox), Refusals)
 )]
 pub async fn pause(

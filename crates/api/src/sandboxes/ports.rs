@@ -16,7 +16,7 @@ use crate::refusal::{Refused, guest_failed};
 
 /// The TCP ports that something in the sandbox listens on, with their URLs.
 #[utoipa::path(
-    get, path = "/sandboxes/{id}/ports", tag = "sandboxes", operation_id = "sandbox_ports", params(("id" = String, Path)),
+    get, path = "/sandboxes/{id}/ports", tag = "sandboxes", operation_id = "sandbox_ports", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, body = Ports), Refusals)
 )]
 pub async fn ports(

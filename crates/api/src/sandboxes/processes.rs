@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use pando_types::api::List;
 use pando_types::machine::Process;
+use pando_types::page::List;
 
 use super::guest;
 use crate::Api;
@@ -23,7 +23,7 @@ pub async fn processes(
     UrlPath(id): UrlPath<String>,
 ) -> Result<Json<List<Process>>, Refused> {
     let found = guest(&api, &caller, &id).await?.processes().await.map_err(guest_failed)?;
-    Ok(Json(List { items: found.into_iter().map(public).collect() }))
+    Ok(Json(List::whole(found.into_iter().map(public).collect())))
 }
 
 fn public(process: pando_guest_protocol::machine::Process) -> Process {

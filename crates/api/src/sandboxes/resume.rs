@@ -13,7 +13,7 @@ use crate::refusal::Refused;
 
 /// Lets the vCPUs run on. A running sandbox is left as it is.
 #[utoipa::path(
-    post, path = "/sandboxes/{id}/resume", tag = "sandboxes", operation_id = "sandbox_resume", params(("id" = String, Path)),
+    post, path = "/sandboxes/{id}/resume", tag = "sandboxes", operation_id = "sandbox_resume", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, body = Sandbox), Refusals)
 )]
 pub async fn resume(

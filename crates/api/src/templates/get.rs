@@ -12,7 +12,7 @@ use crate::refusal::Refused;
 
 /// One template.
 #[utoipa::path(
-    get, path = "/templates/{name}", tag = "templates", operation_id = "template_get", params(("name" = String, Path)),
+    get, path = "/templates/{name}", tag = "templates", operation_id = "template_get", params(("name" = String, Path, min_length = 1, max_length = 64)),
     responses((status = 200, body = Template), Refusals)
 )]
 pub async fn get(

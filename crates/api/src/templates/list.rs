@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use pando_types::api::List;
+use pando_types::page::List;
 use pando_types::sandbox::Template;
 
 use crate::Api;
@@ -14,5 +14,5 @@ use crate::openapi::Refusals;
     responses((status = 200, body = List<Template>), Refusals)
 )]
 pub async fn list(State(api): State<Api>) -> Json<List<Template>> {
-    Json(List { items: api.node.templates() })
+    Json(List::whole(api.node.templates()))
 }

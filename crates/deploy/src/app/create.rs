@@ -13,13 +13,14 @@ use crate::error::DeployError;
 /// Makes an app that deploys the head of its branch.
 pub(crate) async fn create(
     context: &Context,
+    id: AppId,
     org: OrgId,
     request: CreateApp,
 ) -> Result<AppRow, DeployError> {
     let url = context.mirrors.parse(&request.git_url);
     let url = url.map_err(|error| PublicError::invalid("git_url", error.to_string()))?;
     let wanted = settings::wanted(request, &url, &context.machines.templates())?;
-    let (id, now) = (AppId::new(), context.store.now());
+    let now = context.store.now();
     let seal = |column: &str, env| context.sealer.seal_env(&id.to_string(), column, env);
     let row = AppRow {
         id,

@@ -6,8 +6,8 @@ use pando_store::AppRow;
 use pando_types::PublicError;
 use pando_types::app::CreateApp;
 use pando_types::limits::{
-    DEFAULT_CPU, DEFAULT_MEMORY_MIB, MAX_APP_NAME_BYTES, MAX_CPU, MAX_MEMORY_MIB, MEMORY_STEP_MIB,
-    MIN_MEMORY_MIB,
+    DEFAULT_CPU, DEFAULT_MEMORY_MIB, MAX_APP_NAME_BYTES, MAX_CPU, MAX_ENV_NAME_BYTES,
+    MAX_MEMORY_MIB, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
 };
 
 use crate::detect::{Framework, Settings};
@@ -215,6 +215,10 @@ fn env(
             let message = format!(
                 "`{name}` is no name of a variable: letters, digits and `_`, no digit first"
             );
+            return Err(PublicError::invalid(field, message));
+        }
+        if name.len() > MAX_ENV_NAME_BYTES {
+            let message = format!("a name of a variable holds at most {MAX_ENV_NAME_BYTES} bytes");
             return Err(PublicError::invalid(field, message));
         }
         if value.contains('\0') {

@@ -31,9 +31,22 @@ impl Reason {
     }
 }
 
+/// [`create_as`] of a new id.
+pub(crate) async fn create(
+    tx: &mut Tx,
+    app: &AppRow,
+    git_ref: &str,
+    commit: &str,
+    reason: Reason,
+    effects: &mut Effects,
+) -> Result<DeploymentRow, StoreError> {
+    create_as(DeploymentId::new(), tx, app, git_ref, commit, reason, effects).await
+}
+
 /// Puts a deployment of `git_ref` at `commit` (empty where the ref is still to be
 /// resolved) in the queue. Older ones of the app that are under way stop.
-pub(crate) async fn create(
+pub(crate) async fn create_as(
+    id: DeploymentId,
     tx: &mut Tx,
     app: &AppRow,
     git_ref: &str,
@@ -44,7 +57,7 @@ pub(crate) async fn create(
     supersede::all_open(tx, app, effects).await?;
     let now = tx.now();
     let row = DeploymentRow {
-        id: DeploymentId::new(),
+        id,
         org: app.org,
         app: app.id,
         status: DeploymentStatus::Queued,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use pando_types::Code;
 use pando_types::app::{AppStatus, CreateDeployment, DeploymentStatus};
+use pando_types::{AppId, Code};
 
 use crate::world::{World, statuses};
 
@@ -98,13 +98,13 @@ async fn a_newer_deployment_takes_the_place_of_one_under_way() {
     let app = world
         .app(|app| app.build_command = Some("echo at it; test -e quick || sleep 60".into()))
         .await;
-    let first = world.deploy.deployment_list(world.org, app.id).await.unwrap()[0].id;
+    let first = world.deployments(app.id).await[0].id;
     world.says(app.id, first, "at it").await;
     let pushed = world.repo.push("main", &[("quick", b"")], "quick").await.unwrap();
     let delivery = world.webhook("push", &world.push("main", &pushed.sha)).await;
     let second = world.ended_of(app.id, delivery.deployments[0]).await;
     assert_eq!(second.status, DeploymentStatus::Live, "{second:?}");
-    let all = world.deploy.deployment_list(world.org, app.id).await.unwrap();
+    let all = world.deployments(app.id).await;
     assert_eq!(statuses(&all), [DeploymentStatus::Live, DeploymentStatus::Superseded]);
     world.until("the first one's machine goes", async || world.machines.count() == 1).await;
     world.finish().await;
@@ -117,17 +117,17 @@ async fn what_is_asked_for_by_hand_is_built_even_when_it_is_live() {
     let first = world.ended(app.id).await;
     let head = first.git_commit.clone();
     let again = CreateDeployment { git_ref: Some(head.clone()) };
-    let again = world.deploy.deployment_create(world.org, app.id, again).await.unwrap();
+    let again = world.new_deployment(app.id, again).await.unwrap();
     let again = world.ended_of(app.id, again.id).await;
     assert_eq!(
         (again.status, again.git_commit, again.reason.as_str()),
         (DeploymentStatus::Live, head, "api")
     );
     let bad = CreateDeployment { git_ref: Some("../x".into()) };
-    let error = world.deploy.deployment_create(world.org, app.id, bad).await.unwrap_err();
+    let error = world.new_deployment(app.id, bad).await.unwrap_err();
     assert_eq!((error.code, error.field.as_deref()), (Code::InvalidRequest, Some("git_ref")));
     let missing = CreateDeployment { git_ref: Some("no-such-branch".into()) };
-    let missing = world.deploy.deployment_create(world.org, app.id, missing).await.unwrap();
+    let missing = world.new_deployment(app.id, missing).await.unwrap();
     let missing = world.ended_of(app.id, missing.id).await;
     assert_eq!(missing.error.as_deref(), Some("the repository has no refs/heads/no-such-branch"));
     world.finish().await;
@@ -137,7 +137,7 @@ async fn what_is_asked_for_by_hand_is_built_even_when_it_is_live() {
 async fn an_app_that_is_deleted_in_a_build_leaves_nothing() {
     let world = World::new().await;
     let app = world.app(|app| app.build_command = Some("echo at it; sleep 60".into())).await;
-    let id = world.deploy.deployment_list(world.org, app.id).await.unwrap()[0].id;
+    let id = world.deployments(app.id).await[0].id;
     world.says(app.id, id, "at it").await;
     world.deploy.app_delete(world.org, app.id).await.unwrap();
     assert_eq!(world.target(&app), None, "the host leads nowhere at once");
@@ -168,10 +168,11 @@ async fn refusals_name_the_field_and_make_nothing() {
         ("Bad Name", "https://forge.example/a/b", Some("name")),
         ("shop", "https://forge.example/a/b", None),
     ] {
-        let error = world.deploy.app_create(world.org, request(name, url)).await.unwrap_err();
+        let error =
+            world.deploy.app_create(AppId::new(), world.org, request(name, url)).await.unwrap_err();
         assert_eq!(error.field.as_deref(), field, "{error}");
     }
-    assert_eq!(world.deploy.app_list(world.org).await.unwrap().len(), 1);
+    assert_eq!(world.apps().await.len(), 1);
     world.ended(app.id).await;
     world.finish().await;
 }

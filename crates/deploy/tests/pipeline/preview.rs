@@ -20,7 +20,7 @@ async fn a_pull_request_lives_and_dies_with_its_preview() {
     let number = world.repo.open_pull_request("blue", "main", "Blue").await.unwrap().number;
     let opened = world.webhook("pull_request", &world.pull("opened", number, &head)).await;
     assert_eq!(opened.decision, "deploy", "{opened:?}");
-    let preview = world.deploy.previews(world.org).await.unwrap().remove(0);
+    let preview = world.previews().await.remove(0);
     assert_eq!((preview.pr_number, preview.pr_state.as_deref()), (Some(number), Some("open")));
     let deployment = world.ended_of(preview.id, opened.deployments[0]).await;
     assert_eq!(deployment.status, DeploymentStatus::Live, "{deployment:?}");
@@ -51,16 +51,14 @@ async fn a_pull_request_lives_and_dies_with_its_preview() {
     let closed = world.webhook("pull_request", &world.pull("closed", number, &next)).await;
     assert_eq!(closed.decision, "remove", "{closed:?}");
     assert_eq!(world.target(&preview), None);
-    world
-        .until("it is gone", async || world.deploy.previews(world.org).await.unwrap().is_empty())
-        .await;
+    world.until("it is gone", async || world.previews().await.is_empty()).await;
     assert_eq!(world.machines.count(), 1, "only the app's own machine is left");
     let told = async || world.comment(number).contains("removed");
     world.until("the comment says that it is removed", told).await;
 
     // Reopened: back at the same address, in the same comment.
     let reopened = world.webhook("pull_request", &world.pull("reopened", number, &next)).await;
-    let back = world.deploy.previews(world.org).await.unwrap().remove(0);
+    let back = world.previews().await.remove(0);
     assert_eq!(back.url, preview.url);
     assert_eq!(
         world.ended_of(back.id, reopened.deployments[0]).await.status,
@@ -72,9 +70,7 @@ async fn a_pull_request_lives_and_dies_with_its_preview() {
 
     // With the app, its previews go.
     world.deploy.app_delete(world.org, app.id).await.unwrap();
-    world
-        .until("all is gone", async || world.deploy.app_list(world.org).await.unwrap().is_empty())
-        .await;
+    world.until("all is gone", async || world.apps().await.is_empty()).await;
     assert_eq!(world.machines.count(), 0);
     world.finish().await;
 }
@@ -91,7 +87,7 @@ async fn a_preview_that_fails_shows_why_at_the_pull_request() {
     let head = world.repo.commit("blue", &[("broken", b"")], "broken").await.unwrap();
     let number = world.repo.open_pull_request("blue", "main", "Broken").await.unwrap().number;
     let opened = world.webhook("pull_request", &world.pull("opened", number, &head)).await;
-    let preview = world.deploy.previews(world.org).await.unwrap().remove(0);
+    let preview = world.previews().await.remove(0);
     let failed = world.ended_of(preview.id, opened.deployments[0]).await;
     assert_eq!(failed.status, DeploymentStatus::Failed);
     let told = async || {
@@ -114,12 +110,10 @@ async fn closing_in_the_midst_of_a_build_ends_it_and_its_status() {
     let head = world.repo.commit("blue", &[("slow", b"")], "slow").await.unwrap();
     let number = world.repo.open_pull_request("blue", "main", "Slow").await.unwrap().number;
     let opened = world.webhook("pull_request", &world.pull("opened", number, &head)).await;
-    let preview = world.deploy.previews(world.org).await.unwrap().remove(0);
+    let preview = world.previews().await.remove(0);
     world.says(preview.id, opened.deployments[0], "at it").await;
     world.webhook("pull_request", &world.pull("closed", number, &head)).await;
-    world
-        .until("it is gone", async || world.deploy.previews(world.org).await.unwrap().is_empty())
-        .await;
+    world.until("it is gone", async || world.previews().await.is_empty()).await;
     assert_eq!(world.machines.count(), 1);
     let ended = async || world.states(&head).last().is_some_and(|state| state == "error");
     world.until("the status ends", ended).await;

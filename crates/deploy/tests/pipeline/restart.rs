@@ -10,7 +10,7 @@ async fn a_deployment_cut_by_a_restart_begins_anew() {
     let app = world
         .app(|app| app.build_command = Some(format!("echo at it; test -e {path} || sleep 60")))
         .await;
-    let id = world.deploy.deployment_list(world.org, app.id).await.unwrap()[0].id;
+    let id = world.deployments(app.id).await[0].id;
     world.says(app.id, id, "at it").await;
     std::fs::write(marker.path().join("go"), "").unwrap();
     world.restart().await;
@@ -46,7 +46,7 @@ async fn routes_and_removals_survive_a_restart() {
 async fn a_deployment_that_takes_the_server_down_is_given_up() {
     let mut world = World::new().await;
     let app = world.app(|app| app.build_command = Some("echo at it; sleep 60".into())).await;
-    let id = world.deploy.deployment_list(world.org, app.id).await.unwrap()[0].id;
+    let id = world.deployments(app.id).await[0].id;
     for attempt in 1..=3 {
         world.says(app.id, id, "at it").await;
         if attempt > 1 {

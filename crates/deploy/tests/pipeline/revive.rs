@@ -10,8 +10,7 @@ fn crash(world: &World, app: &App) {
 
 /// Waits until an app has this many deployments, and the newest has ended.
 async fn deployed(world: &World, app: &App, count: usize) -> DeploymentStatus {
-    let made =
-        async || world.deploy.deployment_list(world.org, app.id).await.unwrap().len() == count;
+    let made = async || world.deployments(app.id).await.len() == count;
     world.until("another deployment", made).await;
     world.ended(app.id).await.status
 }
@@ -42,7 +41,7 @@ async fn an_app_whose_machine_dies_comes_back() {
     assert_eq!(deployed(&world, &app, 4).await, DeploymentStatus::Live);
     crash(&world, &app);
     world.restart().await;
-    assert_eq!(world.deploy.deployment_list(world.org, app.id).await.unwrap().len(), 4);
+    assert_eq!(world.deployments(app.id).await.len(), 4);
     assert_eq!(world.machines.count(), 0);
     world.finish().await;
 }

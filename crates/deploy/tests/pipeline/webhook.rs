@@ -76,7 +76,7 @@ async fn a_delivery_that_comes_again_does_nothing_again() {
     assert_eq!(world.deliver("push", "one id", &payload).await.unwrap(), first);
     let deployment = world.ended_of(app.id, first.deployments[0]).await;
     assert_eq!(deployment.status, DeploymentStatus::Live);
-    assert_eq!(world.deploy.deployment_list(world.org, app.id).await.unwrap().len(), 2);
+    assert_eq!(world.deployments(app.id).await.len(), 2);
     let broken = world.deliver("push", "another", &json!({ "ref": 1 })).await.unwrap_err();
     assert_eq!(broken.code, Code::InvalidRequest);
     world.finish().await;

@@ -7,8 +7,9 @@ use pando_deploy::forge::GitHub;
 use pando_deploy::{Deploy, DeployConfig, Secret, WebhookRequest};
 use pando_forge::{Forge, Repo, Settings, sign};
 use pando_node::Routes;
-use pando_store::{Sealer, Store};
-use pando_types::app::{App, CreateApp, Delivery, Deployment, DeploymentStatus};
+use pando_store::{Listed, Sealer, Store};
+use pando_types::app::{App, CreateApp, CreateDeployment, Delivery, Deployment, DeploymentStatus};
+use pando_types::page::PageRequest;
 use pando_types::route::RouteTarget;
 use pando_types::url::{PublicUrls, Scheme};
 use pando_types::{AppId, BootId, DeploymentId, OrgId, PublicError};
@@ -75,7 +76,32 @@ impl World {
             ..CreateApp::default()
         };
         change(&mut request);
-        self.deploy.app_create(self.org, request).await.unwrap()
+        self.deploy.app_create(AppId::new(), self.org, request).await.unwrap()
+    }
+
+    pub async fn apps(&self) -> Vec<App> {
+        let page = PageRequest::default();
+        self.deploy.app_list(self.org, Listed::All, page).await.unwrap().items
+    }
+
+    pub async fn previews(&self) -> Vec<App> {
+        let page = PageRequest::default();
+        self.deploy.app_list(self.org, Listed::Previews, page).await.unwrap().items
+    }
+
+    /// An app's deployments, newest first.
+    pub async fn deployments(&self, app: AppId) -> Vec<Deployment> {
+        let page = PageRequest::default();
+        self.deploy.deployment_list(self.org, app, page).await.unwrap().items
+    }
+
+    /// Asks for a deployment over the API.
+    pub async fn new_deployment(
+        &self,
+        app: AppId,
+        request: CreateDeployment,
+    ) -> Result<Deployment, PublicError> {
+        self.deploy.deployment_create(DeploymentId::new(), self.org, app, request).await
     }
 
     pub fn target(&self, app: &App) -> Option<RouteTarget> {
@@ -92,7 +118,7 @@ impl World {
 
     /// The newest deployment of an app, once it ended.
     pub async fn ended(&self, app: AppId) -> Deployment {
-        let id = self.deploy.deployment_list(self.org, app).await.unwrap()[0].id;
+        let id = self.deployments(app).await[0].id;
         self.ended_of(app, id).await
     }
 

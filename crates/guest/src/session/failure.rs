@@ -56,8 +56,15 @@ pub fn kind_of(error: &io::Error) -> FailureKind {
             FailureKind::Invalid
         }
         ErrorKind::ConnectionRefused => FailureKind::Refused,
-        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => FailureKind::Invalid,
-        _ => FailureKind::Other,
+        _ => match Errno::from_io_error(error) {
+            Some(Errno::LOOP) => FailureKind::Invalid,
+            // The guest is in trouble, whatever was asked of it.
+            None | Some(Errno::IO | Errno::NOMEM | Errno::AGAIN | Errno::MFILE | Errno::NFILE) => {
+                FailureKind::Other
+            }
+            // Busy, on another file system, not seekable: what is there stands against it.
+            Some(_) => FailureKind::Conflict,
+        },
     }
 }
 

@@ -15,8 +15,10 @@ const DISK_RESERVE_BYTES: u64 = 2 << 30;
 
 /// What a host has, as far as it can be told.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Host {
+pub struct Host {
+    /// Its memory.
     pub memory: Option<Memory>,
+    /// What is free of the pool's disk.
     pub free_disk_bytes: Option<u64>,
 }
 

@@ -1,11 +1,11 @@
 //! How long a sandbox lives.
 
-use pando_store::{SandboxRow, Swap};
-use pando_types::sandbox::{Lifecycle, SetLifecycle};
+use pando_store::{SandboxRow, StoreError, Swap};
+use pando_types::sandbox::{Lifecycle, SandboxEventKind, SetLifecycle};
 use pando_types::{Code, OrgId, PublicError, SandboxId};
 
 use super::sandboxes::{Sandboxes, failed, seconds};
-use super::spec;
+use super::spec::{self, LifecycleChange};
 
 impl Sandboxes {
     /// How long a sandbox lives, and since when nobody used it.
@@ -29,23 +29,15 @@ impl Sandboxes {
     ) -> Result<Lifecycle, PublicError> {
         let change = spec::lifecycle(&request)?;
         let mut row = self.row(org, id).await?;
+        if change == LifecycleChange::default() {
+            return Ok(self.life(&row));
+        }
         if let Some(ttl) = change.ttl {
             row.ttl = ttl;
             row.deadline = ttl.map(|ttl| self.clock.now().plus(ttl));
         }
         row.persistent = change.persistent.unwrap_or(row.persistent);
-        let swap = self
-            .store
-            .sandbox_set_lifecycle(
-                id,
-                row.owner_node,
-                row.epoch,
-                row.ttl,
-                row.deadline,
-                row.persistent,
-            )
-            .await
-            .map_err(|error| failed(&error))?;
+        let swap = self.write_lifecycle(&row).await.map_err(|error| failed(&error))?;
         if swap != Swap::Done {
             return Err(PublicError::new(Code::Conflict, "the sandbox is being deleted"));
         }
@@ -54,6 +46,27 @@ impl Sandboxes {
             .await
             .map_err(|error| PublicError::from(&error))?;
         Ok(self.life(&row))
+    }
+
+    async fn write_lifecycle(&self, row: &SandboxRow) -> Result<Swap, StoreError> {
+        let mut tx = self.store.begin().await?;
+        let swap = tx
+            .sandbox_set_lifecycle(
+                row.id,
+                row.owner_node,
+                row.epoch,
+                row.ttl,
+                row.deadline,
+                row.persistent,
+            )
+            .await?;
+        if swap == Swap::Done {
+            let detail = described(row);
+            tx.event_add(row.id, SandboxEventKind::LifecycleSet, Some(&detail)).await?;
+            tx.commit().await?;
+            self.journal.tell(row.id);
+        }
+        Ok(swap)
     }
 
     fn life(&self, row: &SandboxRow) -> Lifecycle {
@@ -65,5 +78,13 @@ impl Sandboxes {
             idle_seconds: idle.map_or(0, seconds),
             expires_at: row.deadline.map(|deadline| deadline.to_rfc3339()),
         }
+    }
+}
+
+fn described(row: &SandboxRow) -> String {
+    let kept = if row.persistent { "kept when idle" } else { "not kept when idle" };
+    match row.deadline {
+        Some(deadline) => format!("it expires at {}; {kept}", deadline.to_rfc3339()),
+        None => format!("it never expires; {kept}"),
     }
 }

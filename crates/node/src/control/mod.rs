@@ -5,10 +5,13 @@
 //! node's report says what is. A crash between any two leaves a row that differs
 //! from the node, and [`Sandboxes::start`] ends the difference.
 
+mod events;
+mod journal;
 mod lifecycle;
 mod sandboxes;
 mod spec;
 mod sync;
+mod times;
 mod view;
 
 pub use sandboxes::{Ending, Sandboxes};

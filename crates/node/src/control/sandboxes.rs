@@ -1,22 +1,25 @@
 //! Creating, finding and removing sandboxes for an org.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pando_store::{Actual, Desired, SandboxRow, Store, StoreError, Swap};
-use pando_types::sandbox::{CreateSandbox, Sandbox};
+use pando_store::{Actual, Desired, Insert, SandboxRow, Store, StoreError, Swap};
+use pando_types::page::{Cursor, List, PageRequest};
+use pando_types::sandbox::{CreateSandbox, Sandbox, SandboxEventKind};
 use pando_types::url::PublicUrls;
 use pando_types::{AppId, Clock, Code, Epoch, Generation, NodeId, OrgId, PublicError, SandboxId};
 use pando_vm::sys::fault::{self, Fault};
+use prometheus_client::registry::Registry;
 use tokio::sync::{broadcast, mpsc};
 
+use super::journal::{Journal, Seen};
+use super::times::{CreateTimes, Phase};
 use super::{spec, sync, view};
 use crate::guest::Guest;
 use crate::node::{Node, NodeError, SandboxSpec};
 use crate::shared::Report;
 
-/// Rows that one page of a list reads.
-const PAGE_ROWS: u32 = 500;
 /// How often a change is tried again when somebody else changed the row meanwhile.
 const SWAP_TRIES: usize = 5;
 /// Endings that wait for a slow listener; one that misses some is told so.
@@ -35,11 +38,13 @@ pub struct Ending {
 #[derive(Clone)]
 pub struct Sandboxes {
     pub(super) store: Store,
+    pub(super) journal: Journal,
     pub(super) node: Node,
     pub(super) node_id: NodeId,
     pub(super) urls: Arc<PublicUrls>,
     pub(super) clock: Arc<dyn Clock>,
     endings: broadcast::Sender<Ending>,
+    times: CreateTimes,
 }
 
 impl Sandboxes {
@@ -57,10 +62,26 @@ impl Sandboxes {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PublicError> {
         let (endings, _) = broadcast::channel(QUEUE_ENDINGS);
-        let sandboxes = Self { store, node, node_id, urls: Arc::new(urls), clock, endings };
+        let journal = Journal::new(store.clone());
+        let urls = Arc::new(urls);
+        let times = CreateTimes::default();
+        let sandboxes = Self { store, journal, node, node_id, urls, clock, endings, times };
         sandboxes.settle().await?;
-        sync::spawn(sandboxes.store.clone(), node_id, reports, sandboxes.endings.clone());
+        let rows = sync::Rows {
+            store: sandboxes.store.clone(),
+            journal: sandboxes.journal.clone(),
+            node: node_id,
+            endings: sandboxes.endings.clone(),
+        };
+        sync::spawn(rows, reports);
+        let stopping = sandboxes.node.stopping();
+        sandboxes.node.spawn(sandboxes.journal.clone().keep_short(stopping));
         Ok(sandboxes)
+    }
+
+    /// Adds what is known of creates to what is exposed.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.times.register(registry);
     }
 
     /// The sandboxes that end from now on, each as it does.
@@ -69,21 +90,38 @@ impl Sandboxes {
         self.endings.subscribe()
     }
 
-    /// Creates a sandbox and returns when it answers. When it cannot be made,
-    /// nothing of it is left.
+    /// Creates a sandbox of a new id and returns when it answers. When it cannot be
+    /// made, nothing of it is left.
     ///
     /// # Errors
-    /// What the request or the host stands against.
+    /// What the request, the org's quota or the host stands against.
     pub async fn create(
         &self,
         org: OrgId,
         app: Option<AppId>,
         request: CreateSandbox,
     ) -> Result<Sandbox, PublicError> {
+        self.create_as(SandboxId::new(), org, app, request).await
+    }
+
+    /// The same under an id that was chosen, and written down, before.
+    ///
+    /// # Errors
+    /// As [`Sandboxes::create`]; [`Code::Conflict`] for an id that is taken.
+    pub async fn create_as(
+        &self,
+        id: SandboxId,
+        org: OrgId,
+        app: Option<AppId>,
+        request: CreateSandbox,
+    ) -> Result<Sandbox, PublicError> {
         let wanted = spec::wanted(&request)?;
+        if !self.node.templates().iter().any(|template| template.name == wanted.template) {
+            return Err(PublicError::from(&NodeError::UnknownTemplate(wanted.template)));
+        }
         let now = self.clock.now();
         let row = SandboxRow {
-            id: SandboxId::new(),
+            id,
             org,
             app,
             template: wanted.template.clone(),
@@ -103,13 +141,34 @@ impl Sandboxes {
             reason: None,
             boot_ms: 0,
         };
-        // A fresh random id is never taken.
-        let _ = self.store.sandbox_insert(&row).await.map_err(|error| failed(&error))?;
+        let begun = Instant::now();
+        self.admit(&row).await?;
+        let admitted = begun.elapsed();
         fault::point(Fault::CreateRowed);
         // In a task of its own: a client that goes away cannot cut it midway.
         let this = self.clone();
         let made = tokio::spawn(async move { this.make(row, wanted).await }).await;
-        made.unwrap_or_else(|_| Err(PublicError::internal()))
+        let sandbox = made.unwrap_or_else(|_| Err(PublicError::internal()))?;
+        self.times.observe(Phase::Admit, admitted);
+        self.times.observe(Phase::Whole, begun.elapsed());
+        Ok(sandbox)
+    }
+
+    /// Adds the row, if the org's quota has room for it. One transaction, so that
+    /// no two creates are given the same room.
+    async fn admit(&self, row: &SandboxRow) -> Result<(), PublicError> {
+        let failed = |error| failed(&error);
+        let mut tx = self.store.begin().await.map_err(failed)?;
+        let quota = tx.org_quota(row.org).await.map_err(failed)?.quota();
+        let usage = tx.sandbox_usage(row.org, quota.creates_per_minute).await.map_err(failed)?;
+        quota.admit(&usage, row.cpu, row.memory_mib)?;
+        if tx.sandbox_insert(row).await.map_err(failed)? == Insert::Exists {
+            return Err(PublicError::new(Code::Conflict, "the sandbox was made before"));
+        }
+        tx.event_add(row.id, SandboxEventKind::Created, None).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        self.journal.tell(row.id);
+        Ok(())
     }
 
     async fn make(&self, row: SandboxRow, wanted: spec::Wanted) -> Result<Sandbox, PublicError> {
@@ -121,10 +180,15 @@ impl Sandboxes {
             deadline: row.deadline,
             persistent: row.persistent,
         };
+        let begun = Instant::now();
         match self.node.create(row.id, row.epoch, spec).await {
             Ok(_) => {
+                self.times.observe(Phase::Make, begun.elapsed());
                 fault::point(Fault::CreateRecorded);
-                match self.observed(row.org, row.id).await {
+                let begun = Instant::now();
+                let observed = self.observed(row.org, row.id).await;
+                self.times.observe(Phase::Record, begun.elapsed());
+                match observed {
                     // Deleted while it was made: nobody else knows of the machine.
                     Err(refusal) if refusal.code == Code::NotFound => {
                         let gone = self.node.delete(row.id, row.epoch).await;
@@ -140,8 +204,9 @@ impl Sandboxes {
                     error = crate::chain(&error),
                     "not created"
                 );
-                self.bury(&row).await?;
-                Err(PublicError::from(&error))
+                let refusal = PublicError::from(&error);
+                self.bury(&row, Some(format!("it could not be made: {refusal}"))).await?;
+                Err(refusal)
             }
         }
     }
@@ -158,23 +223,21 @@ impl Sandboxes {
                 generation: observation.generation,
                 boot: observation.boot,
             };
-            sync::apply(&self.store, self.node_id, &report)
+            sync::apply(&self.store, &self.journal, self.node_id, &report)
                 .await
                 .map_err(|error| failed(&error))?;
         }
         self.get(org, id).await
     }
 
-    /// Makes a row a tombstone whose sandbox is on no node.
-    async fn bury(&self, row: &SandboxRow) -> Result<(), PublicError> {
+    /// Makes a row a tombstone whose sandbox is on no node. Without a reason the
+    /// row says why.
+    async fn bury(&self, row: &SandboxRow, reason: Option<String>) -> Result<(), PublicError> {
         let current = self.store.sandbox_get(row.id).await.map_err(|error| failed(&error))?;
         let Some(row) = current.filter(|row| row.actual != Actual::Deleted) else { return Ok(()) };
-        let (actual, generation) = (Actual::Deleted, row.actual_gen.next());
-        self.store
-            .sandbox_report(row.id, row.owner_node, row.epoch, actual, generation, None, None)
-            .await
-            .map(drop)
-            .map_err(|error| failed(&error))
+        let generation = row.actual_gen.next();
+        let seen = Seen { actual: Actual::Deleted, generation, reason, boot_ms: None };
+        self.journal.report(&row, seen).await.map(drop).map_err(|error| failed(&error))
     }
 
     /// One sandbox of an org.
@@ -185,22 +248,32 @@ impl Sandboxes {
         Ok(self.view(&self.row(org, id).await?))
     }
 
-    /// All sandboxes of an org that are not gone, oldest first.
+    /// What became of a create whose end nobody heard: the sandbox, if it ever
+    /// answered. `None` when nothing of it was left.
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    pub async fn made(&self, org: OrgId, id: SandboxId) -> Result<Option<Sandbox>, PublicError> {
+        let row = self.store.sandbox_get(id).await.map_err(|error| failed(&error))?;
+        let row = row.filter(|row| row.org == org);
+        let row = row.filter(|row| row.actual != Actual::Deleted || row.boot_ms > 0);
+        Ok(row.map(|row| self.view(&row)))
+    }
+
+    /// An org's sandboxes that are not gone and have all of these pairs, oldest first.
     ///
     /// # Errors
     /// When the rows cannot be read.
-    pub async fn list(&self, org: OrgId) -> Result<Vec<Sandbox>, PublicError> {
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.store.sandbox_list(org, after, PAGE_ROWS).await;
-            let page = page.map_err(|error| failed(&error))?;
-            after = page.last().map(|row| (row.created, row.id));
-            all.extend(page.iter().map(|row| self.view(row)));
-            if page.len() < PAGE_ROWS as usize {
-                return Ok(all);
-            }
-        }
+    pub async fn list(
+        &self,
+        org: OrgId,
+        pairs: &BTreeMap<String, String>,
+        page: PageRequest<SandboxId>,
+    ) -> Result<List<Sandbox>, PublicError> {
+        let rows = self.store.sandbox_list(org, pairs, page.after, page.rows()).await;
+        let rows = rows.map_err(|error| failed(&error))?;
+        let place = |row: &SandboxRow| Cursor { created: row.created, id: row.id };
+        Ok(List::of(rows, &page, place, |row| self.view(row)))
     }
 
     /// Removes a sandbox; returns when it is gone. Deleting twice is deleting once.
@@ -217,7 +290,7 @@ impl Sandboxes {
         let this = self.clone();
         let deleted = tokio::spawn(async move {
             this.node.delete(row.id, row.epoch).await.map_err(|error| PublicError::from(&error))?;
-            this.bury(&row).await
+            this.bury(&row, None).await
         });
         deleted.await.unwrap_or_else(|_| Err(PublicError::internal()))
     }
@@ -285,12 +358,20 @@ impl Sandboxes {
     pub(super) async fn row(&self, org: OrgId, id: SandboxId) -> Result<SandboxRow, PublicError> {
         let row = self.tombstone(org, id).await?;
         if row.actual == Actual::Deleted {
-            return Err(PublicError::not_found("sandbox", id));
+            let gone = PublicError::not_found("sandbox", id);
+            return Err(match row.reason {
+                Some(reason) => gone.hint(format!("{reason}; its events tell more")),
+                None => gone,
+            });
         }
         Ok(row)
     }
 
-    async fn tombstone(&self, org: OrgId, id: SandboxId) -> Result<SandboxRow, PublicError> {
+    pub(super) async fn tombstone(
+        &self,
+        org: OrgId,
+        id: SandboxId,
+    ) -> Result<SandboxRow, PublicError> {
         let row = self.store.sandbox_get(id).await.map_err(|error| failed(&error))?;
         row.filter(|row| row.org == org).ok_or_else(|| PublicError::not_found("sandbox", id))
     }
@@ -315,7 +396,9 @@ impl Sandboxes {
             }
             if unwanted || !on_node {
                 tracing::info!(sandbox = row.id.short(), "its row is a tombstone now");
-                self.bury(&row).await?;
+                let reason = (row.actual == Actual::Creating)
+                    .then(|| "the server stopped before it was made".to_owned());
+                self.bury(&row, reason).await?;
             }
         }
         Ok(())

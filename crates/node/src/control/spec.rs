@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use pando_types::limits::{
     DEFAULT_CPU, DEFAULT_MEMORY_MIB, DEFAULT_TTL, MAX_CPU, MAX_EGRESS_DENY, MAX_MEMORY_MIB,
-    MAX_METADATA_BYTES, MAX_METADATA_PAIRS, MAX_TTL, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
+    MAX_METADATA_KEY_CHARS, MAX_METADATA_PAIRS, MAX_METADATA_TOTAL_BYTES, MAX_METADATA_VALUE_CHARS,
+    MAX_TTL, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
 };
 use pando_types::sandbox::{CreateSandbox, SetLifecycle};
 use pando_types::{Code, PublicError};
@@ -33,19 +34,7 @@ pub(super) fn wanted(request: &CreateSandbox) -> Result<Wanted, PublicError> {
     if request.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
         return Err(later("volumes", "volumes"));
     }
-    let metadata = request.metadata.iter().flatten();
-    if metadata.clone().count() > MAX_METADATA_PAIRS {
-        return Err(PublicError::invalid(
-            "metadata",
-            format!("metadata holds at most {MAX_METADATA_PAIRS} pairs"),
-        ));
-    }
-    if metadata.clone().any(|(key, value)| key.len().max(value.len()) > MAX_METADATA_BYTES) {
-        return Err(PublicError::invalid(
-            "metadata",
-            format!("a metadata key or value holds at most {MAX_METADATA_BYTES} bytes"),
-        ));
-    }
+    metadata(request.metadata.iter().flatten())?;
     let persistent = request.persistent.unwrap_or(false);
     let ttl = match request.ttl_seconds {
         Some(seconds) => Some(ttl(seconds)?),
@@ -65,6 +54,37 @@ pub(super) fn wanted(request: &CreateSandbox) -> Result<Wanted, PublicError> {
     })
 }
 
+fn metadata<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Result<(), PublicError> {
+    let (mut count, mut total) = (0, 0);
+    for (key, value) in pairs {
+        count += 1;
+        total += key.len() + value.len();
+        let shown: String = key.chars().take(40).collect();
+        let refused = |what: String| {
+            Err(PublicError::invalid(format!("metadata.{shown}"), format!("a metadata {what}")))
+        };
+        if key.is_empty() || key.chars().count() > MAX_METADATA_KEY_CHARS {
+            return refused(format!("key is of 1 to {MAX_METADATA_KEY_CHARS} characters"));
+        }
+        if value.chars().count() > MAX_METADATA_VALUE_CHARS {
+            return refused(format!("value is of at most {MAX_METADATA_VALUE_CHARS} characters"));
+        }
+        if key.contains('\0') || value.contains('\0') {
+            return refused("key or value holds no NUL".to_owned());
+        }
+    }
+    if count > MAX_METADATA_PAIRS || total > MAX_METADATA_TOTAL_BYTES {
+        return Err(PublicError::invalid(
+            "metadata",
+            format!(
+                "metadata is at most {MAX_METADATA_PAIRS} pairs, of {MAX_METADATA_TOTAL_BYTES} \
+                 bytes together"
+            ),
+        ));
+    }
+    Ok(())
+}
+
 fn egress_deny(asked: &[String]) -> Result<Vec<Cidr>, PublicError> {
     const FIELD: &str = "egress_deny";
     if asked.len() > MAX_EGRESS_DENY {
@@ -80,9 +100,9 @@ fn egress_deny(asked: &[String]) -> Result<Vec<Cidr>, PublicError> {
     asked.iter().map(read).collect()
 }
 
-/// What becomes of a lifecycle: `ttl` is `None` for no deadline, and the outer
+/// What becomes of a lifecycle, where anything does: `ttl` is `None` for no deadline, and the outer
 /// `None` leaves it as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct LifecycleChange {
     pub ttl: Option<Option<Duration>>,
     pub persistent: Option<bool>,
@@ -95,12 +115,7 @@ pub(super) fn lifecycle(request: &SetLifecycle) -> Result<LifecycleChange, Publi
         (None, Some(true)) => Some(None),
         // What is no longer persistent must end some day.
         (None, Some(false)) => Some(Some(DEFAULT_TTL)),
-        (None, None) => {
-            return Err(PublicError::invalid(
-                "ttl_seconds",
-                "name `ttl_seconds`, `persistent`, or both",
-            ));
-        }
+        (None, None) => None,
     };
     Ok(LifecycleChange { ttl, persistent: request.persistent })
 }
@@ -189,6 +204,25 @@ mod tests {
             let request = CreateSandbox { memory_mb: Some(mib), ..CreateSandbox::default() };
             assert_eq!(field(request).as_deref(), Some("memory_mb"));
         }
+    }
+
+    #[test]
+    fn metadata_has_its_limits() {
+        let with = |pairs: Vec<(String, String)>| CreateSandbox {
+            metadata: Some(pairs.into_iter().collect()),
+            ..CreateSandbox::default()
+        };
+        let pair = |key: usize, value: usize| vec![("k".repeat(key), "v".repeat(value))];
+        assert!(wanted(&with(pair(64, 512))).is_ok());
+        for bad in [pair(0, 1), pair(65, 1), pair(1, 513), vec![("k\0".into(), "v".into())]] {
+            assert!(field(with(bad)).is_some_and(|field| field.starts_with("metadata.")));
+        }
+        let many = |count: usize, size: usize| -> Vec<_> {
+            (0..count).map(|number| (number.to_string(), "v".repeat(size))).collect()
+        };
+        assert!(wanted(&with(many(64, 1))).is_ok());
+        assert_eq!(field(with(many(65, 1))).as_deref(), Some("metadata"));
+        assert_eq!(field(with(many(33, 512))).as_deref(), Some("metadata"));
     }
 
     #[test]

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use pando_store::{Actual, Store};
+use pando_store::{Actual, Store, StoreError};
 use pando_types::NodeId;
 use tokio::sync::{broadcast, mpsc};
 
+use super::journal::{Journal, Seen};
 use super::sandboxes::Ending;
 use crate::sandbox::policy::State;
 use crate::shared::Report;
@@ -16,19 +17,22 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How often it is tried: after that the next start settles the row.
 const TRIES: usize = 20;
 
+/// Where reports go. Nothing of the node: its reports end when it does.
+pub(super) struct Rows {
+    pub store: Store,
+    pub journal: Journal,
+    pub node: NodeId,
+    pub endings: broadcast::Sender<Ending>,
+}
+
 /// Starts the task that ends when the node has stopped and all reports are in.
-pub(super) fn spawn(
-    store: Store,
-    node: NodeId,
-    mut reports: mpsc::Receiver<Report>,
-    endings: broadcast::Sender<Ending>,
-) {
+pub(super) fn spawn(rows: Rows, mut reports: mpsc::Receiver<Report>) {
     tokio::spawn(async move {
         while let Some(report) = reports.recv().await {
             for _ in 0..TRIES {
-                match apply(&store, node, &report).await {
+                match apply(&rows.store, &rows.journal, rows.node, &report).await {
                     Ok(()) => {
-                        tell_ending(&store, &report, &endings).await;
+                        tell_ending(&rows.store, &report, &rows.endings).await;
                         break;
                     }
                     Err(error) => {
@@ -63,21 +67,26 @@ async fn tell_ending(store: &Store, report: &Report, endings: &broadcast::Sender
 /// Writes one report into its row.
 pub(super) async fn apply(
     store: &Store,
+    journal: &Journal,
     node: NodeId,
     report: &Report,
-) -> Result<(), pando_store::StoreError> {
+) -> Result<(), StoreError> {
     let (actual, reason) = match &report.state {
         State::Creating => return Ok(()),
         State::Running => (Actual::Running, None),
         State::Paused => (Actual::Paused, None),
-        State::Failed { reason } => (Actual::Failed, Some(reason.as_str())),
+        State::Failed { reason } => (Actual::Failed, Some(reason.clone())),
         // The row is gone last, when nothing is left.
         State::Deleting => return Ok(()),
         State::Deleted => (Actual::Deleted, None),
     };
+    let Some(row) = store.sandbox_get(report.id).await? else { return Ok(()) };
+    let is_owner = row.owner_node == node && row.epoch == report.epoch;
+    // Most reports were written by whoever waited for them.
+    if !is_owner || row.actual == Actual::Deleted || row.actual_gen >= report.generation {
+        return Ok(());
+    }
     let boot_ms = u64::try_from(report.boot.as_millis()).ok().filter(|boot| *boot > 0);
-    store
-        .sandbox_report(report.id, node, report.epoch, actual, report.generation, reason, boot_ms)
-        .await
-        .map(drop)
+    let seen = Seen { actual, generation: report.generation, reason, boot_ms };
+    journal.report(&row, seen).await.map(drop)
 }

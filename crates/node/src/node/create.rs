@@ -41,15 +41,21 @@ impl Node {
         Ok(observation(&handle))
     }
 
+    /// What this host has, as far as it can be told.
+    #[must_use]
+    pub fn host(&self) -> room::Host {
+        room::Host {
+            memory: host::memory(),
+            free_disk_bytes: host::free_disk_bytes(&self.shared.data.pool()),
+        }
+    }
+
     /// No create is begun that the host has no room for.
     fn admit(&self) -> Result<(), NodeError> {
         if self.shared.stopping.is_cancelled() {
             return Err(NodeError::Stopping);
         }
-        let host = room::Host {
-            memory: host::memory(),
-            free_disk_bytes: host::free_disk_bytes(&self.shared.data.pool()),
-        };
+        let host = self.host();
         room::check(host, self.turns.running()).map_err(|shortage| match shortage {
             Shortage::Memory => NodeError::NoMemory,
             Shortage::Disk => NodeError::NoDisk,

@@ -320,6 +320,16 @@ impl Node {
         outcome.and(removed.map_err(|error| NodeError::Failed(crate::chain(&error))))
     }
 
+    /// Cancelled when the node stops.
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.shared.stopping.clone()
+    }
+
+    /// Runs a task that [`Node::stop`] waits for; it ends when [`Node::stopping`] is cancelled.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.shared.tasks.spawn(task);
+    }
+
     /// Stops looking after the sandboxes, which run on, and returns when every task ended.
     pub async fn stop(&self) {
         self.shared.stopping.cancel();

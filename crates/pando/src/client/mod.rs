@@ -8,10 +8,11 @@ mod socket;
 use std::time::Duration;
 
 use pando_types::Refusal;
+use pando_types::page::List;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use config::ClientArgs;
 pub use events::{Event, Events};
@@ -112,6 +113,23 @@ impl Client {
     pub async fn text(&self, request: RequestBuilder) -> Result<String, ClientError> {
         let response = self.send(request.timeout(ANSWER_TIMEOUT)).await?;
         response.text().await.map_err(ClientError::Broken)
+    }
+
+    /// `GET`s a list whole, page after page.
+    pub async fn list(&self, path: &str) -> Result<Value, ClientError> {
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let mut request = self.request(Method::GET, path);
+            if let Some(cursor) = &cursor {
+                request = request.query(&[("cursor", cursor)]);
+            }
+            let mut page: List<Value> = read(&self.json(request).await?)?;
+            items.append(&mut page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(json!({ "items": items }));
+            }
+        }
     }
 
     /// `POST`s JSON.

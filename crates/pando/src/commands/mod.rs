@@ -6,8 +6,10 @@ pub mod completions;
 pub mod doctor;
 pub mod host_args;
 pub mod key;
+pub mod org;
 mod pair;
 pub mod preview;
+mod rows_args;
 pub mod sandbox;
 pub mod serve;
 pub mod teardown;
@@ -31,6 +33,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::App(args) => app::run(args).await?,
         Command::Preview(args) => preview::run(args).await?,
         Command::Key(args) => key::run(args).await?,
+        Command::Org(args) => org::run(args).await?,
         Command::Completions(args) => completions::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)

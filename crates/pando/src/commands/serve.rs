@@ -22,6 +22,10 @@ pub struct ServeArgs {
     /// Where to listen: the API, and every host under the suffix
     #[arg(long, default_value = "127.0.0.1:7070")]
     pub listen: SocketAddr,
+    /// Where Prometheus finds /metrics, without a key; nowhere unless named: keep it to
+    /// loopback or a network of your own
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
     /// The suffix of preview hosts, with the port where it is not the scheme's own
     #[arg(long, default_value = "preview.localhost:7070")]
     pub suffix: String,

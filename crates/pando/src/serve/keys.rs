@@ -22,7 +22,7 @@ pub(super) async fn prepare(store: &Store, data: &Path) -> anyhow::Result<()> {
         let _ = store.key_insert(&key.row).await.context("the rows")?;
         return Ok(());
     }
-    if store.key_count().await.context("the rows")? > 0 {
+    if store.key_count(org.id).await.context("the rows")? > 0 {
         return Ok(());
     }
     let key = NewKey::generate(org.id, "admin", store.now())?;

@@ -4,11 +4,12 @@
 mod backend;
 mod forge;
 mod keys;
+mod metrics;
 
 use std::sync::Arc;
 
 use anyhow::Context;
-use pando_api::{Api, Readiness};
+use pando_api::{Api, KeyUsage, Readiness, Repeats, Requests};
 use pando_deploy::Deploy;
 use pando_deploy::machine::NodeMachines;
 use pando_edge::{Edge, Limits};
@@ -41,6 +42,14 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let metrics_listener = match args.metrics_listen {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address} for metrics"))?,
+        ),
+        None => None,
+    };
     let options = HostOptions { warm_slots: args.warm_slots, ..HostOptions::from(&args.host) };
     let host = host::start(&options).await?;
     let store = Store::open(&host.data.database()).await.context("the rows")?;
@@ -73,7 +82,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let deploy = Deploy::start(
         forge::config(&args, host.data.root(), &urls)?,
         store.clone(),
-        sealer,
+        sealer.clone(),
         machines,
         routes.clone(),
         shutdown.clone(),
@@ -82,12 +91,23 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     .context("deployments")?;
     let endings = sandboxes.endings();
     let readiness = Readiness::default();
+    let requests = Requests::default();
+    let telling = metrics_listener.map(|listener| {
+        let rows = store.clone();
+        let metrics = metrics::Metrics::new(rows, host.node.clone(), &sandboxes, &requests);
+        tokio::spawn(metrics::serve(listener, metrics, shutdown.clone()))
+    });
+    let repeats = Repeats::new(store.clone(), sealer);
+    let pruning = tokio::spawn(repeats.clone().keep_short(shutdown.clone()));
     let api = Api {
         store: store.clone(),
         sandboxes,
         node: host.node.clone(),
         deploy: deploy.clone(),
         readiness: readiness.clone(),
+        requests,
+        usage: KeyUsage::default(),
+        repeats,
         urls: urls.clone(),
     };
     let backend = Guests::new(host.node.clone(), routes);
@@ -111,11 +131,15 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     tracing::info!("stopping; sandboxes run on");
     shutdown.cancel();
     let served = server.await.context("the listener")?.context("the listener's threads");
+    if let Some(telling) = telling {
+        telling.await.context("the metrics' listener")?.context("the metrics' listener")?;
+    }
+    let pruned = pruning.await.context("old keys");
     forgetting.await.context("the edge's housekeeping")?;
     deploy.join().await;
     host.node.stop().await;
     store.close().await;
-    outcome.and(served)
+    outcome.and(served).and(pruned)
 }
 
 /// Closes the edge's connections into sandboxes that ended.

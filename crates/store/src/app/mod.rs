@@ -1,6 +1,7 @@
 //! Apps and previews: what the user asked for, and which deployment is live.
 
 use pando_types::app::DeploymentStatus;
+use pando_types::page::Cursor;
 use pando_types::route::RouteChange;
 use pando_types::{AppId, DeploymentId, OrgId, SandboxId, Timestamp};
 use sqlx::sqlite::SqliteRow;
@@ -50,6 +51,15 @@ pub enum AppKind {
     App,
     /// Made by a pull request.
     Preview(PreviewOf),
+}
+
+/// What a list of apps holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// Apps and previews.
+    All,
+    /// Previews alone.
+    Previews,
 }
 
 /// Whether an app is there to stay.
@@ -202,23 +212,30 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    /// An org's apps and previews that are not gone, oldest first: at most `limit` after `after`.
+    /// An org's apps and previews that are not gone, or its previews alone, oldest
+    /// first: at most `limit` after `after`.
     ///
     /// # Errors
     /// Any [`StoreError`].
     pub async fn app_list(
         &self,
         org: OrgId,
-        after: Option<(Timestamp, AppId)>,
+        which: Listed,
+        after: Option<Cursor<AppId>>,
         limit: u32,
     ) -> Result<Vec<AppRow>, StoreError> {
         let (time, id) = after
-            .map_or((i64::MIN, String::new()), |(time, id)| (time.as_millis(), id.to_string()));
-        let query = sqlx::query(select!(
-            "WHERE org_id = $1 AND deleted_ms IS NULL \
-             AND (created_ms > $2 OR (created_ms = $2 AND id > $3)) \
-             ORDER BY created_ms, id LIMIT $4"
-        ));
+            .map_or((i64::MIN, String::new()), |at| (at.created.as_millis(), at.id.to_string()));
+        let query = sqlx::query(match which {
+            Listed::All => select!(
+                "WHERE org_id = $1 AND deleted_ms IS NULL \
+                 AND (created_ms, id) > ($2, $3) ORDER BY created_ms, id LIMIT $4"
+            ),
+            Listed::Previews => select!(
+                "WHERE org_id = $1 AND deleted_ms IS NULL AND kind = 'preview' \
+                 AND (created_ms, id) > ($2, $3) ORDER BY created_ms, id LIMIT $4"
+            ),
+        });
         let rows = query
             .bind(org.to_string())
             .bind(time)

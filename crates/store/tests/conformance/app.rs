@@ -1,4 +1,4 @@
-use pando_store::{AppKind, AppRow, Insert, Presence, PreviewOf, Swap};
+use pando_store::{AppKind, AppRow, Insert, Listed, Presence, PreviewOf, Swap};
 use pando_types::app::DeploymentStatus;
 use pando_types::route::RouteTarget;
 use pando_types::{DeploymentId, SandboxId};
@@ -29,12 +29,12 @@ async fn a_name_is_taken_until_its_app_leaves() {
     tx.commit().await.unwrap();
     assert_eq!(world.add_app(&world.app("shop")).await, Insert::Done);
     // The leaving one is listed until it is gone.
-    assert_eq!(world.store.app_list(world.org, None, 10).await.unwrap().len(), 2);
+    assert_eq!(world.store.app_list(world.org, Listed::All, None, 10).await.unwrap().len(), 2);
     let mut tx = world.store.begin().await.unwrap();
     assert_eq!(tx.app_bury(first.id).await.unwrap(), Swap::Done);
     assert_eq!(tx.app_bury(first.id).await.unwrap(), Swap::Stale);
     tx.commit().await.unwrap();
-    assert_eq!(world.store.app_list(world.org, None, 10).await.unwrap().len(), 1);
+    assert_eq!(world.store.app_list(world.org, Listed::All, None, 10).await.unwrap().len(), 1);
     let tombstone = world.store.app_get(first.id).await.unwrap().unwrap();
     assert_eq!(tombstone.presence, Presence::Gone);
     assert!(tombstone.env_sealed.is_empty(), "secrets go with the app");

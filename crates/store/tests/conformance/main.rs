@@ -6,7 +6,9 @@
 mod app;
 mod delivery;
 mod deployment;
+mod event;
 mod files;
+mod idempotency;
 mod job;
 mod key;
 mod sandbox;

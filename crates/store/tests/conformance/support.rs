@@ -7,12 +7,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use pando_store::{
-    Actual, AppKind, AppRow, DeploymentRow, Desired, Entered, Presence, SandboxRow, Store,
+    Actual, AppKind, AppRow, DeploymentRow, Desired, Entered, Insert, Presence, SandboxRow, Store,
+    Swap,
 };
 use pando_types::app::DeploymentStatus;
+use pando_types::page::Cursor;
 use pando_types::{
     AppId, Clock, DeploymentId, Epoch, Generation, NodeId, OrgId, SandboxId, Timestamp,
 };
+
+/// The value of the pair that every sandbox has.
+pub const WHO: &str = "\u{1f333} \"quoted\"\n";
 
 pub struct TestClock(AtomicI64);
 
@@ -65,7 +70,7 @@ impl World {
             template: "base".into(),
             cpu: 2,
             memory_mib: 2048,
-            metadata: BTreeMap::from([("who".into(), "\u{1f333} \"quoted\"\n".into())]),
+            metadata: BTreeMap::from([("who".into(), WHO.into())]),
             created: self.store.now(),
             ttl: Some(Duration::from_secs(60)),
             deadline: Some(self.store.now().plus(Duration::from_secs(60))),
@@ -134,7 +139,50 @@ impl World {
         }
     }
 
-    pub async fn add_app(&self, app: &AppRow) -> pando_store::Insert {
+    pub async fn add_sandbox(&self, row: &SandboxRow) -> Insert {
+        let mut tx = self.store.begin().await.unwrap();
+        let insert = tx.sandbox_insert(row).await.unwrap();
+        tx.commit().await.unwrap();
+        insert
+    }
+
+    pub async fn list(
+        &self,
+        pairs: &[(&str, &str)],
+        after: Option<Cursor<SandboxId>>,
+        limit: u32,
+    ) -> Vec<SandboxRow> {
+        let pairs = pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        self.store.sandbox_list(self.org, &pairs, after, limit).await.unwrap()
+    }
+
+    /// What the owner of `row` reports of it.
+    pub async fn report(
+        &self,
+        row: &SandboxRow,
+        actual: Actual,
+        generation: i64,
+        boot_ms: Option<u64>,
+    ) -> Swap {
+        let generation = Generation::from_row(generation);
+        let (id, owner, epoch) = (row.id, row.owner_node, row.epoch);
+        let mut tx = self.store.begin().await.unwrap();
+        let swap =
+            tx.sandbox_report(id, owner, epoch, actual, generation, Some("why"), boot_ms).await;
+        tx.commit().await.unwrap();
+        swap.unwrap()
+    }
+
+    /// Wants `row` to live for ever.
+    pub async fn keep(&self, row: &SandboxRow) -> Swap {
+        let (id, owner, epoch) = (row.id, row.owner_node, row.epoch);
+        let mut tx = self.store.begin().await.unwrap();
+        let swap = tx.sandbox_set_lifecycle(id, owner, epoch, None, None, true).await;
+        tx.commit().await.unwrap();
+        swap.unwrap()
+    }
+
+    pub async fn add_app(&self, app: &AppRow) -> Insert {
         let mut tx = self.store.begin().await.unwrap();
         let insert = tx.app_insert(app).await.unwrap();
         tx.commit().await.unwrap();

@@ -1,29 +1,58 @@
 //! `POST /v1/apps/{id}/deploys`.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use pando_types::app::{CreateDeployment, Deployment};
+use pando_types::{AppId, DeploymentId, OrgId, PublicError};
 
 use super::app_id;
 use crate::Api;
 use crate::auth::Caller;
-use crate::extract::{OptionalJson, UrlPath};
+use crate::extract::UrlPath;
+use crate::idempotency::{Create, IdempotencyKey, OptionalOnce};
 use crate::openapi::Refusals;
 use crate::refusal::Refused;
 
 /// Queues a deployment; what is live stays live until the new one is.
 #[utoipa::path(
     post, path = "/apps/{id}/deploys", tag = "deployments", operation_id = "deployment_create",
-    params(("id" = String, Path)), request_body = Option<CreateDeployment>,
+    params(("id" = String, Path, format = Uuid), IdempotencyKey), request_body = Option<CreateDeployment>,
     responses((status = 202, body = Deployment), Refusals)
 )]
 pub async fn create(
     State(api): State<Api>,
     caller: Caller,
     UrlPath(id): UrlPath<String>,
-    OptionalJson(request): OptionalJson<CreateDeployment>,
-) -> Result<(StatusCode, Json<Deployment>), Refused> {
-    let deployment = api.deploy.deployment_create(caller.org, app_id(&id)?, request).await?;
-    Ok((StatusCode::ACCEPTED, Json(deployment)))
+    OptionalOnce(once): OptionalOnce<CreateDeployment>,
+) -> Result<Response, Refused> {
+    let app = app_id(&id)?;
+    let (request, repeat) = once.apart();
+    let org = caller.org;
+    repeat.run(&api.repeats, org, Wanted { api: api.clone(), org, app, request }).await
+}
+
+struct Wanted {
+    api: Api,
+    org: OrgId,
+    app: AppId,
+    request: CreateDeployment,
+}
+
+impl Create for Wanted {
+    type Id = DeploymentId;
+    type Made = Deployment;
+    const STATUS: StatusCode = StatusCode::ACCEPTED;
+
+    fn id() -> DeploymentId {
+        DeploymentId::new()
+    }
+
+    async fn make(self, id: DeploymentId) -> Result<Deployment, PublicError> {
+        self.api.deploy.deployment_create(id, self.org, self.app, self.request).await
+    }
+
+    async fn made(&self, id: DeploymentId) -> Result<Option<Deployment>, PublicError> {
+        self.api.deploy.deployment_made(self.org, id).await
+    }
 }

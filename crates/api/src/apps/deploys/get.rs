@@ -15,7 +15,7 @@ use crate::refusal::Refused;
 #[utoipa::path(
     get, path = "/apps/{id}/deploys/{deployment}", tag = "deployments",
     operation_id = "deployment_get",
-    params(("id" = String, Path), ("deployment" = String, Path)),
+    params(("id" = String, Path, format = Uuid), ("deployment" = String, Path, format = Uuid)),
     responses((status = 200, body = Deployment), Refusals)
 )]
 pub async fn get(

@@ -2,26 +2,29 @@
 
 use axum::Json;
 use axum::extract::State;
-use pando_types::api::List;
+use pando_types::DeploymentId;
 use pando_types::app::Deployment;
+use pando_types::page::List;
 
 use super::app_id;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
 use crate::openapi::Refusals;
+use crate::page::{PageOf, Paging};
 use crate::refusal::Refused;
 
 /// An app's deployments, newest first, without their logs.
 #[utoipa::path(
     get, path = "/apps/{id}/deploys", tag = "deployments", operation_id = "deployment_list",
-    params(("id" = String, Path)), responses((status = 200, body = List<Deployment>), Refusals)
+    params(("id" = String, Path, format = Uuid), Paging),
+    responses((status = 200, body = List<Deployment>), Refusals)
 )]
 pub async fn list(
     State(api): State<Api>,
     caller: Caller,
     UrlPath(id): UrlPath<String>,
+    PageOf(page): PageOf<DeploymentId>,
 ) -> Result<Json<List<Deployment>>, Refused> {
-    let items = api.deploy.deployment_list(caller.org, app_id(&id)?).await?;
-    Ok(Json(List { items }))
+    Ok(Json(api.deploy.deployment_list(caller.org, app_id(&id)?, page).await?))
 }

@@ -12,7 +12,7 @@ use crate::auth::Caller;
 use crate::extract::UrlPath;
 use crate::openapi::Refusals;
 use crate::refusal::Refused;
-use crate::sse::{self, Message};
+use crate::sse::{self, Message, StreamEvent};
 
 /// A deployment's log from its first line, as server-sent events, until the deployment ends.
 ///
@@ -20,8 +20,8 @@ use crate::sse::{self, Message};
 #[utoipa::path(
     get, path = "/apps/{id}/deploys/{deployment}/logs", tag = "deployments",
     operation_id = "deployment_logs",
-    params(("id" = String, Path), ("deployment" = String, Path)),
-    responses((status = 200, body = String, content_type = "text/event-stream"), Refusals)
+    params(("id" = String, Path, format = Uuid), ("deployment" = String, Path, format = Uuid)),
+    responses((status = 200, body = StreamEvent, content_type = "text/event-stream"), Refusals)
 )]
 pub async fn logs(
     State(api): State<Api>,

@@ -5,7 +5,7 @@ use axum::extract::State;
 use pando_types::sandbox::DirListing;
 
 use super::file_info;
-use super::path::FilePath;
+use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
@@ -16,7 +16,7 @@ use crate::sandboxes::guest;
 /// A directory's entries, by name; links are not followed.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/fs/dir", tag = "files", operation_id = "file_dir",
-    params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
+    params(("id" = String, Path, format = Uuid), PathQuery),
     responses((status = 200, body = DirListing), Refusals)
 )]
 pub async fn dir(

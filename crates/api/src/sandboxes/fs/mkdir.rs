@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::path::FilePath;
+use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
@@ -14,7 +14,7 @@ use crate::sandboxes::guest;
 /// Makes a directory and its parents. One that is there is left as it is.
 #[utoipa::path(
     post, path = "/sandboxes/{id}/fs/dir", tag = "files", operation_id = "file_mkdir",
-    params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
+    params(("id" = String, Path, format = Uuid), PathQuery),
     responses((status = 204), Refusals)
 )]
 pub async fn mkdir(

@@ -6,9 +6,24 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use pando_types::PublicError;
 use pando_types::limits::MAX_PATH_BYTES;
+use utoipa::IntoParams;
 
 use crate::query;
 use crate::refusal::Refused;
+
+/// The query of a file's routes, as they describe it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes; `FilePath` reads")]
+pub struct PathQuery {
+    /// Absolute, without `..` and NUL.
+    #[param(
+        min_length = 1,
+        max_length = 4095,
+        pattern = r"^(/([^/.\x00][^/\x00]{0,254}|\.([^/.\x00][^/\x00]{0,253})?|\.\.[^/\x00]{1,253})?)+$"
+    )]
+    path: String,
+}
 
 /// The checked `path` of the query.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use axum::response::Response;
 use pando_types::limits::MAX_FILE_BYTES;
 use pando_types::{Code, PublicError};
 
-use super::path::FilePath;
+use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
@@ -18,7 +18,7 @@ use crate::sandboxes::guest;
 /// A file's bytes. If the guest fails midway, the response breaks off without its end.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/fs", tag = "files", operation_id = "file_read",
-    params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
+    params(("id" = String, Path, format = Uuid), PathQuery),
     responses(
         (status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Refusals
     )

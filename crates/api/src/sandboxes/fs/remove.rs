@@ -2,9 +2,9 @@
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use pando_types::PublicError;
+use pando_types::{Code, PublicError};
 
-use super::path::FilePath;
+use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
@@ -17,8 +17,8 @@ use crate::sandboxes::guest;
 #[utoipa::path(
     delete, path = "/sandboxes/{id}/fs", tag = "files", operation_id = "file_remove",
     params(
-        ("id" = String, Path),
-        ("path" = String, Query, description = "Absolute path"),
+        ("id" = String, Path, format = Uuid),
+        PathQuery,
         ("recursive" = Option<bool>, Query, description = "Whether a directory may hold something"),
     ),
     responses((status = 204), Refusals)
@@ -33,7 +33,7 @@ pub async fn remove(
     let recursive = query::switch(query.as_deref(), "recursive")?;
     if path.split('/').all(|component| matches!(component, "" | ".")) {
         let message = "the root directory cannot be removed; delete the sandbox instead";
-        return Err(PublicError::invalid("path", message).into());
+        return Err(PublicError::new(Code::Conflict, message).into());
     }
     guest(&api, &caller, &id).await?.remove(&path, recursive).await.map_err(guest_failed)?;
     Ok(StatusCode::NO_CONTENT)

@@ -17,14 +17,24 @@ use crate::sandboxes::guest;
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct RenameFile {
     /// What is there.
+    #[schema(
+        min_length = 1,
+        max_length = 4095,
+        pattern = r"^(/([^/.\x00][^/\x00]{0,254}|\.([^/.\x00][^/\x00]{0,253})?|\.\.[^/\x00]{1,253})?)+$"
+    )]
     from: String,
     /// What it is called from now on; a file of that name is replaced.
+    #[schema(
+        min_length = 1,
+        max_length = 4095,
+        pattern = r"^(/([^/.\x00][^/\x00]{0,254}|\.([^/.\x00][^/\x00]{0,253})?|\.\.[^/\x00]{1,253})?)+$"
+    )]
     to: String,
 }
 
 /// Renames a file or a directory within the sandbox.
 #[utoipa::path(
-    post, path = "/sandboxes/{id}/fs/rename", tag = "files", operation_id = "file_rename", params(("id" = String, Path)),
+    post, path = "/sandboxes/{id}/fs/rename", tag = "files", operation_id = "file_rename", params(("id" = String, Path, format = Uuid)),
     request_body = RenameFile, responses((status = 204), Refusals)
 )]
 pub async fn rename(

@@ -5,7 +5,7 @@ use axum::extract::State;
 use pando_types::sandbox::FileInfo;
 
 use super::file_info;
-use super::path::FilePath;
+use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
@@ -16,7 +16,7 @@ use crate::sandboxes::guest;
 /// One file or directory, 404 when it is missing; links are not followed.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/fs/stat", tag = "files", operation_id = "file_stat",
-    params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
+    params(("id" = String, Path, format = Uuid), PathQuery),
     responses((status = 200, body = FileInfo), Refusals)
 )]
 pub async fn stat(

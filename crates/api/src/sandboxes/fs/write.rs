@@ -10,7 +10,7 @@ use pando_types::limits::MAX_FILE_BYTES;
 use pando_types::sandbox::FileWritten;
 use pando_types::{Code, PublicError};
 
-use super::path::FilePath;
+use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
@@ -24,7 +24,7 @@ const NEW_FILE_MODE: u32 = 0o644;
 /// Replaces a file's bytes, or makes it with its parents. The old content stays until the new one is whole.
 #[utoipa::path(
     put, path = "/sandboxes/{id}/fs", tag = "files", operation_id = "file_write",
-    params(("id" = String, Path), ("path" = String, Query, description = "Absolute path")),
+    params(("id" = String, Path, format = Uuid), PathQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = FileWritten), Refusals)
 )]

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use pando_types::api::List;
+use pando_types::page::List;
 use pando_types::repl::ReplSession;
 
 use super::{failed, public};
@@ -25,5 +25,5 @@ pub async fn list(
 ) -> Result<Json<List<ReplSession>>, Refused> {
     let mut repls = guest(&api, &caller, &id).await?.repls().await.map_err(failed)?;
     repls.sort_by_key(|repl| repl.pid);
-    Ok(Json(List { items: repls.into_iter().map(public).collect() }))
+    Ok(Json(List::whole(repls.into_iter().map(public).collect())))
 }

@@ -1,7 +1,7 @@
 //! `pando app logs`.
 
-use pando_types::api::List;
 use pando_types::app::{Deployment, DeploymentStatus};
+use pando_types::page::List;
 use reqwest::Method;
 
 use super::find;
@@ -25,7 +25,7 @@ pub async fn run(client: &ClientArgs, args: LogsArgs) -> Result<(), Failure> {
     let api = client.client()?;
     let app = find(&api, &args.app).await?;
     let deployments = format!("/apps/{}/deploys", app.id);
-    let list: List<Deployment> = read(&api.get(&deployments).await?)?;
+    let list: List<Deployment> = read(&api.get(&format!("{deployments}?limit=1")).await?)?;
     let Some(latest) = list.items.into_iter().next() else {
         let error = anyhow::anyhow!("{} has no deployment yet", app.name);
         return Err(Failure::new(error, "push to its branch, or wait for its first one"));

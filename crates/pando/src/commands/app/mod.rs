@@ -5,8 +5,8 @@ pub mod logs;
 pub mod ls;
 pub mod rm;
 
-use pando_types::api::List;
 use pando_types::app::App;
+use pando_types::page::List;
 
 use crate::client::{Client, ClientArgs, read};
 use crate::error::Failure;
@@ -47,7 +47,7 @@ pub async fn run(args: AppArgs) -> Result<(), Failure> {
 
 /// The app with this id, or else this name.
 async fn find(api: &Client, wanted: &str) -> Result<App, Failure> {
-    let list: List<App> = read(&api.get("/apps").await?)?;
+    let list: List<App> = read(&api.list("/apps").await?)?;
     pick(list.items, wanted).ok_or_else(|| {
         let error = anyhow::anyhow!("no app has the name or id `{wanted}`");
         Failure::new(error, "`pando app ls` shows what there is")

@@ -1,7 +1,7 @@
 //! `pando preview ls`.
 
-use pando_types::api::List;
 use pando_types::app::App;
+use pando_types::page::List;
 
 use crate::client::{ClientArgs, read};
 use crate::commands::word;
@@ -10,7 +10,7 @@ use crate::output;
 
 /// Prints a table, or the list as JSON.
 pub async fn run(client: &ClientArgs) -> Result<(), Failure> {
-    let answer = client.client()?.get("/previews").await?;
+    let answer = client.client()?.list("/previews").await?;
     if client.json {
         return output::json(&answer);
     }

@@ -1,6 +1,6 @@
 //! `pando sandbox ls`.
 
-use pando_types::api::List;
+use pando_types::page::List;
 use pando_types::sandbox::Sandbox;
 
 use crate::client::{ClientArgs, read};
@@ -10,7 +10,7 @@ use crate::output;
 
 /// Prints a table, or the list as JSON.
 pub async fn run(client: &ClientArgs) -> Result<(), Failure> {
-    let answer = client.client()?.get("/sandboxes").await?;
+    let answer = client.client()?.list("/sandboxes").await?;
     if client.json {
         return output::json(&answer);
     }

@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use pando_types::SandboxId;
-use pando_types::api::List;
 use pando_types::machine::{Process, SandboxStats};
+use pando_types::page::List;
 use serde_json::json;
 
 use crate::client::{Client, ClientArgs, read};

@@ -1,0 +1,114 @@
+//! How much an org may have, and how fast it may ask: pure.
+
+use std::time::Duration;
+
+use crate::{Code, PublicError};
+
+/// What an org may have at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Sandboxes that are not gone.
+    pub sandboxes: u32,
+    /// Their vCPUs together.
+    pub vcpus: u32,
+    /// Their memory together, in MiB.
+    pub memory_mib: u32,
+    /// Sandboxes made within any 60 seconds.
+    pub creates_per_minute: u32,
+    /// Requests of one key in a second, over time; twice as many at once.
+    pub requests_per_second: u32,
+}
+
+impl Default for Quota {
+    /// More than one team ever needs: it keeps a runaway loop from the others.
+    fn default() -> Self {
+        Self {
+            sandboxes: 500,
+            vcpus: 2000,
+            memory_mib: 1024 * 1024,
+            creates_per_minute: 1200,
+            requests_per_second: 500,
+        }
+    }
+}
+
+/// The span over which creates are counted.
+pub const CREATES_SPAN: Duration = Duration::from_secs(60);
+/// When a refused create is worth another try: something may have ended.
+const RETRY_AFTER_SECS: u32 = 5;
+
+/// What an org has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Sandboxes that are not gone.
+    pub sandboxes: u64,
+    /// The vCPUs of those that have a machine.
+    pub vcpus: u64,
+    /// Their memory, in MiB.
+    pub memory_mib: u64,
+    /// How long until one more may be made, where as many as may were made lately.
+    pub create_wait: Option<Duration>,
+}
+
+impl Quota {
+    /// Whether an org that has `usage` may have one more sandbox of this size.
+    ///
+    /// # Errors
+    /// [`Code::OverQuota`], with what is used up and when to ask again.
+    pub fn admit(&self, usage: &Usage, cpu: u32, memory_mib: u32) -> Result<(), PublicError> {
+        if let Some(wait) = usage.create_wait {
+            let secs = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+            let message = format!(
+                "the org made {} sandboxes within a minute: its quota",
+                self.creates_per_minute
+            );
+            return Err(PublicError::new(Code::OverQuota, message).retry_after(secs));
+        }
+        let held = [
+            ("sandboxes", usage.sandboxes, 1, self.sandboxes),
+            ("vCPUs", usage.vcpus, cpu, self.vcpus),
+            ("MiB of memory", usage.memory_mib, memory_mib, self.memory_mib),
+        ];
+        for (what, used, wanted, most) in held {
+            if used.saturating_add(u64::from(wanted)) > u64::from(most) {
+                let message = format!(
+                    "the org's sandboxes use {used} of {most} {what}; {wanted} more are over its quota"
+                );
+                return Err(PublicError::new(Code::OverQuota, message)
+                    .hint(
+                        "delete what is not needed; `pando org quota` on the server raises a quota",
+                    )
+                    .retry_after(RETRY_AFTER_SECS));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_one_fits_and_the_next_does_not() {
+        let quota = Quota { sandboxes: 3, vcpus: 8, memory_mib: 4096, ..Quota::default() };
+        let usage = Usage { sandboxes: 2, vcpus: 6, memory_mib: 2048, create_wait: None };
+        assert_eq!(quota.admit(&usage, 2, 2048), Ok(()));
+        for (usage, cpu, memory) in [
+            (Usage { sandboxes: 3, ..Usage::default() }, 1, 512),
+            (usage, 3, 512),
+            (usage, 1, 2304),
+            (Usage { create_wait: Some(Duration::from_millis(1500)), ..Usage::default() }, 1, 512),
+        ] {
+            let refused = quota.admit(&usage, cpu, memory).unwrap_err();
+            assert_eq!(refused.code, Code::OverQuota);
+            assert!(refused.retry_after_secs.is_some_and(|secs| secs > 0));
+        }
+    }
+
+    #[test]
+    fn a_quota_of_nothing_admits_nothing() {
+        let quota = Quota { sandboxes: 0, ..Quota::default() };
+        assert!(quota.admit(&Usage::default(), 1, 512).is_err());
+    }
+}

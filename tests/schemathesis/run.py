@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Every route of the API document, every field wrong in type and range, against a real server.
+
+No answer may be a 5xx or one that the document does not know, and nothing may be left
+half-made: at the end there is what was answered with success, and no more.
+
+    run.py                 a run of a new seed, which it prints
+    run.py --seed N        the same run again
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BIN = Path(os.environ.get("PANDO_BIN_DIR", ROOT / "target/release"))
+DATA = Path(os.environ.get("PANDO_TEST_DATA", "/var/tmp/pando-test"))
+PREFIX = os.environ.get("PANDO_TEST_PREFIX", "pt")
+POOL = os.environ.get("PANDO_TEST_POOL", "10.214.0.0")
+HOST = ["--data", str(DATA), "--network-prefix", PREFIX, "--network-pool", POOL]
+KEY = "pds_0123456789abcdef0123456789abcdef"
+READY_LIMIT_SECONDS = 900
+# Room for two sandboxes that are there and two more, so that most creates are refused by
+# quota, and few sizes are baked.
+QUOTA = {"sandboxes": 4, "vcpus": 8, "memory-mb": 8192}
+
+
+class Server:
+    """`pando serve`, torn down at the end; nothing of it may be left."""
+
+    def __enter__(self):
+        DATA.mkdir(parents=True, exist_ok=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = DATA / "api-serve.log"
+        self.process = subprocess.Popen(
+            [BIN / "pando", "serve", *HOST, "--listen", f"127.0.0.1:{port}",
+             "--suffix", f"preview.localhost:{port}"],
+            env={**os.environ, "PANDO_API_KEY": KEY, "PANDO_GITHUB_WEBHOOK_SECRET": "of a test"},
+            stdout=self.log.open("w"), stderr=subprocess.STDOUT,
+        )
+        try:
+            self.wait_until_ready()
+            self.set_quota(**QUOTA)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def wait_until_ready(self):
+        deadline = time.monotonic() + READY_LIMIT_SECONDS
+        while True:
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
+            assert time.monotonic() < deadline, "the server is not ready"
+            try:
+                urllib.request.urlopen(self.url + "/healthz", timeout=5)
+                return
+            except OSError:
+                time.sleep(0.2)
+
+    def set_quota(self, **quota):
+        flags = [word for name, most in quota.items() for word in (f"--{name}", str(most))]
+        subprocess.run([BIN / "pando", "org", "quota", "--data", DATA, *flags], check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def ask(self, method, path, body=None):
+        """The status and what the body holds."""
+        request = urllib.request.Request(
+            f"{self.url}/v1{path}", method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=300) as answer:
+                text = answer.read()
+                return answer.status, json.loads(text) if text else None
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, json.loads(refusal.read() or b"null")
+
+    def list(self, path):
+        status, answer = self.ask("GET", path)
+        assert status == 200 and answer["next_cursor"] is None, answer
+        return answer["items"]
+
+    def make_sandbox(self):
+        status, sandbox = self.ask("POST", "/sandboxes", {"persistent": True})
+        assert status == 201, sandbox
+        return sandbox["id"]
+
+    def machines(self):
+        """The VMMs of this data folder: each bears its node's name."""
+        name = "pando:" + json.loads((DATA / "node.json").read_text())["id"]
+        processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+        return sum("qemu-system" in line and name in line for line in processes.stdout.splitlines())
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+        self.set_quota(**{name: "default" for name in QUOTA})
+        subprocess.run([BIN / "pando", "teardown", *HOST], check=True, stdout=subprocess.DEVNULL)
+
+
+def settled(what, wanted, look):
+    """Waits for what follows from an answer: sandboxes of deployments that ended, mostly."""
+    deadline = time.monotonic() + 120
+    while (seen := look()) != wanted:
+        assert time.monotonic() < deadline, f"{what}: {seen} instead of {wanted}"
+        time.sleep(0.5)
+
+
+def drive(server, seed, examples):
+    """Lets the driver loose; what it made, by operation."""
+    made = DATA / "api-made.jsonl"
+    made.write_text("")
+    status, key = server.ask("POST", "/me/tokens", {"label": "driver"})
+    assert status == 201, key
+    tokens = server.list("/me/tokens")
+    environment = {
+        **os.environ,
+        "PANDO_FUZZ_KEEP": ",".join(token[name] for token in tokens for name in ("id", "prefix")),
+        "PANDO_FUZZ_SANDBOX": server.make_sandbox(),
+        "PANDO_FUZZ_VICTIM": server.make_sandbox(),
+        "PANDO_FUZZ_MADE": str(made),
+    }
+    command = [
+        Path(sys.executable).with_name("st"), "--config-file", "schemathesis.toml",
+        "run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {key['token']}",
+        "--checks", "all", "--phases", "coverage,fuzzing,stateful", "--max-examples", str(examples),
+        "--seed", str(seed), "--warnings", "off", "--no-color", "--no-shrink",
+    ]
+    outcome = subprocess.run(command, cwd=HERE, env=environment)
+    # Without it, every answer since would have been a mere 401.
+    kept = [token["label"] for token in server.list("/me/tokens")]
+    assert "driver" in kept, "the driver deleted its own key"
+    known = {environment["PANDO_FUZZ_SANDBOX"], environment["PANDO_FUZZ_VICTIM"]}
+    earlier = {token["id"] for token in tokens}
+    return outcome.returncode, known | earlier, [json.loads(line) for line in made.open()]
+
+
+def check_nothing_is_half_made(server, known, made):
+    answered = {thing["id"] for operation, thing in made if operation == "sandbox_create"}
+    for app in server.list("/apps"):
+        status, _ = server.ask("DELETE", f"/apps/{app['id']}")
+        assert status == 204, status
+    settled("apps", [], lambda: server.list("/apps"))
+    there = {sandbox["id"] for sandbox in server.list("/sandboxes")}
+    assert there <= known | answered, f"made and never answered: {there - known - answered}"
+    settled("machines", len(there), server.machines)
+    shown = {thing["id"] for operation, thing in made if operation == "token_create"}
+    for token in server.list("/me/tokens"):
+        if token["label"] == "preset":
+            continue
+        assert token["id"] in known | shown, f"a key that nobody was shown: {token}"
+        assert server.ask("DELETE", f"/me/tokens/{token['id']}")[0] == 204
+    for sandbox in there:
+        assert server.ask("DELETE", f"/sandboxes/{sandbox}")[0] == 204
+    settled("machines after deletion", 0, server.machines)
+    assert server.process.poll() is None, "the server ended"
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
+    arguments.add_argument("--examples", type=int, default=75)
+    arguments = arguments.parse_args()
+    print(f"seed {arguments.seed}: scripts/test-api --seed {arguments.seed} runs it again", flush=True)
+    with Server() as server:
+        failed, known, made = drive(server, arguments.seed, arguments.examples)
+        check_nothing_is_half_made(server, known, made)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
