@@ -91,6 +91,9 @@ pub const TUNNEL_HALF_CLOSED: Duration = Duration::from_secs(300);
 /// How long a closing connection still takes, and drops, what the client sends,
 /// so that the answer is not lost to a reset.
 pub const LINGER: Duration = Duration::from_secs(2);
+/// How much it takes and drops then at most. Some clients send all of an upload
+/// before they read; the answer to a longer one may be lost to them.
+pub const LINGER_BYTES: u64 = 256 << 20;
 /// What requests in flight are given when the server stops.
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// What tunnels and streams of events are given then: they have no end of their

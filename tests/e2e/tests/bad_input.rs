@@ -13,8 +13,9 @@ use tokio::net::TcpStream;
 
 /// How long an answer, or the end of a connection, is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What a refusal may cost at most: what is under way in buffers when it comes.
-const MOST_SENT: usize = 32 << 20;
+/// What a refusal may cost at most: what a closing connection still drops, so that
+/// the answer is not lost, and what is under way in buffers.
+const MOST_SENT: usize = (256 + 32) << 20;
 
 /// What came back, and how much was sent before it did.
 struct Outcome {

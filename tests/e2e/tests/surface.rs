@@ -404,7 +404,7 @@ async fn logs_processes_stats_and_metrics() -> anyhow::Result<()> {
     assert_eq!(remove("path=/srv/link&recursive=true").await?, 204);
     assert_eq!(remove("path=/srv/zeros").await?, 204);
     assert_eq!(remove("path=/srv/zeros").await?, 404);
-    assert_eq!(remove("path=/").await?, 400);
+    assert_eq!(remove("path=/").await?, 409);
     sandbox.sh("test -d /etc && ! ls /srv/full /srv/link /srv/zeros").await?;
 
     sandbox.delete().await?;

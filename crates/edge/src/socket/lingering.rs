@@ -3,7 +3,8 @@
 //! A socket that is closed while the client still sends answers with a reset,
 //! and a reset makes the client drop the answer it has not read yet: the early
 //! "too large" to an upload would never be seen. So closing means: say that no
-//! more will come, then take and drop what does, for a bounded time.
+//! more will come, then take and drop what does, for a bounded time and up to a
+//! bounded length.
 
 use std::future::Future;
 use std::io;
@@ -19,7 +20,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Sleep, sleep};
 
 use super::{Conversation, small};
-use crate::limits::LINGER;
+use crate::limits::{LINGER, LINGER_BYTES};
 
 /// The stream.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Lingering {
     stalled: Option<Pin<Box<Sleep>>>,
     /// Runs from the moment this side is closed.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// What was dropped since.
+    dropped_bytes: u64,
 }
 
 /// Tells whether the client is still there, beside whoever reads the stream.
@@ -62,7 +65,15 @@ impl Lingering {
     ) -> Self {
         let (reads, whole) = stream.into_split();
         let whole = Arc::new(whole);
-        Self { reads, whole, conversation, write_stall, stalled: None, deadline: None }
+        Self {
+            reads,
+            whole,
+            conversation,
+            write_stall,
+            stalled: None,
+            deadline: None,
+            dropped_bytes: 0,
+        }
     }
 
     pub(crate) fn departure(&self) -> Departure {
@@ -139,16 +150,16 @@ impl AsyncWrite for Lingering {
         }
         let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(LINGER)));
         let mut dropped = [0; 8192];
-        loop {
-            if deadline.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
+        while this.dropped_bytes < LINGER_BYTES && deadline.as_mut().poll(cx).is_pending() {
             let mut buf = ReadBuf::new(&mut dropped);
             match ready!(Pin::new(&mut this.reads).poll_read(cx, &mut buf)) {
-                Ok(()) if !buf.filled().is_empty() => {}
+                Ok(()) if !buf.filled().is_empty() => {
+                    this.dropped_bytes += buf.filled().len() as u64;
+                }
                 // The client closed too, or is gone: either way nothing can be lost any more.
-                Ok(()) | Err(_) => return Poll::Ready(Ok(())),
+                Ok(()) | Err(_) => break,
             }
         }
+        Poll::Ready(Ok(()))
     }
 }
