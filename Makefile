@@ -59,8 +59,7 @@ test-api: ## Every route of the API document with every field wrong, against a r
 check: ## Formatting, lints, dependency and licence audit, docs that build
 	@cargo fmt --all --check
 	@cargo clippy --locked --workspace --all-targets -- -D warnings
-	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
-	@cargo deny --log-level error check licenses bans sources
+	@scripts/audit
 	@RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
 
 fmt: ## Format the code
