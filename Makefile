@@ -47,7 +47,7 @@ fuzz: ## Fuzz what reads hostile bytes: all briefly, or TARGET=name SECONDS=n
 test-vm: ## Tests in real microVMs, through the real binary
 	@cargo nextest run --locked -p pando-e2e
 
-test-chaos: build ## 200 rounds of killing server and VMMs amid creates and deletes (minutes; CI runs 12)
+test-chaos: build ## Kill server and VMMs 200 times each amid creates and deletes (a quarter of an hour; CI: 8 times)
 	@PANDO_CHAOS_CYCLES=200 cargo nextest run --locked -p pando-e2e --test chaos --no-capture
 
 test-sdk: ## The public Python SDK, unmodified, against real VMs
