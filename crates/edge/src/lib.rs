@@ -18,9 +18,11 @@
 //! is never held whole in memory; every response carries `X-Robots-Tag: noindex`;
 //! an HTTP/1.1 head that two readers could read differently reaches nobody.
 
+mod alarm;
 mod backend;
 mod body;
 mod chunks;
+mod client;
 mod edge;
 mod end;
 mod forward;
@@ -31,6 +33,7 @@ mod headers;
 pub mod host;
 mod lane;
 pub mod limits;
+mod pace;
 mod page;
 mod serve;
 mod socket;

@@ -27,7 +27,8 @@ pub const WORKER_QUEUE: usize = 128;
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// How long a client that closed its own direction is still answered.
 pub const HALF_CLOSED: Duration = Duration::from_secs(60);
-/// How long a client may take nothing of what is sent to it over HTTP/1.1.
+/// How long a client may take nothing of what is sent to it, on an HTTP/1.1
+/// connection or in an HTTP/2 stream.
 pub const WRITE_STALL: Duration = Duration::from_secs(120);
 
 /// The most requests at once on one HTTP/2 connection.
