@@ -58,6 +58,12 @@ fn is_reserved(name: &str) -> bool {
     name.starts_with("pando-") || name.starts_with("x-pando-")
 }
 
+/// Whether an app could take a name for one that says where a body ends: the names
+/// themselves are the edge's to write, or were judged (`head`).
+fn is_framing(name: &str) -> bool {
+    matches!(name, "content-length" | "transfer-encoding")
+}
+
 /// Whether `is` takes a name as CGI-like interfaces see it: there `-` and `_` are
 /// one, so `X_Forwarded_For` would pass for `X-Forwarded-For`.
 fn is_spelled(name: &str, is: impl Fn(&str) -> bool) -> bool {
@@ -190,8 +196,10 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// Drops what is of one connection alone, and what is `unwanted` besides.
 fn drop_but(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+    let is_unwanted = |name: &str| is_hop_by_hop(name) || unwanted(name);
+    let is_misspelled = |name: &str| name != header::CONTENT_LENGTH && is_spelled(name, is_framing);
     let is_dropped =
-        |name: &str| may_be_dropped(name) && (is_hop_by_hop(name) || is_spelled(name, &unwanted));
+        |name: &str| may_be_dropped(name) && (is_spelled(name, is_unwanted) || is_misspelled(name));
     let mut dropped: Vec<HeaderName> =
         headers.keys().filter(|name| is_dropped(name.as_str())).cloned().collect();
     if dropped.contains(&header::CONNECTION) {
@@ -252,6 +260,9 @@ mod tests {
             ("x-real-ip", "6.6.6.6"),
             ("true-client-ip", "6.6.6.6"),
             ("proxy", "http://evil"),
+            ("transfer_encoding", "chunked"),
+            ("content_length", "5"),
+            ("proxy_authorization", "Basic x"),
             ("pando-caller", "node"),
             ("x-pando-org", "admin"),
             ("x_pando_org", "admin"),

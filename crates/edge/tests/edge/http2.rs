@@ -264,6 +264,31 @@ async fn a_websocket_runs_in_a_stream() {
     assert_eq!(client.send(request, Bytes::new()).await.0.status(), 200);
 }
 
+#[tokio::test]
+async fn a_socket_keeps_its_connection_in_use() {
+    let app = echo().await;
+    let limits = Limits {
+        keep_alive: Duration::from_millis(50),
+        write_stall: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let stand = Stand::with(limits).await;
+    let (_, host) = stand.sandbox(&app);
+    let mut client = Client2::connect(&stand).await;
+    let answer = client.request(websocket(&host)).await.unwrap();
+    let stream = within(hyper::upgrade::on(answer)).await.unwrap();
+    let stream = hyper_util::rt::TokioIo::new(stream);
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+    // Longer than any unused connection has.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    within(socket.send(Message::text("still here"))).await.unwrap();
+    assert_eq!(within(socket.next()).await.unwrap().unwrap(), Message::text("still here"));
+    let request = client.get("localhost", "/");
+    assert_eq!(client.send(request, Bytes::new()).await.0.status(), 200);
+    drop(socket);
+    within(client.ended()).await;
+}
+
 fn websocket(host: &str) -> Request<crate::support::Body2> {
     Request::builder()
         .method("CONNECT")

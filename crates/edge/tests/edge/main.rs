@@ -5,6 +5,7 @@
 
 mod answers;
 mod ends;
+mod frames;
 mod framing;
 mod framings;
 mod http2;
