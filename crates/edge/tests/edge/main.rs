@@ -15,6 +15,7 @@ mod pooling;
 mod routing;
 mod share;
 mod shutdown;
+mod sockets;
 mod streams;
 mod support;
 mod tunnels;
