@@ -60,7 +60,7 @@ enum Only {
 }
 
 /// The turns that each proxy takes.
-const EDGE_ROUNDS: usize = 7;
+const EDGE_ROUNDS: usize = 11;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

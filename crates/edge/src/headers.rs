@@ -58,16 +58,21 @@ fn is_reserved(name: &str) -> bool {
     name.starts_with("pando-") || name.starts_with("x-pando-")
 }
 
-/// Whether an app could take a name for one that says where a body ends: the names
-/// themselves are the edge's to write, or were judged (`head`).
+/// Whether a name says where a body ends. Spelled rightly it is the edge's to write, or
+/// was judged (`head`).
 fn is_framing(name: &str) -> bool {
     matches!(name, "content-length" | "transfer-encoding")
 }
 
 /// Whether `is` takes a name as CGI-like interfaces see it: there `-` and `_` are
-/// one, so `X_Forwarded_For` would pass for `X-Forwarded-For`.
+/// one, so `X_Forwarded_For` would pass for `X-Forwarded-For`. So could a name pass
+/// for one of [`is_framing`].
 fn is_spelled(name: &str, is: impl Fn(&str) -> bool) -> bool {
-    if name.bytes().any(|byte| byte == b'_') { is(&name.replace('_', "-")) } else { is(name) }
+    if !name.bytes().any(|byte| byte == b'_') {
+        return is(name);
+    }
+    let name = name.replace('_', "-");
+    is(&name) || is_framing(&name)
 }
 
 /// Whether any name that is dropped begins like this one: most do not, and need no
@@ -197,9 +202,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 /// Drops what is of one connection alone, and what is `unwanted` besides.
 fn drop_but(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
     let is_unwanted = |name: &str| is_hop_by_hop(name) || unwanted(name);
-    let is_misspelled = |name: &str| name != header::CONTENT_LENGTH && is_spelled(name, is_framing);
-    let is_dropped =
-        |name: &str| may_be_dropped(name) && (is_spelled(name, is_unwanted) || is_misspelled(name));
+    let is_dropped = |name: &str| may_be_dropped(name) && is_spelled(name, is_unwanted);
     let mut dropped: Vec<HeaderName> =
         headers.keys().filter(|name| is_dropped(name.as_str())).cloned().collect();
     if dropped.contains(&header::CONNECTION) {
