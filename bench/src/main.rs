@@ -69,7 +69,7 @@ enum Only {
 /// The sandboxes that are tried at most.
 const MOST: usize = 1000;
 /// The turns that each proxy takes.
-const EDGE_ROUNDS: usize = 7;
+const EDGE_ROUNDS: usize = 11;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

@@ -124,8 +124,14 @@ fn measure(pool: Ipv4Addr, rounds: usize) -> anyhow::Result<Comparison> {
     // The first round warms up and is not counted.
     for round in 0..=rounds {
         let direct = turn(upstream, &inside.process)?;
-        let nginx = turn(proxy_address, &proxy.process)?;
-        let edge = turn(edge_address, &edge)?;
+        // Who goes first takes turns too: what else runs on the machine comes and goes.
+        let (nginx, edge) = if round % 2 == 0 {
+            let nginx = turn(proxy_address, &proxy.process)?;
+            (nginx, turn(edge_address, &edge)?)
+        } else {
+            let edge = turn(edge_address, &edge)?;
+            (turn(proxy_address, &proxy.process)?, edge)
+        };
         if round > 0 {
             measured.direct.push(&direct.0, direct.1);
             measured.nginx.push(&nginx.0, nginx.1);

@@ -9,12 +9,11 @@ use pando_types::url::{PublicUrls, Scheme};
 use tokio_util::task::TaskTracker;
 
 use crate::backend::{Backend, Resolution};
-use crate::forward::Target;
+use crate::client::Client;
 use crate::headers::Origin;
 use crate::host::{self, HostError, Suffix, SuffixError};
 use crate::lane::Lanes;
 use crate::limits::Limits;
-use crate::serve::Client;
 use crate::trouble::Trouble;
 use crate::websocket;
 
@@ -27,6 +26,13 @@ impl<B> Clone for Edge<B> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
+}
+
+/// A port of a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub sandbox: SandboxId,
+    pub port: u16,
 }
 
 /// What all requests share.

@@ -58,10 +58,21 @@ fn is_reserved(name: &str) -> bool {
     name.starts_with("pando-") || name.starts_with("x-pando-")
 }
 
+/// Whether a name says where a body ends. Spelled rightly it is the edge's to write, or
+/// was judged (`head`).
+fn is_framing(name: &str) -> bool {
+    matches!(name, "content-length" | "transfer-encoding")
+}
+
 /// Whether `is` takes a name as CGI-like interfaces see it: there `-` and `_` are
-/// one, so `X_Forwarded_For` would pass for `X-Forwarded-For`.
+/// one, so `X_Forwarded_For` would pass for `X-Forwarded-For`. So could a name pass
+/// for one of [`is_framing`].
 fn is_spelled(name: &str, is: impl Fn(&str) -> bool) -> bool {
-    if name.bytes().any(|byte| byte == b'_') { is(&name.replace('_', "-")) } else { is(name) }
+    if !name.bytes().any(|byte| byte == b'_') {
+        return is(name);
+    }
+    let name = name.replace('_', "-");
+    is(&name) || is_framing(&name)
 }
 
 /// Whether any name that is dropped begins like this one: most do not, and need no
@@ -190,8 +201,8 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// Drops what is of one connection alone, and what is `unwanted` besides.
 fn drop_but(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
-    let is_dropped =
-        |name: &str| may_be_dropped(name) && (is_hop_by_hop(name) || is_spelled(name, &unwanted));
+    let is_unwanted = |name: &str| is_hop_by_hop(name) || unwanted(name);
+    let is_dropped = |name: &str| may_be_dropped(name) && is_spelled(name, is_unwanted);
     let mut dropped: Vec<HeaderName> =
         headers.keys().filter(|name| is_dropped(name.as_str())).cloned().collect();
     if dropped.contains(&header::CONNECTION) {
@@ -252,6 +263,9 @@ mod tests {
             ("x-real-ip", "6.6.6.6"),
             ("true-client-ip", "6.6.6.6"),
             ("proxy", "http://evil"),
+            ("transfer_encoding", "chunked"),
+            ("content_length", "5"),
+            ("proxy_authorization", "Basic x"),
             ("pando-caller", "node"),
             ("x-pando-org", "admin"),
             ("x_pando_org", "admin"),

@@ -27,7 +27,8 @@ pub const WORKER_QUEUE: usize = 128;
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// How long a client that closed its own direction is still answered.
 pub const HALF_CLOSED: Duration = Duration::from_secs(60);
-/// How long a client may take nothing of what is sent to it over HTTP/1.1.
+/// How long a client may take nothing of what is sent to it, on an HTTP/1.1
+/// connection or in an HTTP/2 stream.
 pub const WRITE_STALL: Duration = Duration::from_secs(120);
 
 /// The most requests at once on one HTTP/2 connection.
@@ -81,7 +82,7 @@ pub const LANE_QUIET: Duration = Duration::from_secs(30);
 
 /// The requests a second that one sandbox gets on the long run (429 above it).
 pub const APP_REQUESTS_PER_SEC: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
-/// The requests that one sandbox gets at once after a quiet moment.
+/// The requests that one sandbox gets in one go after a quiet moment.
 pub const APP_REQUEST_BURST: NonZeroU32 = NonZeroU32::new(4_000).unwrap();
 /// The requests and tunnels of one sandbox that are under way at once (429).
 pub const APP_REQUESTS_AT_ONCE: usize = 1024;
@@ -155,6 +156,46 @@ impl Default for Limits {
             app_requests_at_once: APP_REQUESTS_AT_ONCE,
             drain: DRAIN,
             tunnel_drain: TUNNEL_DRAIN,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_for_operators_is_true() {
+        let page = include_str!("../../../docs/edge.md");
+        let kib = |bytes: usize| format!("{} KiB", bytes / 1024);
+        let secs = |time: Duration| format!("{} s", time.as_secs());
+        let count = |count: usize| match count {
+            0..1000 => count.to_string(),
+            _ => format!("{},{:03}", count / 1000, count % 1000),
+        };
+        for (name, value) in [
+            ("MAX_HEADER_BYTES", kib(MAX_HEADER_BYTES)),
+            ("MAX_HEADERS", count(MAX_HEADERS)),
+            ("MAX_URL_BYTES", kib(MAX_URL_BYTES)),
+            ("HEADER_READ_TIMEOUT", secs(HEADER_READ_TIMEOUT)),
+            ("APP_REQUESTS_PER_SEC", count(APP_REQUESTS_PER_SEC.get() as usize)),
+            ("APP_REQUEST_BURST", count(APP_REQUEST_BURST.get() as usize)),
+            ("APP_REQUESTS_AT_ONCE", count(APP_REQUESTS_AT_ONCE)),
+            ("LISTEN_WAIT", secs(LISTEN_WAIT)),
+            ("CONNECT_TIMEOUT", secs(CONNECT_TIMEOUT)),
+            ("FIRST_BYTE_TIMEOUT", secs(FIRST_BYTE_TIMEOUT)),
+            ("WRITE_STALL", secs(WRITE_STALL)),
+            ("HALF_CLOSED", secs(HALF_CLOSED)),
+            ("KEEP_ALIVE", secs(KEEP_ALIVE)),
+            ("TUNNEL_HALF_CLOSED", secs(TUNNEL_HALF_CLOSED)),
+            ("MAX_CONNECTIONS", count(MAX_CONNECTIONS)),
+            ("H2_MAX_STREAMS", count(H2_MAX_STREAMS as usize)),
+            ("DRAIN", secs(DRAIN)),
+            ("TUNNEL_DRAIN", secs(TUNNEL_DRAIN)),
+        ] {
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{name}`")));
+            let shown = row.and_then(|row| row.split(" | ").nth(1));
+            assert_eq!(shown, Some(value.as_str()), "{name}");
         }
     }
 }

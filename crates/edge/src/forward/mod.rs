@@ -7,31 +7,24 @@ use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
-use pando_types::SandboxId;
 use tokio::time::Instant;
 
 use crate::backend::Backend;
 use crate::body::{Body, Download, Source, Upload};
-use crate::edge::Shared;
+use crate::client::{Client, ConnectionSlot};
+use crate::edge::{Shared, Target};
 use crate::headers::{self, Origin};
 use crate::lane::{Lane, Lease, Visit};
-use crate::serve::{Client, ConnectionSlot};
+use crate::socket::Exchange;
 use crate::trouble::Trouble;
 use crate::websocket::{self, Handshake};
 use crate::wire::{Answer, Silence, Wire, WireDownload};
 
-/// A port of a sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub sandbox: SandboxId,
-    pub port: u16,
-}
-
 /// The client's side of a switch of protocols that it asked for.
 struct Switch {
     client: OnUpgrade,
-    /// The connection's place among all; the tunnel keeps it.
-    slot: ConnectionSlot,
+    /// What the tunnel keeps: the connection's place among all, and its being busy.
+    kept: (ConnectionSlot, Exchange),
     /// What the edge answers for, where the client's own handshake is not HTTP/1.1's.
     handshake: Option<Handshake>,
 }
@@ -63,7 +56,7 @@ impl<B: Backend> Shared<B> {
         };
         let switch = upgrade.is_some().then(|| Switch {
             client: hyper::upgrade::on(&mut request),
-            slot: client.slot.clone(),
+            kept: (client.slot.clone(), client.conversation.hold()),
             handshake: handshake.clone(),
         });
         let (mut head, body) = app_request(request, origin, upgrade);

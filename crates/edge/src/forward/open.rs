@@ -5,9 +5,8 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Target;
 use crate::backend::{Backend, ConnectError};
-use crate::edge::Shared;
+use crate::edge::{Shared, Target};
 use crate::lane::Lane;
 use crate::limits;
 use crate::socket;

@@ -11,10 +11,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Switch, Target, for_client};
+use super::{Switch, for_client};
 use crate::backend::Backend;
 use crate::body::{Body, Progress, Source, Upload};
-use crate::edge::Shared;
+use crate::edge::{Shared, Target};
 use crate::headers;
 use crate::lane::{Lane, Visit};
 use crate::limits;
@@ -54,12 +54,12 @@ impl<B: Backend> Shared<B> {
         }
         if status == StatusCode::SWITCHING_PROTOCOLS {
             // Only a client that asked for it can go on in another protocol.
-            let Switch { client, slot, .. } = switch.ok_or(bad)?;
+            let Switch { client, kept, .. } = switch.ok_or(bad)?;
             let app = hyper::upgrade::on(&mut response);
             let end = lane.streams.clone();
             self.tunnels.spawn(async move {
                 tunnel::run(client, app, &end).await;
-                drop((slot, visit));
+                drop((kept, visit));
             });
             return Ok(switched(response, is_opened.is_some()));
         }

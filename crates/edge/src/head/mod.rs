@@ -1,18 +1,20 @@
-//! The head of an HTTP/1.1 request, judged before anything acts on it. Pure.
+//! The head of a request, judged before anything acts on it. Pure.
 //!
-//! What carries the exchange is lenient where a proxy must not be: it takes a
+//! Over HTTP/1.1, what carries the exchange is lenient where a proxy must not be: it takes a
 //! line that ends in a bare LF, and settles silently what two readers may settle
 //! differently (a length beside a transfer coding). Here such a request is
 //! refused, and the rest of its connection with it: nobody can say for certain
 //! where the next one begins.
 
 mod scanner;
+mod stream;
 
 use std::mem::MaybeUninit;
 
 use http::Uri;
 
 pub(crate) use scanner::{Scanner, Stop};
+pub(crate) use stream::examine_stream;
 
 use crate::headers;
 use crate::limits::{MAX_HEADERS, MAX_URL_BYTES};
@@ -20,7 +22,7 @@ use crate::limits::{MAX_HEADERS, MAX_URL_BYTES};
 /// Why a head is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It is not HTTP/1.1, or can be read in two ways; says what is wrong.
+    /// It is not HTTP, or can be read in two ways; says what is wrong.
     Malformed(&'static str),
     /// Larger than [`crate::limits::MAX_HEADER_BYTES`].
     TooLarge,

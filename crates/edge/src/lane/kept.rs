@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::serve::WorkerId;
+use crate::client::WorkerId;
 use crate::wire::Wire;
 
 /// The connections, the latest used last. Few enough to be looked through.

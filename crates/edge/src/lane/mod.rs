@@ -19,9 +19,9 @@ use tokio::time::Instant;
 pub(crate) use admission::{Refused, Visit};
 pub(crate) use lanes::Lanes;
 
+use crate::client::WorkerId;
 use crate::end::End;
 use crate::limits::{LANE_QUIET, Limits, POOL_MAX, POOL_MAX_PER_SANDBOX};
-use crate::serve::WorkerId;
 use crate::wire::{Cutter, Wire};
 use admission::Admission;
 use kept::Kept;

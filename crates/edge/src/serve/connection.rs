@@ -24,6 +24,7 @@ use crate::backend::Backend;
 use crate::body::BoxError;
 use crate::end::End;
 use crate::limits::{self, Limits};
+use crate::pace;
 use crate::socket::{self, Guard, Lingering, Prefixed, Protocol};
 
 /// All client connections, and what ends them.
@@ -51,8 +52,8 @@ impl Connections {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
-        let connections = self.clone();
-        self.execute(async move { connections.serve(stream, router).await });
+        let (connections, cut) = (self.clone(), self.cut.clone());
+        self.tasks.spawn(async move { cut.or(connections.serve(stream, router)).await });
     }
 
     async fn serve<B, S, R>(self, mut stream: TcpStream, router: Router<B, S>)
@@ -76,7 +77,7 @@ impl Connections {
             tracing::debug!("the client said nothing");
             return;
         };
-        let conversation = Arc::clone(&router.conversation);
+        let conversation = Arc::clone(&router.client.conversation);
         let stream = Lingering::new(stream, Arc::clone(&conversation), self.limits.write_stall);
         let ended = match protocol {
             Protocol::Http1 => self.http1(stream, first, router).await,
@@ -104,7 +105,7 @@ impl Connections {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
-        let conversation = Arc::clone(&router.conversation);
+        let conversation = Arc::clone(&router.client.conversation);
         let mut watch = Watch::new(
             Arc::clone(&conversation),
             Some(stream.departure()),
@@ -154,12 +155,16 @@ impl Connections {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
-        let mut watch =
-            Watch::new(Arc::clone(&router.conversation), None, self.shutdown.wait(), &self.limits);
+        let mut watch = Watch::new(
+            Arc::clone(&router.client.conversation),
+            None,
+            self.shutdown.wait(),
+            &self.limits,
+        );
         let router = Arc::new(router);
         let service = service_fn(move |request| {
             // Over HTTP/1.1 the guard counts requests; here nobody else does.
-            router.conversation.ask(1);
+            router.client.conversation.ask(1);
             Arc::clone(&router).answer(request)
         });
         let served = http2::Builder::new(self.clone())
@@ -197,7 +202,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, work: F) {
-        let cut = self.cut.clone();
-        self.tasks.spawn(async move { cut.or(work).await });
+        let (cut, stall) = (self.cut.clone(), self.limits.write_stall);
+        self.tasks.spawn(async move { cut.or(pace::keep(stall, work)).await });
     }
 }

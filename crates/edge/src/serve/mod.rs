@@ -21,9 +21,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-pub(crate) use router::Client;
-pub(crate) use workers::WorkerId;
-
 use crate::backend::Backend;
 use crate::body::BoxError;
 use crate::edge::Edge;
@@ -31,14 +28,7 @@ use crate::end::End;
 use crate::limits;
 use connection::Connections;
 use router::{Api, Router};
-use workers::{Accepted, Share, Workers};
-
-/// A connection's place among [`limits::MAX_CONNECTIONS`]; free again when the
-/// connection, and the tunnel that it may become, are over.
-#[derive(Debug, Clone)]
-pub(crate) struct ConnectionSlot {
-    _held: Arc<(OwnedSemaphorePermit, Share)>,
-}
+use workers::{Accepted, Workers};
 
 /// Serves `listener` until `shutdown` is cancelled: requests for preview hosts by
 /// `edge`, all others by `api`, over HTTP/1.1 and HTTP/2.

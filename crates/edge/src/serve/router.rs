@@ -1,50 +1,28 @@
 //! For each request the choice between the edge and the API.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tower::{Service, ServiceExt as _};
 
-use super::{ConnectionSlot, WorkerId};
 use crate::backend::Backend;
 use crate::body::{Body, BoxError};
+use crate::client::Client;
 use crate::edge::Edge;
-use crate::head::Refusal;
+use crate::head;
 use crate::headers;
 use crate::host;
-use crate::limits::{MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES};
+use crate::pace::Pace;
 use crate::page::{self, Asked};
-use crate::socket::{Conversation, Exchange};
+use crate::socket::Exchange;
 use crate::trouble::Trouble;
-
-/// Who sends a connection's requests.
-#[derive(Debug)]
-pub(crate) struct Client {
-    /// The address as apps are told it.
-    pub address_line: HeaderValue,
-    /// The connection's place among all.
-    pub slot: ConnectionSlot,
-    /// The thread that serves it.
-    pub worker: WorkerId,
-}
-
-impl Client {
-    pub(super) fn new(address: SocketAddr, slot: ConnectionSlot, worker: WorkerId) -> Self {
-        let address = address.ip().to_canonical().to_string();
-        // An address is made of digits, letters, dots and colons.
-        let address_line =
-            HeaderValue::try_from(address).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address_line, slot, worker }
-    }
-}
 
 /// The API, which runs where it was made: its work is not of the size for which
 /// connections have threads of their own.
@@ -64,13 +42,12 @@ impl<S> Api<S> {
 pub(super) struct Router<B, S> {
     edge: Edge<B>,
     api: Api<S>,
-    client: Client,
-    pub conversation: Arc<Conversation>,
+    pub client: Client,
 }
 
 impl<B, S> Router<B, S> {
     pub(super) fn new(edge: Edge<B>, api: Api<S>, client: Client) -> Self {
-        Self { edge, api, client, conversation: Arc::default() }
+        Self { edge, api, client }
     }
 }
 
@@ -90,7 +67,7 @@ where
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
-        let exchange = self.conversation.begin();
+        let exchange = self.client.conversation.begin();
         let version = request.version();
         let mut response = match judge(&request, &exchange) {
             Ok(()) => self.route(request).await,
@@ -100,16 +77,16 @@ where
             // Streams have no connection of their own to speak of.
             response.headers_mut().remove(header::CONNECTION);
         } else if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            self.conversation.set_tunnelled();
-        } else if self.conversation.is_switching() {
+            self.client.conversation.set_tunnelled();
+        } else if self.client.conversation.is_switching() {
             // What came after the request was not looked at: it may have been the
             // protocol that is not switched to.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if headers::is_event_stream(response.headers()) {
-            self.conversation.set_endless();
+            self.client.conversation.set_endless();
         }
-        Ok(response.map(|body| body.within(exchange)))
+        Ok(response.map(|body| body.within(exchange, Pace::current())))
     }
 
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
@@ -155,17 +132,5 @@ fn judge(request: &Request<Incoming>, exchange: &Exchange) -> Result<(), Trouble
     if request.version() < Version::HTTP_2 {
         return Ok(());
     }
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    let lines = request.headers();
-    let bytes: usize = lines.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    let refusal = if target > MAX_URL_BYTES {
-        Refusal::LongUrl
-    } else if lines.len() > MAX_HEADERS {
-        Refusal::TooManyLines
-    } else if target + bytes > MAX_HEADER_BYTES {
-        Refusal::TooLarge
-    } else {
-        return Ok(());
-    };
-    Err(Trouble::Head(refusal))
+    head::examine_stream(request, request.body().is_end_stream()).map_err(Trouble::Head)
 }

@@ -15,7 +15,7 @@ use crate::socket::{Conversation, Departure};
 /// What was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// The client left: nobody reads the answer.
+    /// The client left, or stays though nothing more is to be said: nobody reads.
     Left,
     /// The connection takes no more requests, because the server stops or because
     /// there were none for long. Seen once.
@@ -39,6 +39,10 @@ pub(super) struct Watch {
     asked: usize,
     shutdown: Wait,
     is_over: bool,
+    /// Runs from the moment when all was answered on a connection that is over, until
+    /// its client must have taken what it was sent.
+    parting: Option<Pin<Box<Sleep>>>,
+    parting_limit: Duration,
 }
 
 impl Watch {
@@ -58,6 +62,8 @@ impl Watch {
             asked: 0,
             shutdown,
             is_over: false,
+            parting: None,
+            parting_limit: limits.write_stall,
         }
     }
 
@@ -71,6 +77,11 @@ impl Watch {
         {
             self.is_over = true;
             return Poll::Ready(Seen::Over);
+        }
+        if self.is_over && !self.conversation.is_busy() {
+            let limit = self.parting_limit;
+            let parting = self.parting.get_or_insert_with(|| Box::pin(sleep(limit)));
+            return parting.as_mut().poll(cx).map(|()| Seen::Left);
         }
         Poll::Pending
     }

@@ -8,7 +8,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use tokio::net::TcpStream;
@@ -16,13 +15,8 @@ use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::ConnectionSlot;
-use super::router::Client;
+use crate::client::{Client, ConnectionSlot, Load, WorkerId};
 use crate::limits;
-
-/// Names one of the threads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WorkerId(usize);
 
 /// A connection on its way to its thread.
 pub(super) struct Accepted {
@@ -42,20 +36,6 @@ struct Worker {
     queue: mpsc::Sender<Handed>,
     load: Arc<Load>,
     thread: thread::JoinHandle<()>,
-}
-
-/// The connections that a thread has.
-#[derive(Debug, Default)]
-pub(super) struct Load(AtomicUsize);
-
-/// One of them; its drop takes it off.
-#[derive(Debug)]
-pub(super) struct Share(Arc<Load>);
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// What is handed over: the stream leaves the event loop that accepted it.
@@ -82,7 +62,7 @@ impl Workers {
     /// Hands a connection to the thread that has the fewest.
     pub(super) async fn hand(&self, accepted: Accepted) {
         let numbered = self.0.iter().enumerate();
-        let fewest = numbered.min_by_key(|(_, worker)| worker.load.0.load(Ordering::Relaxed));
+        let fewest = numbered.min_by_key(|(_, worker)| worker.load.count());
         let Some((number, worker)) = fewest else {
             return;
         };
@@ -94,9 +74,7 @@ impl Workers {
                 return;
             }
         };
-        worker.load.0.fetch_add(1, Ordering::Relaxed);
-        let share = Share(Arc::clone(&worker.load));
-        let slot = ConnectionSlot { _held: Arc::new((permit, share)) };
+        let slot = ConnectionSlot::new(permit, &worker.load);
         let client = Client::new(address, slot, WorkerId(number));
         if worker.queue.send(Handed { stream, client, _tracked: tracked }).await.is_err() {
             tracing::error!(number, "a thread of the edge has ended");

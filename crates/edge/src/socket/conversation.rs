@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Poll, Waker};
 
 use crate::head::Refusal;
 
@@ -20,6 +21,10 @@ pub(crate) struct Conversation {
     switching: AtomicBool,
     tunnelled: AtomicBool,
     endless: AtomicBool,
+    /// An answer broke off, and waits until what came before it was sent.
+    breaking: AtomicBool,
+    /// All of that was.
+    flushed: AtomicBool,
 }
 
 /// One request and its answer; the drop is the answer's end.
@@ -47,6 +52,13 @@ impl Conversation {
     pub(crate) fn begin(self: &Arc<Self>) -> Exchange {
         let number = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
         Exchange { conversation: Arc::clone(self), number }
+    }
+
+    /// Keeps the connection busy beside its requests, until the drop: for a tunnel
+    /// over HTTP/2, which outlives the answer that opened it.
+    pub(crate) fn hold(self: &Arc<Self>) -> Exchange {
+        self.ask(1);
+        self.begin()
     }
 
     /// How many requests came so far.
@@ -86,6 +98,13 @@ impl Conversation {
     pub(crate) fn is_endless(&self) -> bool {
         self.endless.load(Ordering::Acquire)
     }
+
+    /// All that was written is with the system now; `waker` is the connection's task.
+    pub(super) fn note_flush(&self, waker: &Waker) {
+        if self.breaking.load(Ordering::Acquire) && !self.flushed.swap(true, Ordering::AcqRel) {
+            waker.wake_by_ref();
+        }
+    }
 }
 
 impl Exchange {
@@ -93,6 +112,17 @@ impl Exchange {
     pub(crate) fn refused(&self) -> Option<Refusal> {
         let (number, refusal) = self.conversation.refused.get()?;
         (*number == self.number).then_some(*refusal)
+    }
+
+    /// For an answer that broke off: ready once all before that has left. The task
+    /// that flushes the connection, which is the one that asks, is woken then.
+    pub(crate) fn poll_flushed(&self) -> Poll<()> {
+        self.conversation.breaking.store(true, Ordering::Release);
+        if self.conversation.flushed.load(Ordering::Acquire) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 //! A head passes whole and good, or not at all. In the place of a refused one goes
 //! a request that stands for it, so that its answer takes its turn behind those
 //! that are still due; the router knows it by its number, and nothing follows it.
-//!
 
 use std::io;
 use std::pin::Pin;
@@ -211,7 +210,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+        self.conversation.note_flush(cx.waker());
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

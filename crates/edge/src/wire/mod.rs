@@ -5,7 +5,6 @@
 //! reads the answer. Requests with bodies, and switches of protocols, ride on the
 //! HTTP library's client (`forward`), which does both ways at once.
 
-mod alarm;
 mod answer;
 mod download;
 mod request;
@@ -26,8 +25,8 @@ use tokio_util::io::poll_read_buf;
 
 pub(crate) use download::WireDownload;
 
+use crate::alarm::Alarm;
 use crate::limits::{MAX_HEADER_BYTES, MAX_INTERIM_ANSWERS};
-use alarm::Alarm;
 use answer::{Ahead, Head};
 
 /// Room for one read: a head and a small body.

@@ -1,9 +1,10 @@
 //! Answers in every framing that an app may choose, in pieces of every size, and
 //! those that are no answers.
 
+use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{App, Stand, raw, within};
+use crate::support::{App, Client2, Stand, raw, within};
 
 /// Says `script` to each request, in pieces of `piece` bytes, and closes where it
 /// is told to.
@@ -138,9 +139,17 @@ async fn half_a_body_breaks_off() {
         let mut wire = stand.connect().await;
         wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
         assert_eq!(wire.head().await.status, 200);
-        // Neither the length nor the last chunk arrives: the client knows.
+        // What there was arrives, and neither the whole length nor a last chunk: the
+        // client knows.
         let rest = String::from_utf8(wire.rest().await).unwrap();
         assert!(rest.contains("half") && !rest.ends_with("0\r\n\r\n"), "{script:?}: {rest:?}");
+
+        let mut client = Client2::connect(&stand).await;
+        let request = client.get(&host, "/").body(Client2::empty()).unwrap();
+        let mut body = client.request(request).await.unwrap().into_body();
+        let frame = within(body.frame()).await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "half", "{script:?}");
+        assert!(within(body.frame()).await.unwrap().is_err(), "{script:?}");
     }
 }
 

@@ -1,9 +1,9 @@
-//! HTTP/2 clients: the same apps, the same rules, and WebSocket in a stream.
+//! HTTP/2 clients: the same apps, the same rules.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, stream};
+use futures_util::stream;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
@@ -11,11 +11,8 @@ use hyper::ext::Protocol;
 use pando_edge::Limits;
 use pando_edge::limits::{MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{Message, protocol::Role};
 
 use crate::support::{App, Client2, Stand, answering, raw, within};
-use crate::tunnels::echo;
 
 /// Answers with the request as an HTTP/1.1 app sees it.
 async fn mirror() -> App {
@@ -230,74 +227,6 @@ async fn an_early_answer_reaches_a_client_that_still_sends() {
     assert_eq!(body, "too large");
     let request = client.get("localhost", "/after");
     assert_eq!(client.send(request, Bytes::new()).await.1, "the API at /after");
-}
-
-#[tokio::test]
-async fn a_websocket_runs_in_a_stream() {
-    let app = echo().await;
-    let stand = Stand::new().await;
-    let (_, host) = stand.sandbox(&app);
-    let mut client = Client2::connect(&stand).await;
-    let mut sockets = Vec::new();
-    for _ in 0..3 {
-        let answer = client.request(websocket(&host)).await.unwrap();
-        assert_eq!(answer.status(), 200);
-        assert_eq!(answer.headers()["x-robots-tag"], "noindex");
-        for name in ["sec-websocket-accept", "upgrade", "connection"] {
-            assert!(!answer.headers().contains_key(name), "{name}");
-        }
-        let stream = within(hyper::upgrade::on(answer)).await.unwrap();
-        let stream = hyper_util::rt::TokioIo::new(stream);
-        sockets.push(WebSocketStream::from_raw_socket(stream, Role::Client, None).await);
-    }
-    for (size, socket) in [1, 100, 1024 * 1024].into_iter().zip(&mut sockets) {
-        let message = Message::text("x".repeat(size));
-        within(socket.send(message.clone())).await.unwrap();
-        assert_eq!(within(socket.next()).await.unwrap().unwrap(), message);
-    }
-    for mut socket in sockets {
-        within(socket.close(None)).await.unwrap();
-        while within(socket.next()).await.is_some_and(|message| message.is_ok()) {}
-    }
-    // Requests go on beside it.
-    let request = client.get("localhost", "/");
-    assert_eq!(client.send(request, Bytes::new()).await.0.status(), 200);
-}
-
-fn websocket(host: &str) -> Request<crate::support::Body2> {
-    Request::builder()
-        .method("CONNECT")
-        .uri(format!("http://{host}/socket"))
-        .header("sec-websocket-version", "13")
-        .extension(Protocol::from_static("websocket"))
-        .body(Client2::empty())
-        .unwrap()
-}
-
-#[tokio::test]
-async fn a_declined_websocket_is_an_ordinary_answer() {
-    let declining = raw(|mut stream| async move {
-        let _ = stream.read(&mut [0; 1024]).await;
-        stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno").await.unwrap();
-    })
-    .await;
-    // No WebSocket server, for it says so without having seen the key; and an
-    // app that takes the request for a page.
-    let pretending = raw(|mut stream| async move {
-        let _ = stream.read(&mut [0; 1024]).await;
-        let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: x\r\n\r\n";
-        stream.write_all(head.as_bytes()).await.unwrap();
-    })
-    .await;
-    let page = mirror().await;
-    let stand = Stand::new().await;
-    let mut client = Client2::connect(&stand).await;
-    for (app, status) in [(&declining, 403), (&pretending, 502), (&page, 502)] {
-        let (_, host) = stand.sandbox(app);
-        let answer = client.request(websocket(&host)).await.unwrap();
-        assert_eq!(answer.status(), status);
-        within(answer.into_body().collect()).await.unwrap();
-    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod answers;
 mod ends;
+mod frames;
 mod framing;
 mod framings;
 mod http2;
@@ -14,6 +15,7 @@ mod pooling;
 mod routing;
 mod share;
 mod shutdown;
+mod sockets;
 mod streams;
 mod support;
 mod tunnels;

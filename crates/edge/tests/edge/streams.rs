@@ -1,16 +1,19 @@
 //! Bodies in both directions: large, endless, early, and none at all.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use pando_edge::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
-use crate::support::{Stand, answering, raw, within};
+use crate::support::{App, Client2, Stand, answering, raw, within};
 
 const LARGE: usize = 50 * 1024 * 1024;
 const BLOCK: usize = 64 * 1024;
@@ -266,4 +269,99 @@ async fn the_edge_too_may_answer_to_half_an_upload() {
         wire.send([b'x'; BLOCK]).await;
     }
     assert_eq!(wire.answer().await.status, 404);
+}
+
+/// Takes a request's head and nothing of its body until it is told to answer.
+async fn deaf() -> (App, tokio::sync::watch::Sender<bool>) {
+    let (go, gate) = tokio::sync::watch::channel(false);
+    let app = raw(move |mut stream| {
+        let mut gate = gate.clone();
+        async move {
+            let _ = stream.read(&mut [0; 64]).await;
+            let _ = gate.wait_for(|open| *open).await;
+            let answer = "HTTP/1.1 413 Too Large\r\ncontent-length: 9\r\n\r\ntoo large";
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    })
+    .await;
+    (app, go)
+}
+
+/// Waits until `count` stands still.
+async fn still(count: &AtomicUsize) -> usize {
+    loop {
+        let before = count.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if before > 0 && count.load(Ordering::SeqCst) == before {
+            return before;
+        }
+    }
+}
+
+#[tokio::test]
+async fn ten_gigabytes_are_never_held() {
+    let stand = Stand::new().await;
+    for framing in ["content-length: 10737418240", "transfer-encoding: chunked"] {
+        let (app, go) = deaf().await;
+        let (_, host) = stand.sandbox(&app);
+        let (mut reads, mut writes) = stand.connect().await.stream.into_split();
+        let head = format!("POST / HTTP/1.1\r\nhost: {host}\r\n{framing}\r\n\r\n");
+        let block = [b"10000\r\n", &[b'x'; BLOCK][..], b"\r\n"].concat();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&taken);
+        let upload = tokio::spawn(async move {
+            writes.write_all(head.as_bytes()).await.unwrap();
+            while writes.write_all(&block).await.is_ok() {
+                counted.fetch_add(BLOCK, Ordering::SeqCst);
+            }
+        });
+        let held = within(still(&taken)).await;
+        assert!(held < LARGE, "{framing}: {held} bytes were taken");
+        go.send(true).unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"too large") {
+            let count = within(reads.read_buf(&mut seen)).await.unwrap();
+            assert!(count > 0, "{framing}: {:?}", String::from_utf8_lossy(&seen));
+        }
+        within(upload).await.unwrap();
+    }
+
+    let (app, go) = deaf().await;
+    let (_, host) = stand.sandbox(&app);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    let endless = stream::repeat_with(move || {
+        counted.fetch_add(BLOCK, Ordering::SeqCst);
+        Ok(Frame::data(Bytes::from(vec![b'x'; BLOCK])))
+    });
+    let mut client = Client2::connect(&stand).await;
+    let request = http::Request::builder().method("POST").uri(format!("http://{host}/"));
+    let request = request.body(StreamBody::new(endless).boxed_unsync()).unwrap();
+    let answer = tokio::spawn(async move { client.request(request).await });
+    let held = within(still(&taken)).await;
+    assert!(held < LARGE, "HTTP/2: {held} bytes were taken");
+    go.send(true).unwrap();
+    assert_eq!(within(answer).await.unwrap().unwrap().status(), 413);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_given_up() {
+    let (left, mut leaves) = tokio::sync::mpsc::channel(1);
+    let app = raw(move |mut stream| {
+        let left = left.clone();
+        async move {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while stream.write_all(&[b'x'; BLOCK]).await.is_ok() {}
+            left.send(()).await.unwrap();
+        }
+    })
+    .await;
+    let stand =
+        Stand::with(Limits { write_stall: Duration::from_millis(200), ..Limits::default() }).await;
+    let (_, host) = stand.sandbox(&app);
+    let mut wire = stand.connect().await;
+    wire.send(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
+    within(leaves.recv()).await.unwrap();
+    drop(wire);
 }

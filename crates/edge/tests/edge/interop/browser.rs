@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
-use super::{Running, full, generous};
+use super::{Running, full, generous, run};
 use crate::support::{App, Stand, answering, within};
 use crate::tunnels::echo;
 
@@ -53,8 +53,27 @@ async fn site(reports: mpsc::Sender<String>) -> App {
     .await
 }
 
+/// Set where this test runs without links that come and go.
+const ALONE: &str = "PANDO_EDGE_TEST_ALONE";
+
+/// Runs this test anew in a network namespace of its own. A browser gives up what is
+/// under way whenever a link of the machine comes or goes, as they do in tests of
+/// other crates.
+async fn alone() {
+    let rights = if rustix::process::geteuid().is_root() { "--net" } else { "-rn" };
+    let script = format!("ip link set lo up && exec env {ALONE}=1 \"$0\" \"$@\"");
+    let program = std::env::current_exe().unwrap();
+    let test = "interop::browser::a_page_fetches_listens_and_speaks";
+    let arguments = [rights, "sh", "-c", &script, program.to_str().unwrap(), "--exact", test];
+    let said = run("unshare", &arguments, b"").await.stdout;
+    assert!(said.contains("1 passed"), "{said}");
+}
+
 #[tokio::test]
 async fn a_page_fetches_listens_and_speaks() {
+    if std::env::var_os(ALONE).is_none() {
+        return alone().await;
+    }
     let (reports, mut reported) = mpsc::channel(1);
     let (page, sockets) = (site(reports).await, echo().await);
     let stand = Stand::with(generous()).await;

@@ -3,6 +3,7 @@
 mod app;
 mod client;
 mod client2;
+pub mod frames;
 
 use std::collections::HashMap;
 use std::convert::Infallible;

@@ -5,18 +5,18 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The alarm of one connection. It is entered into the system of timers once, not
-/// once an exchange: when an earlier deadline is reached, it is moved to the one
+/// The alarm. It is entered into the system of timers once, however often the
+/// deadline moves: when an earlier deadline is reached, it is moved to the one
 /// that counts.
 #[derive(Debug, Default)]
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     deadline: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Alarm {
     /// Sets the deadline that counts from now on.
-    pub(super) fn set(&mut self, deadline: Instant) {
+    pub(crate) fn set(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);
         // It can be moved later only.
         if self.sleep.as_ref().is_some_and(|sleep| sleep.deadline() > deadline) {
@@ -25,7 +25,7 @@ impl Alarm {
     }
 
     /// Ready once the deadline is reached.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else {
             return Poll::Pending;
         };
