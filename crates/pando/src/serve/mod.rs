@@ -124,7 +124,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
                 tracing::info!("ready: sandboxes can be created");
                 stop_signal().await
             }
-            Err(error) => Err(error).context("the template cannot be baked, so nothing can be created"),
+            Err(error) => Err(host::not_baked(&options, error))
+                .context("nothing can be created without the template"),
         },
         stopped = stop_signal() => stopped,
     };
