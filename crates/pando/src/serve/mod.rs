@@ -4,6 +4,7 @@
 mod backend;
 mod forge;
 mod keys;
+mod listen;
 mod metrics;
 
 use std::sync::Arc;
@@ -21,7 +22,6 @@ use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
 use pando_types::url::{PublicUrls, Scheme};
 use pando_vm::driver::Shape;
 use pando_vm::sys::process;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -39,15 +39,9 @@ const SEALING_KEY_FILE: &str = "secret.key";
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     crate::log::init();
     process::raise_open_files().context("the limit on open files")?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener = listen::on(args.listen, "--listen").await?;
     let metrics_listener = match args.metrics_listen {
-        Some(address) => Some(
-            TcpListener::bind(address)
-                .await
-                .with_context(|| format!("cannot listen on {address} for metrics"))?,
-        ),
+        Some(address) => Some(listen::on(address, "--metrics-listen").await?),
         None => None,
     };
     let options = HostOptions { warm_slots: args.warm_slots, ..HostOptions::from(&args.host) };
