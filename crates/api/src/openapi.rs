@@ -107,6 +107,7 @@ fn description() -> String {
         ("results of one cell", format!("{MAX_RESULTS} of {MAX_RESULT_BYTES} bytes together")),
         ("log of a sandbox", format!("the last {MAX_LOG_BYTES} bytes kept")),
         ("commands of one `exec/ws` at once", limits::MAX_MULTIPLEXED_COMMANDS.to_string()),
+        ("inputs that wait for one of them", limits::MAX_INPUTS_WAITING.to_string()),
         ("message of a WebSocket", format!("{} bytes", limits::MAX_WEBSOCKET_MESSAGE_BYTES)),
         ("file read or written in one request", format!("{} bytes", limits::MAX_FILE_BYTES)),
         ("path", format!("{} bytes, absolute, no `..`, no NUL", limits::MAX_PATH_BYTES)),

@@ -1,6 +1,7 @@
 //! How a command fails: a cause chain that is printed once, a next step, and an
 //! exit code by kind.
 
+use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
@@ -76,9 +77,27 @@ impl Failure {
     }
 }
 
+/// A context that knows the step that mends what it wraps.
+#[derive(Debug)]
+pub struct Advice {
+    /// What was tried.
+    pub what: String,
+    /// What to do next.
+    pub hint: String,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::new(error, "`pando doctor` checks whether this host is ready")
+        let advice = error.downcast_ref().map(|advice: &Advice| advice.hint.clone());
+        let hint =
+            advice.unwrap_or_else(|| "`pando doctor` checks whether this host is ready".into());
+        Self::new(error, hint)
     }
 }
 
@@ -140,6 +159,19 @@ mod tests {
         error: cannot copy
           because: cannot write x: disk on fire
         hint: call the fire brigade
+        ");
+    }
+
+    #[test]
+    fn advice_is_found_below_other_contexts() {
+        let io = io::Error::other("disk on fire");
+        let advice = Advice { what: "cannot write x".into(), hint: "pour water".into() };
+        let error = Err::<(), _>(io).context(advice).context("cannot copy").unwrap_err();
+        insta::assert_snapshot!(Failure::from(error).text(), @r"
+        error: cannot copy
+          because: cannot write x
+          because: disk on fire
+        hint: pour water
         ");
     }
 

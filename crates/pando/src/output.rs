@@ -17,8 +17,13 @@ pub fn line(text: &str) -> Result<(), Failure> {
 
 /// Writes `text` as it is to stdout.
 pub fn raw(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes())
+}
+
+/// Writes bytes as they are to stdout.
+pub fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(not_written)
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(not_written)
 }
 
 /// Writes what the API said, as JSON: a contract for scripts.

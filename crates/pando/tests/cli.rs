@@ -7,8 +7,10 @@ use std::process::{Output, Stdio};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::RawQuery;
+use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
+use axum::response::Response;
+use axum::routing::get;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -43,9 +45,12 @@ impl Fake {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        // A command that reads no input may be gone already.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes()).await;
-        child.wait_with_output().await.unwrap()
+        let mut input = child.stdin.take().unwrap();
+        let feed = async move {
+            // A command that reads no input may be gone already.
+            let _ = input.write_all(stdin.as_bytes()).await;
+        };
+        tokio::join!(feed, child.wait_with_output()).1.unwrap()
     }
 }
 
@@ -60,30 +65,60 @@ fn said(output: &Output) -> (Option<i32>, String, String) {
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-fn stream(events: &'static str) -> Router {
-    let answer = move || async move { ([("content-type", "text/event-stream")], events) };
-    Router::new().route(&format!("/sandboxes/{ID}/exec/stream"), post(answer))
+/// A multiplexed connection whose command says `messages`, after its input has ended.
+fn command(messages: Vec<Message>) -> Router {
+    let serve = move |upgrade: WebSocketUpgrade| {
+        let messages = messages.clone();
+        async move {
+            upgrade.on_upgrade(async move |mut socket| {
+                while let Some(Ok(message)) = socket.recv().await {
+                    if message.to_text().is_ok_and(|text| text.contains("\"eof\":true")) {
+                        break;
+                    }
+                }
+                for message in messages {
+                    socket.send(message).await.unwrap();
+                }
+                let _ = socket.send(Message::Close(None)).await;
+            })
+        }
+    };
+    Router::new().route(&format!("/sandboxes/{ID}/exec/ws"), get(serve))
+}
+
+fn says(stream: &str, bytes: &[u8]) -> Message {
+    let mut message = format!("{{\"id\":0,\"stream\":\"{stream}\"}}\n").into_bytes();
+    message.extend_from_slice(bytes);
+    Message::binary(message)
 }
 
 #[tokio::test]
-async fn exec_passes_on_both_outputs_and_the_exit_code() {
-    let fake = Fake::start(stream(
-        "event: stdout\ndata: {\"chunk\":\"out\\n\"}\n\n: still here\n\n\
-         event: stderr\ndata: {\"chunk\":\"err\\u20ac\\n\"}\n\n\
-         event: exit\ndata: {\"exit_code\":42}\n\n",
-    ))
+async fn exec_passes_on_both_outputs_byte_for_byte_and_the_exit_code() {
+    let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(1000).collect();
+    let fake = Fake::start(command(vec![
+        says("stdout", &every_byte),
+        says("stderr", b"err\xE2\x82"),
+        Message::text(r#"{"id":0,"taken":1}"#),
+        says("stderr", b"\xAC\n"),
+        Message::text(r#"{"id":0,"exit":42,"duration_ms":1}"#),
+    ]))
     .await;
     let output = fake.pando(&["sandbox", "exec", ID, "--", "anything"], "").await;
-    assert_eq!(said(&output), (Some(42), "out\n".into(), "err€\n".into()));
+    assert_eq!((output.status.code(), output.stdout), (Some(42), every_byte));
+    assert_eq!(output.stderr, "err€\n".as_bytes());
+
+    let output = fake.pando(&["sandbox", "exec", ID, "--json", "--", "anything"], "").await;
+    let (code, stdout, stderr) = said(&output);
+    assert_eq!((code, stderr.as_str()), (Some(42), ""));
+    let result: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&result["exit_code"], &result["stderr"]), (&42.into(), &"err€\n".into()));
 }
 
 #[tokio::test]
 async fn exec_that_loses_its_command_says_so_with_a_code_of_its_own() {
-    for events in [
-        "event: stdout\ndata: {\"chunk\":\"half\"}\n\n",
-        "event: error\ndata: {\"error\":\"timeout: x\"}\n\n",
-    ] {
-        let fake = Fake::start(stream(events)).await;
+    let failed = Message::text(r#"{"id":0,"error":"timeout: x","code":"timeout"}"#);
+    for messages in [vec![says("stdout", b"half")], vec![failed]] {
+        let fake = Fake::start(command(messages)).await;
         let output = fake.pando(&["sandbox", "exec", ID, "--", "anything"], "").await;
         let (code, _, stderr) = said(&output);
         assert_eq!(code, Some(125));
@@ -91,27 +126,50 @@ async fn exec_that_loses_its_command_says_so_with_a_code_of_its_own() {
     }
 }
 
+/// A command that says what it was started with, and then what it reads.
+async fn echo(headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    assert_eq!(headers["authorization"], format!("Bearer {KEY}"));
+    upgrade.on_upgrade(async |mut socket| {
+        let mut inputs = 0;
+        while let Some(Ok(message)) = socket.recv().await {
+            let answer = match message {
+                Message::Binary(message) => {
+                    let bytes = message.strip_prefix(b"{\"id\":0}\n").unwrap();
+                    inputs += 1;
+                    let taken = format!("{{\"id\":0,\"taken\":{inputs}}}");
+                    socket.send(Message::text(taken)).await.unwrap();
+                    says("stdout", bytes)
+                }
+                Message::Text(text) if text.contains("eof") => {
+                    Message::text(r#"{"id":0,"exit":0,"duration_ms":1}"#)
+                }
+                Message::Text(text) => says("stderr", text.as_bytes()),
+                _ => continue,
+            };
+            socket.send(answer).await.unwrap();
+        }
+    })
+}
+
 #[tokio::test]
 async fn exec_sends_what_was_typed_and_piped() {
-    let echo = async |headers: HeaderMap, body: String| {
-        assert_eq!(headers["authorization"], format!("Bearer {KEY}"));
-        let chunk = serde_json::to_string(&body).unwrap();
-        let events = format!(
-            "event: stdout\ndata: {{\"chunk\":{chunk}}}\n\nevent: exit\ndata: {{\"exit_code\":0}}\n\n"
-        );
-        ([("content-type", "text/event-stream")], events)
-    };
-    let fake =
-        Fake::start(Router::new().route(&format!("/sandboxes/{ID}/exec/stream"), post(echo))).await;
-    let arguments =
-        ["sandbox", "exec", ID, "-i", "--env", "A=b", "--timeout", "2.5", "--", "cat", "-n"];
-    let (code, stdout, stderr) = said(&fake.pando(&arguments, "typed").await);
+    let routes = Router::new().route(&format!("/sandboxes/{ID}/exec/ws"), get(echo));
+    let fake = Fake::start(routes).await;
+    let arguments = ["sandbox", "exec", ID, "--env", "A=b", "--timeout", "2.5", "--", "cat", "-n"];
+    // More than may be under way at once.
+    let piped = "a line\n".repeat(1_000_000);
+    let (code, stdout, stderr) = said(&fake.pando(&arguments, &piped).await);
     assert_eq!(code, Some(0), "{stderr}");
-    let sent: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert!(stdout == piped, "{} bytes of {}", stdout.len(), piped.len());
+    let sent: serde_json::Value = serde_json::from_str(&stderr).unwrap();
     assert_eq!(sent["cmd"], serde_json::json!(["cat", "-n"]));
-    assert_eq!(sent["stdin"], "typed");
+    assert_eq!((&sent["bytes"], &sent["open_stdin"]), (&true.into(), &true.into()));
     assert_eq!(sent["env"]["A"], "b");
     assert_eq!(sent["timeout_seconds"], 2.5);
+
+    let (code, stdout, _) =
+        said(&fake.pando(&["sandbox", "exec", "-n", ID, "--", "cat"], "not for it").await);
+    assert_eq!((code, stdout.as_str()), (Some(0), ""));
 }
 
 #[tokio::test]

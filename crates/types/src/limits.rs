@@ -23,6 +23,9 @@ pub const MAX_EXEC_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 
 /// The commands that one multiplexed connection runs at once.
 pub const MAX_MULTIPLEXED_COMMANDS: usize = 32;
+/// The inputs and signals of one multiplexed command that it has not taken yet: a client
+/// that sends more waits, and its other commands with it.
+pub const MAX_INPUTS_WAITING: usize = 32;
 /// The longest message that a WebSocket takes.
 pub const MAX_WEBSOCKET_MESSAGE_BYTES: usize = 1024 * 1024;
 /// The longest line or row of a terminal, in characters.

@@ -4,18 +4,20 @@ mod message;
 
 use std::collections::HashMap;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::StreamExt;
+use pando_guest_protocol::session::{Exec, ExecDone};
 use pando_node::guest::{ExecEvent, ExecInput, ExecSay, Guest};
-use pando_types::limits::MAX_MULTIPLEXED_COMMANDS;
+use pando_types::limits::{MAX_INPUTS_WAITING, MAX_MULTIPLEXED_COMMANDS};
 use pando_types::{Code, PublicError};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Duration, timeout};
 
-use self::message::{Ask, CommandId, Start};
+use self::message::{Ask, CommandId, Form, Start};
 use super::{exec_request, guest};
 use crate::Api;
 use crate::auth::Caller;
@@ -27,9 +29,8 @@ use crate::utf8::Utf8Pieces;
 
 /// Messages of all commands that wait for the client; then the commands wait.
 const MESSAGES_WAITING: usize = 64;
-/// Inputs and signals of one command that wait for it; then the client waits.
-const INPUTS_WAITING: usize = 16;
-/// How long the client waits so, before the command that does not read is ended.
+/// How long a client waits that sent more input than may wait, before the command that does
+/// not read is ended: the connection's other commands wait too.
 const INPUT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs commands over one WebSocket, several at once, each by an id that the client gives.
@@ -39,6 +40,11 @@ const INPUT_LIMIT: Duration = Duration::from_secs(30);
 /// "signal": "INT"}`; `{"id", "cancel": true}` kills it and all it started. Out: `{"id", "stream",
 /// "data"}`, then `{"id", "exit", "duration_ms"}` or `{"id", "error", "code"}`. Closing the
 /// WebSocket kills all of them. A browser gives its key as `access_token`.
+///
+/// Text holds no bytes that are not UTF-8. A command that was started with `bytes: true` says
+/// what it says in binary messages: `{"id", "stream"}`, a newline, and the bytes. Its input may
+/// come so too: `{"id"}`, a newline, and the bytes. `{"id", "taken": n}` tells how many of its
+/// inputs the sandbox has taken; a client that leaves no more than 32 of them untaken never waits.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/exec/ws", tag = "sandboxes", operation_id = "sandbox_exec_ws",
     params(("id" = String, Path)),
@@ -63,12 +69,13 @@ async fn serve(sender: Sender, receiver: Receiver, guest: Guest) {
     }
 }
 
-async fn send(mut sender: Sender, mut to_send: mpsc::Receiver<Value>) {
+async fn send(mut sender: Sender, mut to_send: mpsc::Receiver<Message>) {
     let mut pings = socket::pings();
     loop {
         let sent = tokio::select! {
             message = to_send.recv() => match message {
-                Some(message) => sender.json(&message).await,
+                Some(Message::Json(message)) => sender.json(&message).await,
+                Some(Message::Bytes(message)) => sender.bytes(message).await,
                 None => return,
             },
             _ = pings.tick() => sender.ping().await,
@@ -79,10 +86,16 @@ async fn send(mut sender: Sender, mut to_send: mpsc::Receiver<Value>) {
     }
 }
 
+/// A message to the client.
+enum Message {
+    Json(Value),
+    Bytes(Bytes),
+}
+
 /// The commands of one connection.
 struct Commands {
     guest: Guest,
-    said: mpsc::Sender<Value>,
+    said: mpsc::Sender<Message>,
     running: HashMap<CommandId, Running>,
     tasks: JoinSet<(CommandId, u64)>,
     started: u64,
@@ -96,7 +109,7 @@ struct Running {
 }
 
 impl Commands {
-    fn new(guest: Guest, said: mpsc::Sender<Value>) -> Self {
+    fn new(guest: Guest, said: mpsc::Sender<Message>) -> Self {
         Self { guest, said, running: HashMap::new(), tasks: JoinSet::new(), started: 0 }
     }
 
@@ -113,16 +126,14 @@ impl Commands {
                     continue;
                 }
             };
-            let answer = match heard {
-                Some(Heard::Text(text)) => match message::read(&text) {
-                    Ok((id, ask)) => self.carry_out(&id, ask).await.err().map(|e| refusal(&id, &e)),
-                    Err((id, error)) => Some(refusal(&id.unwrap_or_default(), &error)),
-                },
-                Some(Heard::Bytes(_)) => {
-                    let error = PublicError::invalid("message", "messages are JSON text");
-                    Some(refusal(&CommandId::default(), &error))
-                }
+            let read = match heard {
+                Some(Heard::Text(text)) => message::read(&text),
+                Some(Heard::Bytes(bytes)) => message::read_bytes(bytes).map_err(|e| (None, e)),
                 None => return,
+            };
+            let answer = match read {
+                Ok((id, ask)) => self.carry_out(&id, ask).await.err().map(|e| refusal(&id, &e)),
+                Err((id, error)) => Some(refusal(&id.unwrap_or_default(), &error)),
             };
             if let Some(answer) = answer
                 && self.said.send(answer).await.is_err()
@@ -140,7 +151,7 @@ impl Commands {
                 running.task.abort();
                 let message = json!({"id": id, "error": "cancelled: the command was killed"});
                 // The client may be gone; then there is nobody to tell.
-                let _ = self.said.send(message).await;
+                let _ = self.said.send(Message::Json(message)).await;
                 Ok(())
             }
             Ask::Say(said) => {
@@ -179,7 +190,7 @@ impl Commands {
             return Err(PublicError::new(Code::OverQuota, message));
         }
         let command = exec_request::check(start.command)?;
-        let (inputs, to_say) = mpsc::channel(INPUTS_WAITING);
+        let (inputs, to_say) = mpsc::channel(MAX_INPUTS_WAITING);
         // The queue is empty, so there is room for both.
         if let Some(stdin) = command.stdin {
             let _ = inputs.try_send(ExecSay::Input(stdin));
@@ -189,64 +200,114 @@ impl Commands {
         }
         self.started += 1;
         let number = self.started;
-        let (guest, said, own) = (self.guest.clone(), self.said.clone(), id.clone());
+        let speaker = Speaker { id: id.clone(), form: start.form, said: self.said.clone() };
+        let guest = self.guest.clone();
         let task = self.tasks.spawn(async move {
-            let ran = run(&guest, command.exec, to_say, &own, &said).await;
-            let last = match ran {
+            let last = match run(&guest, command.exec, to_say, &speaker).await {
                 Ok(done) if done.timed_out => {
-                    refusal(&own, &exec_request::timed_out(command.timeout))
+                    refusal(&speaker.id, &exec_request::timed_out(command.timeout))
                 }
-                Ok(done) => {
-                    json!({"id": own, "exit": done.exit_code, "duration_ms": done.duration_ms})
-                }
-                Err(error) => refusal(&own, &error),
+                Ok(done) => Message::Json(json!({
+                    "id": speaker.id, "exit": done.exit_code, "duration_ms": done.duration_ms
+                })),
+                Err(error) => refusal(&speaker.id, &error),
             };
-            let _ = said.send(last).await;
-            (own, number)
+            speaker.say(last).await;
+            (speaker.id, number)
         });
         self.running.insert(id.clone(), Running { number, inputs, task });
         Ok(())
     }
 }
 
-/// Runs a command to its end, passing on what it says.
-async fn run(
-    guest: &Guest,
-    exec: pando_guest_protocol::session::Exec,
-    inputs: mpsc::Receiver<ExecSay>,
-    id: &CommandId,
-    said: &mpsc::Sender<Value>,
-) -> Result<pando_guest_protocol::session::ExecDone, PublicError> {
-    let failed = |error| exec_request::failed(error).into_error();
-    let mut events = guest.exec_stream(exec, ExecInput::Live(inputs)).await.map_err(failed)?;
-    let (mut stdout, mut stderr) = (Utf8Pieces::default(), Utf8Pieces::default());
-    let pass = async |stream: &str, text: String| {
+/// Speaks for one command.
+struct Speaker {
+    id: CommandId,
+    form: Form,
+    said: mpsc::Sender<Message>,
+}
+
+impl Speaker {
+    async fn say(&self, message: Message) {
+        // A client that is gone takes this task with it.
+        let _ = self.said.send(message).await;
+    }
+
+    async fn text(&self, stream: &str, text: String) {
         if !text.is_empty() {
-            // A client that is gone takes this task with it.
-            let _ = said.send(json!({"id": id, "stream": stream, "data": text})).await;
+            self.say(Message::Json(json!({"id": self.id, "stream": stream, "data": text}))).await;
         }
-    };
-    while let Some(event) = events.next().await {
-        match event.map_err(failed)? {
-            ExecEvent::Stdout(piece) => pass("stdout", stdout.push(&piece)).await,
-            ExecEvent::Stderr(piece) => pass("stderr", stderr.push(&piece)).await,
-            ExecEvent::Exit(done) => {
-                pass("stdout", stdout.finish()).await;
-                pass("stderr", stderr.finish()).await;
-                return Ok(done);
+    }
+
+    async fn piece(&self, stream: &str, bytes: &[u8], text: &mut Utf8Pieces) {
+        match self.form {
+            Form::Text => self.text(stream, text.push(bytes)).await,
+            Form::Bytes => {
+                let head = json!({"id": self.id, "stream": stream});
+                self.say(Message::Bytes(message::with_bytes(&head, bytes))).await;
             }
         }
     }
-    let message = "the sandbox's agent went away before the command ended";
-    Err(PublicError::new(Code::GuestFailed, message))
+
+    /// Hands on what is said to the command, as fast as it is taken.
+    async fn hand_on(&self, mut to_say: mpsc::Receiver<ExecSay>, live: mpsc::Sender<ExecSay>) {
+        let mut taken = 0_u64;
+        while let Some(say) = to_say.recv().await {
+            let is_input = matches!(say, ExecSay::Input(_));
+            if live.send(say).await.is_err() {
+                return;
+            }
+            if is_input && self.form == Form::Bytes {
+                taken += 1;
+                self.say(Message::Json(json!({"id": self.id, "taken": taken}))).await;
+            }
+        }
+    }
+}
+
+/// Runs a command to its end, passing on what it says.
+async fn run(
+    guest: &Guest,
+    exec: Exec,
+    to_say: mpsc::Receiver<ExecSay>,
+    speaker: &Speaker,
+) -> Result<ExecDone, PublicError> {
+    let failed = |error| exec_request::failed(error).into_error();
+    let (live, inputs) = mpsc::channel(1);
+    let mut events = guest.exec_stream(exec, ExecInput::Live(inputs)).await.map_err(failed)?;
+    let (mut stdout, mut stderr) = (Utf8Pieces::default(), Utf8Pieces::default());
+    let pass = async {
+        while let Some(event) = events.next().await {
+            match event.map_err(failed)? {
+                ExecEvent::Stdout(piece) => speaker.piece("stdout", &piece, &mut stdout).await,
+                ExecEvent::Stderr(piece) => speaker.piece("stderr", &piece, &mut stderr).await,
+                ExecEvent::Exit(done) => {
+                    speaker.text("stdout", stdout.finish()).await;
+                    speaker.text("stderr", stderr.finish()).await;
+                    return Ok(done);
+                }
+            }
+        }
+        let message = "the sandbox's agent went away before the command ended";
+        Err(PublicError::new(Code::GuestFailed, message))
+    };
+    let hand_on = async {
+        speaker.hand_on(to_say, live).await;
+        // The command's end is the other's to tell.
+        std::future::pending().await
+    };
+    tokio::select! {
+        done = pass => done,
+        done = hand_on => done,
+    }
 }
 
 fn unknown(id: &CommandId) -> PublicError {
     PublicError::not_found("running command", id)
 }
 
-fn refusal(id: &CommandId, error: &PublicError) -> Value {
+fn refusal(id: &CommandId, error: &PublicError) -> Message {
     let mut message = json!(error.body());
     message["id"] = json!(id);
-    message
+    Message::Json(message)
 }

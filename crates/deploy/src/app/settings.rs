@@ -67,10 +67,11 @@ pub(crate) fn wanted(
         Some(name) => name.to_owned(),
     };
     if !templates.contains(&template) {
-        let message =
-            format!("there is no template `{}`", template.chars().take(64).collect::<String>());
+        let asked: String = template.chars().take(64).collect();
+        let known = templates.join(", ");
+        let message = format!("there is no template `{asked}`; there is {known}");
         return Err(PublicError::invalid("template", message)
-            .hint("GET /v1/templates lists the templates there are"));
+            .hint("ask for one of those; without `template`, it is `base`"));
     }
     if let Some(framework) = &request.framework {
         self::framework(framework)

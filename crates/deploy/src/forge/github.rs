@@ -9,7 +9,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{CommitState, CommitStatus, Forge, ForgeError};
+use super::{Absent, CommitState, CommitStatus, Forge, ForgeError};
 use crate::Secret;
 use crate::error::DeployError;
 
@@ -99,10 +99,12 @@ impl Forge for GitHub {
         pr_number: u64,
         marker: &str,
         body: &str,
+        absent: Absent,
     ) -> Result<(), ForgeError> {
         let body = json!({ "body": body });
         let call = match self.find(repo, pr_number, marker).await? {
             Some(id) => self.call(Method::PATCH, &format!("/repos/{repo}/issues/comments/{id}")),
+            None if absent == Absent::Leave => return Ok(()),
             None => self.call(Method::POST, &format!("/repos/{repo}/issues/{pr_number}/comments")),
         };
         send(call.json(&body)).await.map(drop)

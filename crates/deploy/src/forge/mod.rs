@@ -57,16 +57,26 @@ pub enum ForgeError {
     Unreadable(&'static str),
 }
 
+/// What becomes of a comment that is not there yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// It is made.
+    Make,
+    /// Nothing: there is only news for who has read it before.
+    Leave,
+}
+
 /// A place with pull requests.
 #[async_trait]
 pub trait Forge: Send + Sync + 'static {
-    /// Makes the one comment that holds `marker`, or replaces its text.
+    /// Replaces the text of the one comment that holds `marker`.
     async fn upsert_comment(
         &self,
         repo: &str,
         pr_number: u64,
         marker: &str,
         body: &str,
+        absent: Absent,
     ) -> Result<(), ForgeError>;
 
     /// Says how a commit is.

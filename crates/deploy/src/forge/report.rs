@@ -8,7 +8,7 @@ use pando_types::app::DeploymentStatus;
 use pando_types::{AppId, DeploymentId};
 
 use super::comment::{self, Facts, Latest};
-use super::{CommitState, CommitStatus, ForgeError};
+use super::{Absent, CommitState, CommitStatus, ForgeError};
 use crate::context::{Context, Effects};
 use crate::deployment::create::Reason;
 use crate::deployment::state;
@@ -97,7 +97,11 @@ pub(crate) async fn comment(
     let marker = comment::marker(preview.parent);
     let body = comment::body(&marker, &facts);
     let (repo, number) = (&preview.repo_full_name, preview.pr_number);
-    Ok(told(forge.upsert_comment(repo, number, &marker, &body).await, "comment", attempts))
+    // A preview may go late, when the forge has another pull request of that number, or
+    // before it was ever told of: nobody is to learn of it by its end.
+    let absent = if facts.closed { Absent::Leave } else { Absent::Make };
+    let outcome = forge.upsert_comment(repo, number, &marker, &body, absent).await;
+    Ok(told(outcome, "comment", attempts))
 }
 
 /// Whether the pull request has another preview of the same app by now: the comment is that one's.

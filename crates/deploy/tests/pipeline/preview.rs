@@ -76,6 +76,34 @@ async fn a_pull_request_lives_and_dies_with_its_preview() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_preview_that_goes_leaves_no_word_where_it_never_was() {
+    let mut world = World::new().await;
+    let app = world.app(|_| {}).await;
+    world.ended(app.id).await;
+    let head = world.repo.commit("blue", &[("index.html", b"blue")], "blue").await.unwrap();
+    let number = world.repo.open_pull_request("blue", "main", "Blue").await.unwrap().number;
+    let opened = world.webhook("pull_request", &world.pull("opened", number, &head)).await;
+    let preview = world.previews().await.remove(0);
+    world.ended_of(preview.id, opened.deployments[0]).await;
+
+    // Another forge, whose first pull request has the same number, and never had a preview.
+    world.restart_with_a_new_forge().await;
+    world.repo.commit("red", &[("index.html", b"red")], "red").await.unwrap();
+    let other = world.repo.open_pull_request("red", "main", "Red").await.unwrap().number;
+    assert_eq!(other, number);
+    world.deploy.app_delete(world.org, app.id).await.unwrap();
+    // A removal leaves a word behind before it is done with.
+    let done = async || {
+        let next = async |kind| world.store.job_next(kind).await.unwrap();
+        next("remove").await.is_none() && next("comment").await.is_none()
+    };
+    world.until("all is done", done).await;
+    world.stop().await;
+    assert_eq!(world.repo.comments(other).unwrap().len(), 0);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_preview_that_fails_shows_why_at_the_pull_request() {
     let world = World::new().await;
     let app = world

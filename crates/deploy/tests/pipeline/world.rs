@@ -62,6 +62,18 @@ impl World {
         (self.deploy, self.routes, self.shutdown) = (deploy, routes, shutdown);
     }
 
+    /// The same, with another forge in the old one's place that has a repository of that
+    /// name and nothing else.
+    pub async fn restart_with_a_new_forge(&mut self) {
+        self.stop().await;
+        let settings = Settings::new(self.folder.path().join("another forge"), "forge token");
+        let forge = Forge::start(settings).await.unwrap();
+        self.repo =
+            forge.create_repo("acme/shop", &[("index.html", b"one")], "main").await.unwrap();
+        std::mem::replace(&mut self.forge, forge).stop().await;
+        self.restart().await;
+    }
+
     pub async fn finish(self) {
         self.shutdown.cancel();
         self.deploy.join().await;

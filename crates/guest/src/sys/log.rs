@@ -12,9 +12,10 @@ pub fn info(message: Arguments<'_>) {
     write(6, message);
 }
 
-/// Something that keeps the machine from doing its job.
+/// Something that keeps the machine from doing its job: of a level that the console
+/// shows while a template boots (`loglevel=3`).
 pub fn error(message: Arguments<'_>) {
-    write(3, message);
+    write(2, message);
 }
 
 fn write(level: u8, message: Arguments<'_>) {

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use pando_guest_protocol::control::ToHost;
 use pando_vm::driver::{
-    BootSpec, Disks, Home, Hypervisor, MachineName, SPARE_DISKS, Shape, Started, VmError,
+    Accelerator, BootSpec, Disks, Home, Hypervisor, MachineName, SPARE_DISKS, Shape, Started,
+    VmError,
 };
 use pando_vm::network::Slot;
 use pando_vm::sys::{durable, reflink};
@@ -24,10 +25,26 @@ use crate::sandbox::control_line::{ControlError, ControlLine};
 
 /// Raised when a change of this code makes older machines unfit.
 const BAKE_FORMAT: u32 = 1;
-/// How long a first boot may take before it is tried again. It takes 3 s on a quiet host.
-const BOOT_LIMIT: Duration = Duration::from_secs(120);
-/// How often a boot is tried: calibration of an emulated clock can fail on a busy host.
-const BOOT_TRIES: usize = 3;
+/// How much of the end of a console is shown.
+const CONSOLE_BYTES: u64 = 2000;
+/// How long, and how often, a first boot is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Patience {
+    limit: Duration,
+    tries: usize,
+}
+
+impl Patience {
+    /// A boot takes 3 s on a quiet host under translation, where the calibration of an
+    /// emulated clock can fail on a busy one. On KVM there is nothing of the kind: what
+    /// does not come up soon never does.
+    const fn with(accelerator: Accelerator) -> Self {
+        match accelerator {
+            Accelerator::Tcg => Self { limit: Duration::from_secs(120), tries: 3 },
+            Accelerator::Kvm => Self { limit: Duration::from_secs(30), tries: 1 },
+        }
+    }
+}
 
 /// Names a baked machine by all that went into it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -105,8 +122,17 @@ pub enum MachineError {
     #[error("the machine could not be booted")]
     Vm(#[from] VmError),
     /// The guest did not come up.
-    #[error("the guest did not come up in {BOOT_TRIES} tries; its console ends in: {console}")]
+    #[error(
+        "the guest did not come up on {accelerator}, tried {tries}×: {ending}; its console {}",
+        console_words(console)
+    )]
     Boot {
+        /// What ran it.
+        accelerator: Accelerator,
+        /// How often it was tried.
+        tries: usize,
+        /// How the last try ended.
+        ending: String,
         /// The end of its console.
         console: String,
     },
@@ -119,6 +145,13 @@ pub enum MachineError {
         #[source]
         source: io::Error,
     },
+}
+
+fn console_words(console: &str) -> String {
+    match console {
+        "" => "is empty".to_owned(),
+        end => format!("ends in: {end}"),
+    }
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> MachineError {
@@ -145,30 +178,38 @@ pub(super) async fn bake(
     parts: &Parts<'_>,
     slot: Arc<Slot>,
 ) -> Result<Machine, MachineError> {
-    let mut console = String::new();
-    for attempt in 1..=BOOT_TRIES {
+    let accelerator = parts.hypervisor.accelerator();
+    let patience = Patience::with(accelerator);
+    let mut tries = 0;
+    loop {
+        tries += 1;
         let dir = staging.join(format!("machine-{key}"));
         durable::remove_dir(&dir).map_err(io_error(&dir))?;
         fs::create_dir_all(&dir).map_err(io_error(&dir))?;
-        match snapshot(&dir, owner, parts, Arc::clone(&slot)).await? {
-            Booted::Up => {
-                let home = machines.join(&key.0);
-                durable::rename(&dir, &home).map_err(io_error(&home))?;
-                return Ok(Machine { key: key.clone(), shape: parts.shape, dir: home });
-            }
-            Booted::Silent(error) => {
-                console = pando_vm::sys::process::tail(&dir.join("console.log"), 2000);
-                tracing::warn!(attempt, %error, console, "the guest did not come up");
-            }
-        }
+        let (ending, is_last) =
+            match snapshot(&dir, owner, parts, Arc::clone(&slot), patience.limit).await? {
+                Booted::Up => {
+                    let home = machines.join(&key.0);
+                    durable::rename(&dir, &home).map_err(io_error(&home))?;
+                    return Ok(Machine { key: key.clone(), shape: parts.shape, dir: home });
+                }
+                Booted::Silent(error) => (error.to_string(), tries == patience.tries),
+                // It gave up by itself, and would again.
+                Booted::Ended(said) => (said, true),
+            };
+        let console = pando_vm::sys::process::tail(&dir.join("console.log"), CONSOLE_BYTES);
+        tracing::warn!(tries, ending, console, "the guest did not come up");
         durable::remove_dir(&dir).map_err(io_error(&dir))?;
+        if is_last {
+            return Err(MachineError::Boot { accelerator, tries, ending, console });
+        }
     }
-    Err(MachineError::Boot { console })
 }
 
 enum Booted {
     Up,
     Silent(ControlError),
+    Ended(String),
 }
 
 async fn snapshot(
@@ -176,6 +217,7 @@ async fn snapshot(
     owner: &str,
     parts: &Parts<'_>,
     slot: Arc<Slot>,
+    limit: Duration,
 ) -> Result<Booted, MachineError> {
     let initramfs = dir.join("initramfs");
     fs::write(&initramfs, initramfs_bytes(parts)?).map_err(io_error(&initramfs))?;
@@ -202,8 +244,8 @@ async fn snapshot(
     let outcome = async {
         let mut control = ControlLine::new(control);
         let booted = tokio::select! {
-            booted = control.wait(BOOT_LIMIT, |said| matches!(said, ToHost::Booted { .. })) => booted,
-            said = machine.exited() => return Err(VmError::Exited { said }.into()),
+            booted = control.wait(limit, |said| matches!(said, ToHost::Booted { .. })) => booted,
+            said = machine.exited() => return Ok(Booted::Ended(said)),
         };
         if let Err(error) = booted {
             return Ok(Booted::Silent(error));
@@ -245,4 +287,33 @@ fn initramfs_bytes(parts: &Parts<'_>) -> Result<Vec<u8>, MachineError> {
     }
     members.push(file("modules/order".into(), order.into_bytes(), false));
     Ok(archive(&members))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unfit_kernel_on_kvm_is_told_within_a_minute() {
+        let Patience { limit, tries } = Patience::with(Accelerator::Kvm);
+        assert!(limit * u32::try_from(tries).unwrap() <= Duration::from_secs(60));
+        // An emulated clock may have been what went wrong.
+        assert!(Patience::with(Accelerator::Tcg).tries > 1);
+    }
+
+    #[test]
+    fn a_guest_that_did_not_come_up_is_told_with_its_console() {
+        let error = |console: &str| MachineError::Boot {
+            accelerator: Accelerator::Kvm,
+            tries: 1,
+            ending: "the guest said nothing for 30 s".into(),
+            console: console.into(),
+        };
+        assert_eq!(
+            error("").to_string(),
+            "the guest did not come up on kvm, tried 1×: the guest said nothing for 30 s; \
+             its console is empty"
+        );
+        assert!(error("Kernel panic").to_string().ends_with("its console ends in: Kernel panic"));
+    }
 }

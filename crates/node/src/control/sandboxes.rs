@@ -107,7 +107,7 @@ impl Sandboxes {
     ) -> Result<Sandbox, PublicError> {
         let wanted = spec::wanted(&request)?;
         if !self.node.templates().iter().any(|template| template.name == wanted.template) {
-            return Err(PublicError::from(&NodeError::UnknownTemplate(wanted.template)));
+            return Err(PublicError::from(&self.node.unknown_template(&wanted.template)));
         }
         let now = self.clock.now();
         let row = SandboxRow {

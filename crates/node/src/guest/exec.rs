@@ -209,7 +209,13 @@ async fn write_input(writer: &mut OwnedWriteHalf, input: ExecInput) -> Result<()
         ExecInput::Live(mut said) => {
             while let Some(say) = said.recv().await {
                 match say {
-                    ExecSay::Input(bytes) => write_data(writer, &bytes).await?,
+                    // A command may leave its input unread for as long as it runs. Its own
+                    // time limit ends it, and this with it.
+                    ExecSay::Input(bytes) => {
+                        for chunk in bytes.chunks(CHUNK_BYTES) {
+                            frame::write(writer, Kind::Data, chunk).await?;
+                        }
+                    }
                     ExecSay::End => write_end(writer).await?,
                     ExecSay::Signal(number) => {
                         write_json(writer, Kind::Signal, &Signal { number }).await?;

@@ -26,8 +26,13 @@ pub enum NodeError {
     #[error("{0}")]
     Denied(String),
     /// There is no such template.
-    #[error("there is no template `{0}`")]
-    UnknownTemplate(String),
+    #[error("there is no template `{name}`; there is {}", known.join(", "))]
+    UnknownTemplate {
+        /// What was asked for.
+        name: String,
+        /// Those there are.
+        known: Vec<String>,
+    },
     /// No memory left.
     #[error("no memory for another sandbox on this node")]
     NoMemory,
@@ -63,8 +68,8 @@ impl From<&NodeError> for PublicError {
         match error {
             NodeError::NotFound => Self::new(Code::NotFound, text),
             NodeError::NotRunning(_) | NodeError::Denied(_) => Self::new(Code::Conflict, text),
-            NodeError::UnknownTemplate(_) => Self::invalid("template", text)
-                .hint("GET /v1/templates lists the templates there are"),
+            NodeError::UnknownTemplate { .. } => Self::invalid("template", text)
+                .hint("ask for one of those; without `template`, it is `base`"),
             NodeError::NoDisk => {
                 Self::new(Code::InsufficientStorage, text).retry_after(RETRY_AFTER_SECS)
             }

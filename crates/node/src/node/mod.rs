@@ -158,8 +158,13 @@ impl Node {
         shape: Shape,
     ) -> Result<crate::bake::Machine, NodeError> {
         let recipe = self.bakery.recipe(template);
-        let recipe = recipe.ok_or_else(|| NodeError::UnknownTemplate(template.to_owned()))?;
+        let recipe = recipe.ok_or_else(|| self.unknown_template(template))?;
         Ok(self.bakery.machine(recipe, shape).await?)
+    }
+
+    pub(crate) fn unknown_template(&self, name: &str) -> NodeError {
+        let known = self.bakery.recipes().iter().map(|recipe| recipe.name().to_owned()).collect();
+        NodeError::UnknownTemplate { name: name.chars().take(64).collect(), known }
     }
 
     fn handle(&self, id: SandboxId, epoch: Epoch) -> Result<Arc<Handle>, NodeError> {

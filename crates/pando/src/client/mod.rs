@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub use config::ClientArgs;
-pub use events::{Event, Events};
-pub use socket::{Said, Socket};
+pub use events::Events;
+pub use socket::{Listen, Said, Socket, Speak};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

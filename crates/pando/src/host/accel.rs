@@ -18,7 +18,15 @@ impl Accel {
     /// The accelerator to use; says once, plainly, when guests will be slow.
     pub(crate) fn choose(self) -> Accelerator {
         match self {
-            Self::Kvm => Accelerator::Kvm,
+            Self::Kvm => {
+                if !host::has_kvm() {
+                    tracing::warn!(
+                        "KVM as asked, though the processor shows no vmx or svm: Debian's kernel \
+                         may not boot, then --kernel names one that does"
+                    );
+                }
+                Accelerator::Kvm
+            }
             Self::Tcg => Accelerator::Tcg,
             Self::Auto if host::has_kvm() => Accelerator::Kvm,
             Self::Auto => {

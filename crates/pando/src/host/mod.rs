@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use pando_node::{DataDir, Node, NodeConfig, Report, WarmSlots};
+use pando_node::{BakeError, DataDir, DataError, Node, NodeConfig, NodeError, Report, WarmSlots};
 use pando_types::{NodeId, SystemClock};
 use pando_vm::cage::CageConfig;
 use pando_vm::driver::Hypervisor;
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use accel::Accel;
 
 use crate::commands::host_args::HostArgs;
+use crate::error::Advice;
 
 /// What the operator says about this host.
 #[derive(Debug, Clone)]
@@ -79,7 +80,7 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
         rustix::process::geteuid().is_root(),
         "pando must run as root on this host: it makes namespaces, mounts and firewall rules"
     );
-    let data = DataDir::open(&options.data).await.context("the data folder")?;
+    let data = DataDir::open(&options.data).await.map_err(no_data)?;
     let node_id = data.node_id()?;
     let accelerator = options.accel.choose();
     let cage = CageConfig {
@@ -106,6 +107,43 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
     })
     .await?;
     Ok(Host { data, node, node_id, reports })
+}
+
+fn no_data(error: DataError) -> anyhow::Error {
+    let hint = match &error {
+        DataError::InUse { .. } => {
+            "`pgrep -af pando` lists what runs: a server, a bake or a teardown"
+        }
+        DataError::NoSpace { .. } => "free some, or name another folder with --data",
+        _ => "`pando doctor --data FOLDER` checks whether the folder can be used",
+    };
+    let what = "the data folder cannot be used".to_owned();
+    anyhow::Error::new(error).context(Advice { what, hint: hint.to_owned() })
+}
+
+/// A bake's error with what to do about it: most often the kernel does not fit.
+pub(crate) fn not_baked(options: &HostOptions, error: NodeError) -> anyhow::Error {
+    let hint = match &error {
+        NodeError::UnknownTemplate { .. } => "name one of those with --template".to_owned(),
+        NodeError::Bake(BakeError::Machine(_)) => match (&options.kernel, options.accel) {
+            (Some(kernel), _) => format!(
+                "is {} fit? --kernel takes an image with virtio-mmio and ext4 built in, or a \
+                 Debian kernel package; without --kernel, Debian's cloud kernel is used",
+                kernel.display()
+            ),
+            (None, Accel::Kvm) => "Debian's cloud kernel does not run on every KVM: name one that \
+                                   does with --kernel PATH, or leave --accel kvm out: guests run \
+                                   by translation where the processor shows no KVM"
+                .to_owned(),
+            (None, Accel::Auto | Accel::Tcg) => {
+                "was the host too busy? Try again; `pando doctor` checks whether it is ready"
+                    .to_owned()
+            }
+        },
+        _ => return error.into(),
+    };
+    let what = "the template cannot be baked".to_owned();
+    anyhow::Error::new(error).context(Advice { what, hint })
 }
 
 /// The network as `options` want it.

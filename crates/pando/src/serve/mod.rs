@@ -2,9 +2,9 @@
 //! stopped from the listener down.
 
 mod backend;
-mod bind;
 mod forge;
 mod keys;
+mod listen;
 mod metrics;
 
 use std::sync::Arc;
@@ -27,7 +27,6 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use self::backend::Guests;
-use self::bind::bind;
 use crate::commands::serve::{ServeArgs, UrlScheme};
 use crate::host::{self, HostOptions};
 
@@ -40,14 +39,9 @@ const SEALING_KEY_FILE: &str = "secret.key";
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     crate::log::init();
     process::raise_open_files().context("the limit on open files")?;
-    let listener =
-        bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener = listen::on(args.listen, "--listen").await?;
     let metrics_listener = match args.metrics_listen {
-        Some(address) => Some(
-            bind(address)
-                .await
-                .with_context(|| format!("cannot listen on {address} for metrics"))?,
-        ),
+        Some(address) => Some(listen::on(address, "--metrics-listen").await?),
         None => None,
     };
     let options = HostOptions { warm_slots: args.warm_slots, ..HostOptions::from(&args.host) };
@@ -124,7 +118,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
                 tracing::info!("ready: sandboxes can be created");
                 stop_signal().await
             }
-            Err(error) => Err(error).context("the template cannot be baked, so nothing can be created"),
+            Err(error) => Err(host::not_baked(&options, error))
+                .context("nothing can be created without the template"),
         },
         stopped = stop_signal() => stopped,
     };

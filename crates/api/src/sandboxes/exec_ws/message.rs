@@ -70,12 +70,25 @@ pub struct Start {
     pub command: ExecCommand,
     /// Whether its standard input stays open for more.
     pub open_stdin: bool,
+    /// What its output comes as.
+    pub form: Form,
+}
+
+/// What a command's output comes as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// JSON: bytes that are no UTF-8 become U+FFFD.
+    Text,
+    /// A line of JSON, and the bytes as they are.
+    Bytes,
 }
 
 #[derive(Debug, Deserialize)]
 struct Fields {
     #[serde(default)]
     open_stdin: bool,
+    #[serde(default)]
+    bytes: bool,
     #[serde(default)]
     stdin: Option<String>,
     #[serde(default)]
@@ -92,14 +105,34 @@ pub fn read(text: &str) -> Result<(CommandId, Ask), (Option<CommandId>, PublicEr
         PublicError::invalid("message", format!("the message is not understood: {what}"))
     };
     let message: Value = serde_json::from_str(text).map_err(|error| (None, wrong(&error)))?;
+    let id = id_of(&message).map_err(|error| (None, error))?;
+    ask(message).map(|ask| (id.clone(), ask)).map_err(|error| (Some(id), error))
+}
+
+/// Reads a binary message: a line of JSON that names a command, and input for it.
+pub fn read_bytes(message: Bytes) -> Result<(CommandId, Ask), PublicError> {
+    let wrong = "a binary message is {\"id\":…}, a newline, and bytes of its standard input";
+    let wrong = || PublicError::invalid("message", wrong);
+    let end = message.iter().position(|byte| *byte == b'\n').ok_or_else(wrong)?;
+    let head: Value = serde_json::from_slice(&message[..end]).map_err(|_| wrong())?;
+    Ok((id_of(&head)?, Ask::Say(vec![ExecSay::Input(message.slice(end + 1..))])))
+}
+
+/// A binary message: what text would say beside the bytes, a newline, and the bytes.
+pub fn with_bytes(head: &Value, bytes: &[u8]) -> Bytes {
+    let mut message = head.to_string().into_bytes();
+    message.push(b'\n');
+    message.extend_from_slice(bytes);
+    message.into()
+}
+
+fn id_of(message: &Value) -> Result<CommandId, PublicError> {
     let id = message.get("id").cloned().unwrap_or_default();
     let id: Option<CommandId> = serde_json::from_value(id).ok();
-    let id =
-        id.filter(|id| (1..=MAX_ID_BYTES).contains(&id.to_string().len())).ok_or_else(|| {
-            let text = format!("`id` must be a text of 1 to {MAX_ID_BYTES} bytes, or a number");
-            (None, PublicError::invalid("id", text))
-        })?;
-    ask(message).map(|ask| (id.clone(), ask)).map_err(|error| (Some(id), error))
+    id.filter(|id| (1..=MAX_ID_BYTES).contains(&id.to_string().len())).ok_or_else(|| {
+        let text = format!("`id` must be a text of 1 to {MAX_ID_BYTES} bytes, or a number");
+        PublicError::invalid("id", text)
+    })
 }
 
 fn ask(message: Value) -> Result<Ask, PublicError> {
@@ -109,7 +142,9 @@ fn ask(message: Value) -> Result<Ask, PublicError> {
     let fields = Fields::deserialize(&message).map_err(wrong)?;
     if message.get("cmd").is_some() {
         let command = ExecCommand::deserialize(&message).map_err(wrong)?;
-        return Ok(Ask::Start(Box::new(Start { command, open_stdin: fields.open_stdin })));
+        let form = if fields.bytes { Form::Bytes } else { Form::Text };
+        let open_stdin = fields.open_stdin;
+        return Ok(Ask::Start(Box::new(Start { command, open_stdin, form })));
     }
     if fields.cancel {
         return Ok(Ask::Cancel);
@@ -165,6 +200,24 @@ mod tests {
         for name in ["INT", "sigint", "SIGINT"] {
             assert_eq!(said(&format!(r#"{{"id":"a","signal":"{name}"}}"#)), [ExecSay::Signal(2)]);
         }
+    }
+
+    #[test]
+    fn bytes_travel_behind_a_line_that_names_their_command() {
+        let message = with_bytes(&serde_json::json!({"id": 7}), b"\xFF\n\0");
+        assert_eq!(&message[..], b"{\"id\":7}\n\xFF\n\0");
+        let (id, Ask::Say(said)) = read_bytes(message).unwrap() else { panic!("no input") };
+        assert_eq!(id, CommandId::Number(7));
+        assert_eq!(said, [ExecSay::Input(Bytes::from_static(b"\xFF\n\0"))]);
+        for bad in ["", "x", "{\"id\":7}", "{}\nx", "\nx", "{\"id\":[]}\n"] {
+            assert!(read_bytes(Bytes::from(bad)).is_err(), "{bad}");
+        }
+        let form = |text: &str| match read(text).unwrap().1 {
+            Ask::Start(start) => start.form,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(form(r#"{"id":"a","cmd":"x"}"#), Form::Text);
+        assert_eq!(form(r#"{"id":"a","cmd":"x","bytes":true}"#), Form::Bytes);
     }
 
     #[test]

@@ -277,3 +277,14 @@ async fn files_of_proc_are_read_whole() {
     assert_eq!(entry.size_bytes, 0);
     assert!(!bytes.is_empty());
 }
+
+#[tokio::test]
+async fn what_claims_to_be_empty_and_has_no_end_is_refused_before_its_first_byte() {
+    let agent = Agent::start().await;
+    // Nothing is mapped at address 0; the page map of all addresses is half a terabyte.
+    for path in ["/proc/self/mem", "/proc/self/pagemap", "/dev/zero"] {
+        let failure = agent.failure(Operation::ReadFile { path: path.into() }).await;
+        assert_eq!(failure.kind, FailureKind::Conflict, "{path}: {}", failure.message);
+        assert!(failure.message.contains(path), "{}", failure.message);
+    }
+}

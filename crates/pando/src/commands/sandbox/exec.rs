@@ -1,31 +1,38 @@
 //! `pando sandbox exec`.
 
-use std::io::{self, IsTerminal, Read, Write};
+mod interrupt;
+mod speak;
+mod wire;
+
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use pando_types::SandboxId;
-use pando_types::limits::MAX_JSON_BODY_BYTES;
-use pando_types::sandbox::{Command, ExecCommand};
-use reqwest::Method;
-use serde::Deserialize;
+use pando_types::limits::{MAX_EXEC_OUTPUT_BYTES, MAX_WEBSOCKET_MESSAGE_BYTES};
+use pando_types::sandbox::{Command, ExecCommand, ExecResult};
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::client::{ClientArgs, Event, Events, read};
+use self::wire::Event;
+use super::stdin::Stdin;
+use crate::client::{ClientArgs, Listen};
 use crate::commands::pair;
 use crate::error::Failure;
 use crate::output;
 
-/// The exit code of a command that Ctrl-C ended: 128 + SIGINT, as shells have it.
-const INTERRUPTED: u8 = 130;
-
-/// What to run, and how.
+/// What to run, and how. Standard input goes to the command, bytes as they are; Ctrl-C goes
+/// to it once, and the second time ends it.
 #[derive(Debug, clap::Args)]
 pub struct ExecArgs {
     /// The sandbox
     id: SandboxId,
-    /// Pass standard input on: UTF-8, less than 1 MiB
+    /// Give it no standard input: for a loop that reads its own
     #[arg(short, long)]
+    no_stdin: bool,
+    /// What is always done: scripts may still ask for it
+    #[arg(short, long, hide = true, conflicts_with = "no_stdin")]
     interactive: bool,
-    /// Seconds until the command and all it started are killed
+    /// Seconds until the command and all it started are killed [default: 600]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<f64>,
     /// The working directory
@@ -42,100 +49,120 @@ pub struct ExecArgs {
     pub command: Vec<String>,
 }
 
-/// Passes on output as it comes, and the exit code. With --json, prints one object at the end.
+/// Passes on input, output and Ctrl-C, and the exit code. With --json, prints one object at the end.
 pub async fn run(client: &ClientArgs, args: ExecArgs) -> Result<ExitCode, Failure> {
-    let request = ExecCommand {
+    let start = wire::start(&ExecCommand {
         cmd: Command::Argv(args.command),
         timeout_seconds: args.timeout,
         cwd: args.cwd,
         env: pair::map(args.env),
         user: args.user,
-        stdin: if args.interactive { Some(stdin()?) } else { None },
-    };
-    check_size(&request)?;
-    let api = client.client()?;
+        stdin: None,
+    })?;
+    let bytes = start.to_string().len();
+    if bytes > MAX_WEBSOCKET_MESSAGE_BYTES {
+        let most = MAX_WEBSOCKET_MESSAGE_BYTES;
+        let message = format!("the command is {bytes} bytes long; the most is {most}");
+        let hint = "pipe the script in: `pando sandbox exec ID -- sh < script`";
+        return Err(Failure::usage(message, hint));
+    }
+    let mut socket =
+        client.client()?.socket(&format!("/sandboxes/{}/exec/ws", args.id), &[]).await?;
+    socket.speak.json(&start).await?;
+    let stdin = if args.no_stdin { None } else { Some(Stdin::start().map_err(no_input)?) };
+    let (interrupt, interrupts) = mpsc::channel(1);
+    let (taken, told) = watch::channel(0);
+    // Each in a task of its own: writing to a stdout that nobody reads blocks this one.
+    let _interrupting = AbortOnDropHandle::new(tokio::spawn(interrupt::pass_on(interrupt)));
+    let speaking = speak::all(socket.speak, stdin, interrupts, told);
+    let _speaking = AbortOnDropHandle::new(tokio::spawn(speaking));
     if client.json {
-        let answer = api.post(&format!("/sandboxes/{}/exec", args.id), &request).await?;
-        output::json(&answer)?;
-        let result: Exit = read(&answer)?;
-        return Ok(exit_code(result.exit_code));
+        let mut kept = Kept::default();
+        let end = follow(socket.listen, &taken, &mut kept).await?;
+        output::json(&serde_json::to_value(kept.result(&end)).map_err(anyhow::Error::new)?)?;
+        return Ok(exit_code(end.code));
     }
-    let path = format!("/sandboxes/{}/exec/stream", args.id);
-    let events = api.events(api.request(Method::POST, &path).json(&request)).await?;
-    tokio::select! {
-        outcome = follow(events) => outcome,
-        // Dropping the events closes the connection, which kills the command.
-        _ = tokio::signal::ctrl_c() => {
-            output::say("interrupted: the command is killed");
-            Ok(ExitCode::from(INTERRUPTED))
+    let end = follow(socket.listen, &taken, &mut Through).await?;
+    Ok(exit_code(end.code))
+}
+
+/// Where output goes.
+trait Outputs {
+    fn stdout(&mut self, bytes: &[u8]) -> Result<(), Failure>;
+    fn stderr(&mut self, bytes: &[u8]) -> Result<(), Failure>;
+}
+
+/// To this program's own.
+struct Through;
+
+impl Outputs for Through {
+    fn stdout(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        output::bytes(bytes)
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        io::stderr().lock().write_all(bytes).map_err(output::not_written)
+    }
+}
+
+/// Into memory, up to the limit of an answer.
+#[derive(Default)]
+struct Kept {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    truncated: bool,
+}
+
+impl Kept {
+    fn keep(kept: &mut Vec<u8>, bytes: &[u8]) -> bool {
+        let room = MAX_EXEC_OUTPUT_BYTES.saturating_sub(kept.len());
+        kept.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        bytes.len() > room
+    }
+
+    fn result(self, end: &wire::End) -> ExecResult {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        ExecResult {
+            stdout: text(self.stdout),
+            stderr: text(self.stderr),
+            exit_code: end.code,
+            duration_ms: end.duration_ms,
+            truncated: self.truncated,
         }
     }
 }
 
-async fn follow(mut events: Events) -> Result<ExitCode, Failure> {
-    while let Some(event) = events.next().await? {
-        match Said::of(&event)? {
-            Said::Stdout(text) => output::raw(&text)?,
-            Said::Stderr(text) => {
-                let mut stderr = io::stderr().lock();
-                stderr.write_all(text.as_bytes()).map_err(output::not_written)?;
-            }
-            Said::Exit(code) => return Ok(exit_code(code)),
-            Said::Failed(message) => {
-                let hint = "if it ran out of time, --timeout gives it more";
-                return Err(Failure::new(anyhow::Error::msg(message), hint));
-            }
-            Said::Nothing => {}
+impl Outputs for Kept {
+    fn stdout(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.truncated |= Self::keep(&mut self.stdout, bytes);
+        Ok(())
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.truncated |= Self::keep(&mut self.stderr, bytes);
+        Ok(())
+    }
+}
+
+async fn follow(
+    mut listen: Listen,
+    taken: &watch::Sender<u64>,
+    outputs: &mut impl Outputs,
+) -> Result<wire::End, Failure> {
+    while let Some(said) = listen.next().await? {
+        match wire::event(said)? {
+            Event::Stdout(bytes) => outputs.stdout(&bytes)?,
+            Event::Stderr(bytes) => outputs.stderr(&bytes)?,
+            Event::Taken(inputs) => drop(taken.send_replace(inputs)),
+            Event::Exit(end) => return Ok(end),
+            Event::Failed(failure) => return Err(failure),
+            Event::Nothing => {}
         }
     }
-    let gone = "the stream ended without an exit code; whether the command succeeded is unknown";
-    Err(Failure::new(
-        anyhow::Error::msg(gone),
-        "`pando sandbox ls` shows whether the sandbox lives",
-    ))
-}
-
-/// What one event says.
-#[derive(Debug, PartialEq, Eq)]
-enum Said {
-    Stdout(String),
-    Stderr(String),
-    Exit(i32),
-    Failed(String),
-    Nothing,
-}
-
-#[derive(Deserialize)]
-struct Chunk {
-    chunk: String,
-}
-
-#[derive(Deserialize)]
-struct Exit {
-    exit_code: i32,
-}
-
-#[derive(Deserialize)]
-struct Failed {
-    error: String,
-}
-
-impl Said {
-    fn of(event: &Event) -> Result<Self, Failure> {
-        let wrong = |error| {
-            Failure::from(
-                anyhow::Error::new(error).context(format!("an event `{}` of no use", event.name)),
-            )
-        };
-        let data = event.data.as_str();
-        Ok(match event.name.as_str() {
-            "stdout" => Self::Stdout(serde_json::from_str::<Chunk>(data).map_err(wrong)?.chunk),
-            "stderr" => Self::Stderr(serde_json::from_str::<Chunk>(data).map_err(wrong)?.chunk),
-            "exit" => Self::Exit(serde_json::from_str::<Exit>(data).map_err(wrong)?.exit_code),
-            "error" => Self::Failed(serde_json::from_str::<Failed>(data).map_err(wrong)?.error),
-            _ => Self::Nothing,
-        })
-    }
+    let gone =
+        "the connection ended without an exit code; whether the command succeeded is unknown";
+    let hint = "`pando sandbox ls` shows whether the sandbox lives";
+    Err(Failure::new(anyhow::Error::msg(gone), hint))
 }
 
 /// Exit codes of Linux are one byte.
@@ -143,48 +170,7 @@ fn exit_code(code: i32) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
-fn stdin() -> Result<String, Failure> {
-    let stdin = io::stdin();
-    if stdin.is_terminal() {
-        output::say("reading standard input until Ctrl-D");
-    }
-    let mut text = String::new();
-    // One byte more than fits, so that too much is noticed and not cut.
-    let most = u64::try_from(MAX_JSON_BODY_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    stdin.lock().take(most).read_to_string(&mut text).map_err(|error| {
-        let error = anyhow::Error::new(error).context("cannot read standard input as UTF-8");
-        Failure::new(error, "for other bytes, `pando sandbox cp` them first and read that file")
-    })?;
-    Ok(text)
-}
-
-/// Refuses here what the server would refuse after the upload.
-fn check_size(request: &ExecCommand) -> Result<(), Failure> {
-    let bytes = serde_json::to_vec(request).map_err(anyhow::Error::new)?.len();
-    if bytes <= MAX_JSON_BODY_BYTES {
-        return Ok(());
-    }
-    let message =
-        format!("the command and its input are {bytes} bytes; the most is {MAX_JSON_BODY_BYTES}");
-    Err(Failure::usage(message, "`pando sandbox cp` the input first and read that file"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(name: &str, data: &str) -> Said {
-        Said::of(&Event { name: name.into(), data: data.into() }).unwrap()
-    }
-
-    #[test]
-    fn events_are_understood() {
-        assert_eq!(said("stdout", r#"{"chunk":"a\n"}"#), Said::Stdout("a\n".into()));
-        assert_eq!(said("stderr", r#"{"chunk":"b"}"#), Said::Stderr("b".into()));
-        assert_eq!(said("exit", r#"{"exit_code":3,"duration_ms":1}"#), Said::Exit(3));
-        assert_eq!(said("error", r#"{"error":"timeout: x"}"#), Said::Failed("timeout: x".into()));
-        assert_eq!(said("new_in_2030", "?"), Said::Nothing);
-        let broken = Event { name: "exit".into(), data: "{}".into() };
-        assert!(Said::of(&broken).is_err());
-    }
+fn no_input(error: io::Error) -> Failure {
+    let error = anyhow::Error::new(error).context("cannot read standard input");
+    Failure::new(error, "with --no-stdin the command gets none")
 }

@@ -7,6 +7,7 @@ pub mod logs;
 pub mod ls;
 pub mod rm;
 pub mod shell;
+mod stdin;
 pub mod top;
 
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! `pando sandbox shell`.
 
 mod escape;
-mod keyboard;
+mod raw_mode;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::escape::{Escape, Typed};
-use self::keyboard::{Keyboard, RawMode};
+use self::raw_mode::RawMode;
+use super::stdin::Stdin;
 use crate::client::{ClientArgs, Said, Socket};
 use crate::error::Failure;
 use crate::output;
@@ -41,7 +42,7 @@ pub async fn run(client: &ClientArgs, args: ShellArgs) -> Result<ExitCode, Failu
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Failure::usage(
             "shell needs a terminal on both ends",
-            "for scripts: `pando sandbox exec -i ID -- sh`",
+            "for scripts: `pando sandbox exec ID -- sh`",
         ));
     }
     let api = client.client()?;
@@ -75,7 +76,7 @@ enum End {
 
 async fn converse(socket: Socket) -> Result<End, Failure> {
     let Socket { mut speak, mut listen } = socket;
-    let mut keyboard = Keyboard::start().map_err(no_terminal)?;
+    let mut keyboard = Stdin::start().map_err(no_terminal)?;
     let mut resized = signal(SignalKind::window_change()).map_err(anyhow::Error::new)?;
     let mut ended = signal(SignalKind::terminate()).map_err(anyhow::Error::new)?;
     let mut hung_up = signal(SignalKind::hangup()).map_err(anyhow::Error::new)?;
@@ -94,7 +95,7 @@ async fn converse(socket: Socket) -> Result<End, Failure> {
                 }
                 None => return Err(lost()),
             },
-            typed = keyboard.typed() => match typed {
+            typed = keyboard.next() => match typed {
                 Some(bytes) => match escape.pass(&bytes) {
                     Typed::Keys(keys) if keys.is_empty() => {}
                     Typed::Keys(keys) => speak.bytes(keys).await?,
@@ -131,7 +132,7 @@ fn lost() -> Failure {
 
 fn no_terminal(error: io::Error) -> Failure {
     let error = anyhow::Error::new(error).context("cannot use this terminal");
-    Failure::new(error, "for scripts: `pando sandbox exec -i ID -- sh`")
+    Failure::new(error, "for scripts: `pando sandbox exec ID -- sh`")
 }
 
 /// Lines and characters of this terminal; what is usual where it does not say.
