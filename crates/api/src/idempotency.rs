@@ -120,9 +120,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalO
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let (repeat, body) = Repeat::of(request, state).await?;
-        let absent = body.is_empty() || body.trim_ascii() == b"null";
-        let request = if absent { T::default() } else { extract::parse(&body)? };
-        Ok(Self(Once { request, repeat }))
+        Ok(Self(Once { request: extract::parse_optional(&body)?, repeat }))
     }
 }
 

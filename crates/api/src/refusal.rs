@@ -21,7 +21,7 @@ pub struct Refused {
 
 impl Refused {
     /// The same error under a status that no [`Code`] stands for.
-    fn with_status(status: StatusCode, error: PublicError) -> Self {
+    pub fn with_status(status: StatusCode, error: PublicError) -> Self {
         Self { status, error }
     }
 
@@ -46,6 +46,11 @@ impl IntoResponse for Refused {
         if let Some(secs) = self.error.retry_after_secs {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            // RFC 9110, 15.5.22: the answer names what to upgrade to.
+            let protocol = HeaderValue::from_static("websocket");
+            response.headers_mut().insert(header::UPGRADE, protocol);
+        }
         response
     }
 }
@@ -64,6 +69,17 @@ pub fn guest_failed(error: GuestError) -> Refused {
         tracing::warn!(error = &error as &dyn std::error::Error, "the guest failed");
     }
     public.into()
+}
+
+/// The same, where what makes no sense to the guest is the request's `field`.
+pub fn guest_failed_at(field: &'static str) -> impl FnOnce(GuestError) -> Refused {
+    move |error| {
+        let mut refused = guest_failed(error);
+        if refused.error.code == Code::InvalidRequest {
+            refused.error.field = Some(field.to_owned());
+        }
+        refused
+    }
 }
 
 /// No route has this path.

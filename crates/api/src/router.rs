@@ -76,8 +76,9 @@ pub fn router(api: Api) -> Router {
     assemble(parts(), door, api.requests.clone()).with_state(api)
 }
 
-/// The OpenAPI document of every route that works.
-pub(crate) fn document() -> OpenApi {
+/// The OpenAPI document of every route that works, as `/openapi.json` serves it.
+#[must_use]
+pub fn document() -> OpenApi {
     parts().document
 }
 

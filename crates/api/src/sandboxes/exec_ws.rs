@@ -20,9 +20,9 @@ use super::{exec_request, guest};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
-use crate::socket::{self, Heard, Receiver, Sender, Upgrade};
+use crate::refusals::Refusals;
+use crate::socket::{self, Handshake, Heard, Receiver, Sender};
 use crate::utf8::Utf8Pieces;
 
 /// Messages of all commands that wait for the client; then the commands wait.
@@ -41,17 +41,17 @@ const INPUT_LIMIT: Duration = Duration::from_secs(30);
 /// WebSocket kills all of them. A browser gives its key as `access_token`.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/exec/ws", tag = "sandboxes", operation_id = "sandbox_exec_ws",
-    params(("id" = String, Path)),
+    params(("id" = String, Path, format = Uuid)),
     responses((status = 101, description = "The WebSocket begins"), Refusals)
 )]
 pub async fn exec_ws(
     State(api): State<Api>,
     caller: Caller,
     UrlPath(id): UrlPath<String>,
-    upgrade: Upgrade,
+    handshake: Handshake,
 ) -> Result<Response, Refused> {
     let guest = guest(&api, &caller, &id).await?;
-    Ok(upgrade.begin(|sender, receiver| serve(sender, receiver, guest)))
+    Ok(handshake.asked()?.begin(|sender, receiver| serve(sender, receiver, guest)))
 }
 
 /// Serves until the client leaves; the commands end with it.
@@ -217,7 +217,7 @@ async fn run(
     id: &CommandId,
     said: &mpsc::Sender<Value>,
 ) -> Result<pando_guest_protocol::session::ExecDone, PublicError> {
-    let failed = |error| exec_request::failed(error).into_error();
+    let failed = |error| exec_request::failed("cmd", error).into_error();
     let mut events = guest.exec_stream(exec, ExecInput::Live(inputs)).await.map_err(failed)?;
     let (mut stdout, mut stderr) = (Utf8Pieces::default(), Utf8Pieces::default());
     let pass = async |stream: &str, text: String| {
@@ -237,8 +237,7 @@ async fn run(
             }
         }
     }
-    let message = "the sandbox's agent went away before the command ended";
-    Err(PublicError::new(Code::GuestFailed, message))
+    Err(exec_request::lost())
 }
 
 fn unknown(id: &CommandId) -> PublicError {
