@@ -106,6 +106,7 @@ pub fn panicked(_payload: Box<dyn Any + Send + 'static>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pando_guest_protocol::session::{Failure, FailureKind};
 
     #[test]
     fn a_refusal_has_its_status_and_retry_after() {
@@ -113,6 +114,16 @@ mod tests {
         let response = Refused::from(error).into_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+    }
+
+    #[test]
+    fn what_makes_no_sense_to_a_guest_is_named() {
+        let field = |kind| {
+            let failure = Failure { kind, message: "no".into() };
+            guest_failed_at("path")(GuestError::Failed(failure)).into_error().field
+        };
+        assert_eq!(field(FailureKind::Invalid).as_deref(), Some("path"));
+        assert_eq!(field(FailureKind::NotFound), None);
     }
 
     #[tokio::test]

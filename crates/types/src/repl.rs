@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::schema::{CellCode, GuestPath, LanguageName, UserName};
+use crate::schema::value::{CellCode, GuestPath, LanguageName, UserName};
 
 /// `POST /v1/sandboxes/{id}/repl/sessions`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]

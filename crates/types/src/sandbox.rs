@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::SandboxId;
-use crate::schema::{GuestPath, UserName};
+use crate::schema::value::{GuestPath, UserName};
 
 /// What a user sees of a sandbox's state: intent and observation combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

@@ -20,6 +20,7 @@ use crate::auth::Caller;
 use crate::extract::JsonBody;
 use crate::idempotency::OptionalOnce;
 use crate::key::NewKey;
+use crate::socket::Handshake;
 
 /// A server of probe routes; the folder lives as long as it does.
 struct Shell {
@@ -47,6 +48,7 @@ impl Shell {
                 }),
             )
             .route("/file", put(async |path: crate::sandboxes::fs::path::FilePath| path.0))
+            .route("/socket", get(async |handshake: Handshake| handshake.asked().map(|_| "asked")))
             .route("/panic", get(async || -> String { panic!("on purpose") }));
         let signed = Router::new()
             .route("/webhooks/probe", post(async |body: String| body.len().to_string()));
@@ -208,6 +210,17 @@ async fn every_refusal_has_one_shape() {
     assert_eq!(shell.refused("GET", "/v1/panic", "").await, refused(500, "internal", None));
     let large = vec![b' '; limits::MAX_JSON_BODY_BYTES + 1];
     assert_eq!(shell.refused("POST", "/v1/app", large).await, refused(413, "too_large", None));
+}
+
+#[tokio::test]
+async fn a_route_for_websockets_names_what_it_wants() {
+    let shell = Shell::start().await;
+    let request = Request::get("/v1/socket").header("x-api-key", &shell.key.text);
+    let response = shell.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(response.status(), StatusCode::UPGRADE_REQUIRED);
+    assert_eq!(response.headers()[header::UPGRADE], "websocket");
+    let (_, text) = said(response).await;
+    assert!(text.contains("invalid_request") && text.contains("RFC 6455"), "{text}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use pando_guest_protocol::log::{LogLines, LogQuery, Output};
 use pando_node::guest::LogStream;
 use pando_types::limits::{MAX_LOG_SINCE_SECS, MAX_LOG_TAIL};
-use pando_types::schema::{LogOutput, LogSince, LogTail};
+use pando_types::schema::value::{LogOutput, LogSince, LogTail};
 use pando_types::{PublicError, Timestamp};
 use serde_json::json;
 use utoipa::IntoParams;

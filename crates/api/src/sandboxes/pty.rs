@@ -11,7 +11,9 @@ use pando_node::guest::{TerminalEvent, TerminalInput, TerminalOutput};
 use pando_types::PublicError;
 use pando_types::limits::{MAX_TERM_BYTES, MAX_TERMINAL_COMMAND_BYTES, MAX_TERMINAL_SIDE};
 use pando_types::sandbox::Command;
-use pando_types::schema::{GuestPath, TerminalCommand, TerminalName, TerminalSide, UserName};
+use pando_types::schema::value::{
+    GuestPath, TerminalCommand, TerminalName, TerminalSide, UserName,
+};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use pando_deploy::WebhookRequest;
 use pando_types::app::Delivery;
 use pando_types::limits::MAX_WEBHOOK_BODY_BYTES;
-use pando_types::schema::{WebhookName, WebhookSignature};
+use pando_types::schema::value::{WebhookName, WebhookSignature};
 use utoipa::IntoParams;
 
 use crate::Api;

@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use pando_types::PublicError;
 use pando_types::limits::{MAX_PATH_BYTES, MAX_PATH_COMPONENT_BYTES};
-use pando_types::schema::GuestPath;
+use pando_types::schema::value::GuestPath;
 use utoipa::IntoParams;
 
 use crate::query;

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use pando_types::schema::GuestPath;
+use pando_types::schema::value::GuestPath;
 use serde::Deserialize;
 use utoipa::ToSchema;
 

@@ -10,7 +10,7 @@ use pando_guest_protocol::repl::{Language, Repl};
 use pando_guest_protocol::session::FailureKind;
 use pando_node::guest::GuestError;
 use pando_types::repl::ReplSession;
-use pando_types::schema::ReplId;
+use pando_types::schema::value::ReplId;
 use pando_types::{Code, PublicError, SandboxId};
 use utoipa::IntoParams;
 
