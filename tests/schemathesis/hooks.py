@@ -17,6 +17,8 @@ KEEP = set(KNOWN["keys"])
 DISRUPTIVE = {"sandbox_delete", "sandbox_pause", "sandbox_resume", "sandbox_lifecycle_set"}
 # These end what the others go on with, so they find things of their own.
 FINAL = {"app_delete", "repl_close"}
+# A stream that is followed ends with its sandbox: with one that is gone, at once.
+FOLLOWED = {"sandbox_events", "sandbox_logs"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
 SIGNATURE = re.compile("sha256=[0-9a-f]{64}")
 
@@ -72,7 +74,8 @@ def known(path, operation, parameter):
         return None
     if path.startswith("/v1/sandboxes/") and parameter == "id":
         sandbox = KNOWN["victim"] if operation in DISRUPTIVE else KNOWN["sandbox"]
-        return [sandbox, KNOWN["gone"], NOBODY]
+        gone = [KNOWN["gone"]] if operation in FOLLOWED else []
+        return [sandbox, sandbox, sandbox, *gone, NOBODY]
     return {
         ("/v1/apps/", "id"): [KNOWN["app"], NOBODY],
         ("/v1/apps/", "deployment"): [KNOWN["deployment"], NOBODY],
@@ -104,10 +107,17 @@ class Signed(requests.auth.AuthBase):
 def before_call(context, case, kwargs):
     if case.operation.path == "/v1/webhooks/github":
         kwargs["auth"] = Signed()
-    # A stream that is followed ends with its sandbox: with one that is gone, at once.
     ids = case.path_parameters or {}
     if "follow" in (case.query or {}) and ids.get("id") == KNOWN["sandbox"]:
         ids["id"] = KNOWN["gone"]
+
+
+@schemathesis.check
+def a_400_names_its_field(context, response, case):
+    """Unless it is the body as a whole that is wrong."""
+    if response.status_code == 400:
+        refusal = response.json()
+        assert "field" in refusal or refusal["error"].startswith("the body "), refusal
 
 
 @schemathesis.hook

@@ -215,7 +215,7 @@ def check_nothing_is_half_made(server, known, made):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
-    arguments.add_argument("--examples", type=int, default=75)
+    arguments.add_argument("--examples", type=int, default=60)
     arguments = arguments.parse_args()
     print(f"seed {arguments.seed}: scripts/test-api --seed {arguments.seed} runs it again", flush=True)
     with Server() as server:
