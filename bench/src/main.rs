@@ -10,6 +10,7 @@ mod attacks;
 mod create;
 mod crowd;
 mod edge;
+mod fit;
 mod floor;
 mod memory;
 mod sample;
@@ -46,6 +47,12 @@ struct Arguments {
 enum Only {
     /// Creates, execs and memory.
     Sandboxes,
+    /// How many sandboxes fit on this machine.
+    Fit {
+        /// Where it stops at the latest.
+        #[arg(long, default_value_t = MOST)]
+        most: usize,
+    },
     /// How attacks from within a sandbox slow its neighbour.
     Attacks,
     /// The edge.
@@ -59,6 +66,8 @@ enum Only {
     ServeEdge { listen: SocketAddr, upstream: SocketAddr },
 }
 
+/// The sandboxes that are tried at most.
+const MOST: usize = 1000;
 /// The turns that each proxy takes.
 const EDGE_ROUNDS: usize = 7;
 
@@ -70,6 +79,7 @@ async fn main() -> anyhow::Result<()> {
         Some(Only::Edge { rounds }) => return edge::print(pool, rounds),
         Some(Only::ServeEdge { listen, upstream }) => return edge::serve(listen, upstream).await,
         Some(Only::Sandboxes) => sandboxes::measure(&arguments).await,
+        Some(Only::Fit { most }) => fit::print(&arguments, most).await,
         Some(Only::Attacks) => attacks::print(&arguments).await,
         None => everything(&arguments).await,
     };
@@ -80,6 +90,8 @@ async fn main() -> anyhow::Result<()> {
 
 async fn everything(arguments: &Arguments) -> anyhow::Result<()> {
     sandboxes::measure(arguments).await?;
+    println!();
+    fit::print(arguments, MOST).await?;
     println!();
     attacks::print(arguments).await?;
     println!();

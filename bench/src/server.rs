@@ -61,6 +61,20 @@ impl Server {
         anyhow::bail!("pando is not ready")
     }
 
+    /// Lets the org have as many sandboxes, as fast, as the machine can make.
+    pub(crate) fn raise_quota(&self) -> anyhow::Result<()> {
+        const MOST: &str = "1000000";
+        let flags = ["--sandboxes", "--vcpus", "--memory-mb", "--creates-per-minute"];
+        let set = Command::new(pando()?)
+            .args(["org", "quota", "--data"])
+            .arg(&self.data)
+            .args(flags.into_iter().flat_map(|flag| [flag, MOST]))
+            .stdout(std::process::Stdio::null())
+            .status()?;
+        ensure!(set.success(), "pando org quota failed");
+        Ok(())
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }

@@ -118,7 +118,7 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
         };
         ready.push((manifest, machine, slot));
     }
-    found.removed += shared.slots.remove_unused().await?;
+    found.removed += shared.slots.discard_unused()?;
     for (mut manifest, machine, slot) in ready {
         let id = manifest.id;
         let origin = match machine {

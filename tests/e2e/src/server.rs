@@ -22,6 +22,10 @@ const READY_LIMIT: Duration = Duration::from_secs(900);
 
 /// How often it is looked whether a server has ended: for 30 s.
 const CRASH_TRIES: usize = 600;
+/// How long what is torn down may still be seen: whatever made a mount namespace of
+/// its own meanwhile (a bake of another server, say) holds a copy of our mounts, and
+/// with it their loop device, until it ends.
+const OTHERS_HOLD: Duration = Duration::from_secs(120);
 
 /// What a test wants of its server beside the ordinary.
 #[derive(Debug, Clone, Default)]
@@ -257,7 +261,12 @@ impl Server {
         self.terminate()?;
         self.tear_down()?;
         self.torn_down = true;
-        let left = leftovers(&self.data)?;
+        let mut left = leftovers(&self.data)?;
+        let begun = Instant::now();
+        while !left.is_empty() && begun.elapsed() < OTHERS_HOLD {
+            std::thread::sleep(Duration::from_secs(1));
+            left = leftovers(&self.data)?;
+        }
         ensure!(left.is_empty(), "left over: {left:#?}");
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Creates and deletes while the server and the VMMs are killed at random moments.
 //!
-//! `PANDO_CHAOS_CYCLES` says how often (a few in every test run, 200 by hand:
-//! `make test-chaos`), `PANDO_CHAOS_SEED` repeats a run's choices.
+//! `PANDO_CHAOS_CYCLES` says how often each is killed (a few times in every test run,
+//! 200 by hand: `make test-chaos`), `PANDO_CHAOS_SEED` repeats a run's choices.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -41,14 +41,19 @@ async fn stir(server: &Server, doomed: &[String], creates: usize) -> (Vec<String
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_and_nothing_leaks() -> anyhow::Result<()> {
-    let cycles = setting("PANDO_CHAOS_CYCLES", 12);
+    let cycles = setting("PANDO_CHAOS_CYCLES", 8);
     let seed = setting("PANDO_CHAOS_SEED", u64::from(std::process::id()));
     println!("PANDO_CHAOS_CYCLES={cycles} PANDO_CHAOS_SEED={seed}");
     let mut random = Random::new(seed);
     let mut server = Server::start(Options::default()).await?;
     // What the API has acknowledged; of the doomed nobody may say any more.
     let (mut acknowledged, mut doomed) = (BTreeSet::new(), BTreeSet::<String>::new());
-    for cycle in 0..cycles {
+    let (mut servers_left, mut machines_left, mut cycle) = (cycles, cycles, 0);
+    while servers_left + machines_left > 0 {
+        cycle += 1;
+        if cycle % 50 == 0 {
+            println!("{servers_left} kills of the server and {machines_left} of VMMs to go");
+        }
         let targets: Vec<String> =
             acknowledged.iter().filter(|_| random.below(2) == 0).cloned().collect();
         for id in &targets {
@@ -57,14 +62,14 @@ async fn nothing_acknowledged_is_lost_and_nothing_leaks() -> anyhow::Result<()> 
         }
         let creates = random.below(4) as usize;
         let life = Duration::from_millis(random.below(LONGEST_LIFE));
-        let strike = random.below(4);
+        let strike_server = random.below(servers_left + machines_left) < servers_left;
         let pid = server.pid().context("no server")?;
         let (stirred, killed) = tokio::join!(stir(&server, &targets, creates), async {
             tokio::time::sleep(life).await;
-            match strike {
-                // A VMM dies, and the server sees it.
-                0 => pando_e2e::kill_a_machine(&server, &mut random),
-                _ => pando_e2e::kill(pid).map(|()| None),
+            if strike_server {
+                pando_e2e::kill(pid).map(|()| None)
+            } else {
+                pando_e2e::kill_a_machine(&server, &mut random)
             }
         });
         let (created, deleted) = stirred;
@@ -75,8 +80,10 @@ async fn nothing_acknowledged_is_lost_and_nothing_leaks() -> anyhow::Result<()> 
         if let Some(victim) = killed? {
             acknowledged.remove(&victim);
             doomed.insert(victim);
+            machines_left -= 1;
         }
-        if strike != 0 {
+        if strike_server {
+            servers_left -= 1;
             server.kill()?;
             server.launch().await.with_context(|| format!("cycle {cycle}"))?;
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use pando_store::{Finish, JobRow};
 
-use super::{Kind, Payload};
+use super::kind::Kind;
+use super::put::Payload;
 use crate::context::Context;
 use crate::error::DeployError;
 use crate::{app, deployment, forge};

@@ -5,6 +5,7 @@
 //! node's report says what is. A crash between any two leaves a row that differs
 //! from the node, and [`Sandboxes::start`] ends the difference.
 
+mod ending;
 mod events;
 mod journal;
 mod lifecycle;
@@ -14,4 +15,5 @@ mod sync;
 mod times;
 mod view;
 
-pub use sandboxes::{Ending, Sandboxes};
+pub use ending::Ending;
+pub use sandboxes::Sandboxes;

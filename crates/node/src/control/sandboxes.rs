@@ -13,6 +13,7 @@ use pando_vm::sys::fault::{self, Fault};
 use prometheus_client::registry::Registry;
 use tokio::sync::{broadcast, mpsc};
 
+use super::ending::{Ending, QUEUE_ENDINGS};
 use super::journal::{Journal, Seen};
 use super::times::{CreateTimes, Phase};
 use super::{spec, sync, view};
@@ -22,17 +23,6 @@ use crate::shared::Report;
 
 /// How often a change is tried again when somebody else changed the row meanwhile.
 const SWAP_TRIES: usize = 5;
-/// Endings that wait for a slow listener; one that misses some is told so.
-const QUEUE_ENDINGS: usize = 256;
-
-/// A sandbox that failed or is gone: nothing answers there any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ending {
-    /// Which one.
-    pub sandbox: SandboxId,
-    /// The app that it was made for.
-    pub app: Option<AppId>,
-}
 
 /// The sandboxes of every org. Clones share them.
 #[derive(Clone)]

@@ -7,8 +7,8 @@ use pando_store::{Actual, Store, StoreError};
 use pando_types::NodeId;
 use tokio::sync::{broadcast, mpsc};
 
+use super::ending::Ending;
 use super::journal::{Journal, Seen};
-use super::sandboxes::Ending;
 use crate::sandbox::policy::State;
 use crate::shared::Report;
 

@@ -29,6 +29,8 @@ struct Counted {
     numbers: Numbers,
     stock: Stock,
     ready: Vec<Arc<Slot>>,
+    /// What an earlier server left, not removed yet.
+    discarded: Vec<SlotNumber>,
 }
 
 /// Why there is no slot.
@@ -42,8 +44,12 @@ pub(crate) enum SlotError {
 
 impl Slots {
     pub(crate) fn new(network: Network, warm: WarmSlots) -> Arc<Self> {
-        let counted =
-            Counted { numbers: Numbers::default(), stock: Stock::new(warm), ready: Vec::new() };
+        let counted = Counted {
+            numbers: Numbers::default(),
+            stock: Stock::new(warm),
+            ready: Vec::new(),
+            discarded: Vec::new(),
+        };
         Arc::new(Self { network, state: Mutex::new(counted), taken: Notify::new() })
     }
 
@@ -101,17 +107,35 @@ impl Slots {
         Ok(Arc::new(slot))
     }
 
-    /// Removes every slot that no adopted sandbox uses. Before the first `take`.
-    pub(crate) async fn remove_unused(&self) -> Result<usize, SlotError> {
-        let mut removed = 0;
-        for number in self.network.list_slots()? {
-            let used = self.state().numbers.is_taken(number);
-            if !used {
-                self.network.remove_slot(number).await?;
-                removed += 1;
+    /// Puts every slot that no adopted sandbox uses aside, to be removed while the
+    /// server already serves: each takes a tenth of a second, and nobody waits for
+    /// them. Before the first `take`. Returns how many.
+    pub(crate) fn discard_unused(&self) -> Result<usize, SlotError> {
+        let mut state = self.state();
+        let found = self.network.list_slots()?;
+        let unused = found.into_iter().filter(|number| !state.numbers.is_taken(*number));
+        let unused: Vec<_> = unused.collect();
+        for number in &unused {
+            state.numbers.claim(*number);
+        }
+        state.discarded = unused;
+        Ok(state.discarded.len())
+    }
+
+    async fn remove_discarded(&self, stopping: &CancellationToken) {
+        let discarded = std::mem::take(&mut self.state().discarded);
+        for number in discarded {
+            if stopping.is_cancelled() {
+                return;
+            }
+            match self.network.remove_slot(number).await {
+                Ok(()) => self.state().numbers.give_back(number),
+                Err(error) => {
+                    // Its number is not used again before the next start looks at it.
+                    tracing::warn!(error = crate::chain(&error), "a network slot stays");
+                }
             }
         }
-        Ok(removed)
     }
 
     /// Removes every slot and the host's own part of the network.
@@ -123,6 +147,8 @@ impl Slots {
     pub(crate) async fn keep_ready(self: Arc<Self>, stopping: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.tick().await;
+        self.fill(&stopping).await;
+        self.remove_discarded(&stopping).await;
         while !stopping.is_cancelled() {
             self.fill(&stopping).await;
             tokio::select! {

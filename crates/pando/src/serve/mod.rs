@@ -2,6 +2,7 @@
 //! stopped from the listener down.
 
 mod backend;
+mod bind;
 mod forge;
 mod keys;
 mod metrics;
@@ -21,12 +22,12 @@ use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
 use pando_types::url::{PublicUrls, Scheme};
 use pando_vm::driver::Shape;
 use pando_vm::sys::process;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use self::backend::Guests;
+use self::bind::bind;
 use crate::commands::serve::{ServeArgs, UrlScheme};
 use crate::host::{self, HostOptions};
 
@@ -39,12 +40,11 @@ const SEALING_KEY_FILE: &str = "secret.key";
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     crate::log::init();
     process::raise_open_files().context("the limit on open files")?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener =
+        bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let metrics_listener = match args.metrics_listen {
         Some(address) => Some(
-            TcpListener::bind(address)
+            bind(address)
                 .await
                 .with_context(|| format!("cannot listen on {address} for metrics"))?,
         ),

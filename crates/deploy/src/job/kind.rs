@@ -1,0 +1,43 @@
+//! The kinds of jobs.
+
+/// What there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Bring a deployment to its end. Keyed by deployment.
+    Deploy,
+    /// Remove the sandboxes of a deployment that does not serve. Keyed by deployment.
+    Sweep,
+    /// Bring back an app whose machine died. Keyed by app.
+    Revive,
+    /// Remove an app. Keyed by app.
+    Remove,
+    /// Say in the pull request how its preview is. Keyed by preview.
+    Comment,
+    /// Say at the commit how its deployment is. Keyed by deployment.
+    Status,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Deploy, Self::Sweep, Self::Revive, Self::Remove, Self::Comment, Self::Status];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Sweep => "sweep",
+            Self::Revive => "revive",
+            Self::Remove => "remove",
+            Self::Comment => "comment",
+            Self::Status => "status",
+        }
+    }
+
+    /// How many run at once, where deployments have `deployments`.
+    pub(super) const fn workers(self, deployments: usize) -> usize {
+        match self {
+            Self::Deploy => deployments,
+            Self::Sweep | Self::Remove => 2,
+            Self::Revive | Self::Comment | Self::Status => 1,
+        }
+    }
+}
