@@ -137,4 +137,6 @@ fn assemble<S: Clone + Send + Sync + 'static>(
 }
 
 #[cfg(test)]
+mod document_tests;
+#[cfg(test)]
 mod tests;

@@ -158,6 +158,7 @@ mod tests {
             ("tail=100001", "tail"),
             ("since=yesterday", "since"),
             ("since=-1", "since"),
+            ("since=100000000001", "since"),
             ("since=NaN", "since"),
             ("follow=maybe", "follow"),
         ] {
