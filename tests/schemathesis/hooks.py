@@ -1,31 +1,65 @@
 """What the document cannot know: which things there are, and what is no matter of form."""
 
+import hashlib
+import hmac
 import json
 import os
+import re
 
+import requests
 import schemathesis
 
-SANDBOX = os.environ["PANDO_FUZZ_SANDBOX"]
-VICTIM = os.environ["PANDO_FUZZ_VICTIM"]
+KNOWN = json.loads(os.environ["PANDO_FUZZ_KNOWN"])
 MADE = os.environ["PANDO_FUZZ_MADE"]
 # The driver learns what lists show, and would delete the keys that it is let in with.
-KEEP = set(os.environ["PANDO_FUZZ_KEEP"].split(","))
+KEEP = set(KNOWN["keys"])
 # These change whether the sandbox answers, so they have one of their own.
 DISRUPTIVE = {"sandbox_delete", "sandbox_pause", "sandbox_resume", "sandbox_lifecycle_set"}
+# These end what the others go on with, so they find things of their own.
+FINAL = {"app_delete", "repl_close"}
+# A stream that is followed ends with its sandbox: with one that is gone, at once.
+FOLLOWED = {"sandbox_events", "sandbox_logs"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
+SIGNATURE = re.compile("sha256=[0-9a-f]{64}")
+
+# Of a webhook's payload, what is read; it serves every event.
+COMMIT = {"type": "string", "pattern": "^[0-9a-f]{40}$"}
+HEAD_REPOSITORY = {"enum": [{"full_name": "owner/repo"}, {"full_name": "fork/repo"}, None]}
+
+
+def thing(**properties):
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+PAYLOAD = thing(
+    repository=thing(
+        full_name={"enum": ["owner/repo"]},
+        clone_url={"enum": [KNOWN["repository"] + ".git"]},
+        html_url={"enum": [KNOWN["repository"]]},
+    ),
+    ref={"enum": ["refs/heads/main", "refs/heads/other", "refs/tags/v1"]},
+    after=COMMIT,
+    deleted={"type": "boolean"},
+    action={"enum": ["opened", "synchronize", "closed", "labeled"]},
+    number={"enum": [1, 2]},
+    pull_request=thing(
+        head=thing(ref={"enum": ["topic"]}, sha=COMMIT, repo=HEAD_REPOSITORY),
+        draft={"type": "boolean"},
+        state={"enum": ["open", "closed"]},
+    ),
+)
 
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
     for path, operations in raw_schema["paths"].items():
         for operation in operations.values():
-            name, parameters = operation["operationId"], operation.get("parameters", [])
-            for parameter in parameters:
-                if parameter["name"] == "id" and path.startswith("/v1/sandboxes/"):
-                    known = VICTIM if name in DISRUPTIVE else SANDBOX
-                    parameter["schema"]["enum"] = [known, known, known, NOBODY]
-            # A stream that is followed ends with its sandbox, later than any test.
-            operation["parameters"] = [p for p in parameters if p["name"] != "follow"]
+            for parameter in operation.get("parameters", []):
+                among = known(path, operation["operationId"], parameter["name"])
+                if among:
+                    parameter["schema"]["enum"] = among
+    webhook = raw_schema["paths"]["/v1/webhooks/github"]["post"]
+    webhook["requestBody"]["content"]["application/json"]["schema"] = PAYLOAD
     fields = {name: schema.get("properties", {}) for name, schema in raw_schema["components"]["schemas"].items()}
     for name in ("CreateSandbox", "CreateApp"):
         fields[name]["template"] = {"enum": ["base", None]}
@@ -34,9 +68,56 @@ def before_load_schema(context, raw_schema):
     url["pattern"] = url["pattern"].replace("https?", "https")
 
 
+def known(path, operation, parameter):
+    """What a parameter is drawn from, where it names a thing."""
+    if operation in FINAL:
+        return None
+    if path.startswith("/v1/sandboxes/") and parameter == "id":
+        sandbox = KNOWN["victim"] if operation in DISRUPTIVE else KNOWN["sandbox"]
+        gone = [KNOWN["gone"]] if operation in FOLLOWED else []
+        return [sandbox, sandbox, sandbox, *gone, NOBODY]
+    return {
+        ("/v1/apps/", "id"): [KNOWN["app"], NOBODY],
+        ("/v1/apps/", "deployment"): [KNOWN["deployment"], NOBODY],
+        ("/v1/sandboxes/", "session"): [KNOWN["session"], "0" * 32],
+        ("/v1/webhooks/", "X-GitHub-Event"): ["pull_request", "push", "ping", "star"],
+    }.get(("/".join(path.split("/")[:3]) + "/", parameter))
+
+
 @schemathesis.hook
 def filter_path_parameters(context, path_parameters):
     return (path_parameters or {}).get("prefix") not in KEEP
+
+
+class Signed(requests.auth.AuthBase):
+    """Signs a webhook as the forge does. A signature that has not its form is left as it is."""
+
+    def __call__(self, request):
+        given = request.headers.get("X-Hub-Signature-256", "")
+        given = given.decode("latin-1") if isinstance(given, bytes) else given
+        if SIGNATURE.fullmatch(given):
+            body = request.body or b""
+            body = body.encode() if isinstance(body, str) else body
+            digest = hmac.new(KNOWN["webhook_secret"].encode(), body, hashlib.sha256).hexdigest()
+            request.headers["X-Hub-Signature-256"] = f"sha256={digest}"
+        return request
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    if case.operation.path == "/v1/webhooks/github":
+        kwargs["auth"] = Signed()
+    ids = case.path_parameters or {}
+    if "follow" in (case.query or {}) and ids.get("id") == KNOWN["sandbox"]:
+        ids["id"] = KNOWN["gone"]
+
+
+@schemathesis.check
+def a_400_names_its_field(context, response, case):
+    """Unless it is the body as a whole that is wrong."""
+    if response.status_code == 400:
+        refusal = response.json()
+        assert "field" in refusal or refusal["error"].startswith("the body "), refusal
 
 
 @schemathesis.hook

@@ -6,6 +6,8 @@ half-made: at the end there is what was answered with success, and no more.
 
     run.py                 a run of a new seed, which it prints
     run.py --seed N        the same run again
+
+The last line counts the operations that passed and failed; what is left half-made is one more.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from xml.etree import ElementTree
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -29,6 +32,10 @@ PREFIX = os.environ.get("PANDO_TEST_PREFIX", "pt")
 POOL = os.environ.get("PANDO_TEST_POOL", "10.214.0.0")
 HOST = ["--data", str(DATA), "--network-prefix", PREFIX, "--network-pool", POOL]
 KEY = "pds_0123456789abcdef0123456789abcdef"
+WEBHOOK_SECRET = "of a test"
+# A host that is never there (RFC 2606), so what deploys from it fails.
+REPOSITORY = "https://forge.invalid/owner/repo"
+LINE_CHARS = 400
 READY_LIMIT_SECONDS = 900
 # Room for two sandboxes that are there and two more, so that most creates are refused by
 # quota, and few sizes are baked.
@@ -48,7 +55,7 @@ class Server:
         self.process = subprocess.Popen(
             [BIN / "pando", "serve", *HOST, "--listen", f"127.0.0.1:{port}",
              "--suffix", f"preview.localhost:{port}"],
-            env={**os.environ, "PANDO_API_KEY": KEY, "PANDO_GITHUB_WEBHOOK_SECRET": "of a test"},
+            env={**os.environ, "PANDO_API_KEY": KEY, "PANDO_GITHUB_WEBHOOK_SECRET": WEBHOOK_SECRET},
             stdout=self.log.open("w"), stderr=subprocess.STDOUT,
         )
         try:
@@ -94,10 +101,11 @@ class Server:
         assert status == 200 and answer["next_cursor"] is None, answer
         return answer["items"]
 
-    def make_sandbox(self):
-        status, sandbox = self.ask("POST", "/sandboxes", {"persistent": True})
-        assert status == 201, sandbox
-        return sandbox["id"]
+    def make(self, path, body):
+        """The id of what a create made."""
+        status, made = self.ask("POST", path, body)
+        assert status == 201, made
+        return made["id"]
 
     def machines(self):
         """The VMMs of this data folder: each bears its node's name."""
@@ -121,49 +129,82 @@ def settled(what, wanted, look):
         time.sleep(0.5)
 
 
-def drive(server, seed, examples):
-    """Lets the driver loose; what it made, by operation."""
-    made = DATA / "api-made.jsonl"
-    made.write_text("")
+def prepare(server):
+    """What there is before the driver comes: things that it may find, and its key."""
     status, key = server.ask("POST", "/me/tokens", {"label": "driver"})
     assert status == 201, key
     tokens = server.list("/me/tokens")
-    environment = {
-        **os.environ,
-        "PANDO_FUZZ_KEEP": ",".join(token[name] for token in tokens for name in ("id", "prefix")),
-        "PANDO_FUZZ_SANDBOX": server.make_sandbox(),
-        "PANDO_FUZZ_VICTIM": server.make_sandbox(),
-        "PANDO_FUZZ_MADE": str(made),
+    sandbox, gone = server.make("/sandboxes", {"persistent": True}), server.make("/sandboxes", {})
+    assert server.ask("DELETE", f"/sandboxes/{gone}")[0] == 204
+    app = server.make("/apps", {"name": "found", "git_url": REPOSITORY})
+    return key["token"], {
+        "keys": [token[name] for token in tokens for name in ("id", "prefix")],
+        "sandbox": sandbox,
+        "victim": server.make("/sandboxes", {"persistent": True}),
+        "gone": gone,
+        "session": server.make(f"/sandboxes/{sandbox}/repl/sessions", {}),
+        "app": app,
+        "deployment": server.list(f"/apps/{app}/deploys")[0]["id"],
+        "repository": REPOSITORY,
+        "webhook_secret": WEBHOOK_SECRET,
     }
+
+
+def drive(server, seed, examples):
+    """Lets the driver loose: what was there, what it made, and how many operations passed and failed."""
+    token, known = prepare(server)
+    made, report = DATA / "api-made.jsonl", DATA / "api-report.xml"
+    made.write_text("")
+    report.unlink(missing_ok=True)
     command = [
         Path(sys.executable).with_name("st"), "--config-file", "schemathesis.toml",
-        "run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {key['token']}",
+        "run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {token}",
         "--checks", "all", "--phases", "coverage,fuzzing,stateful", "--max-examples", str(examples),
         "--seed", str(seed), "--warnings", "off", "--no-color", "--no-shrink",
+        "--report", "junit", "--report-junit-path", str(report),
     ]
-    outcome = subprocess.run(command, cwd=HERE, env=environment)
+    environment = {
+        **os.environ, "PANDO_FUZZ_KNOWN": json.dumps(known), "PANDO_FUZZ_MADE": str(made),
+    }
+    driver = subprocess.Popen(command, cwd=HERE, env=environment, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace")
+    for line in driver.stdout:
+        # A failed request may be thousands of characters long; its seed makes it again.
+        line = line.rstrip()
+        print(line if len(line) <= LINE_CHARS else line[:LINE_CHARS] + " …", flush=True)
+    outcome = driver.wait()
     # Without it, every answer since would have been a mere 401.
     kept = [token["label"] for token in server.list("/me/tokens")]
     assert "driver" in kept, "the driver deleted its own key"
-    known = {environment["PANDO_FUZZ_SANDBOX"], environment["PANDO_FUZZ_VICTIM"]}
-    earlier = {token["id"] for token in tokens}
-    return outcome.returncode, known | earlier, [json.loads(line) for line in made.open()]
+    passed, failed = tally(report)
+    assert (outcome == 0) == (failed == 0), f"the driver ended with {outcome}"
+    return known, [json.loads(line) for line in made.open()], passed, failed
+
+
+def tally(report):
+    """How many operations passed and failed."""
+    cases = list(ElementTree.parse(report).iter("testcase"))
+    wrong = ("failure", "error")
+    failed = sum(any(case.find(what) is not None for what in wrong) for case in cases)
+    return len(cases) - failed, failed
 
 
 def check_nothing_is_half_made(server, known, made):
+    earlier = {known["sandbox"], known["victim"], *known["keys"]}
     answered = {thing["id"] for operation, thing in made if operation == "sandbox_create"}
     for app in server.list("/apps"):
         status, _ = server.ask("DELETE", f"/apps/{app['id']}")
         assert status == 204, status
     settled("apps", [], lambda: server.list("/apps"))
+    settled("previews", [], lambda: server.list("/previews"))
     there = {sandbox["id"] for sandbox in server.list("/sandboxes")}
-    assert there <= known | answered, f"made and never answered: {there - known - answered}"
+    assert there <= earlier | answered, f"made and never answered: {there - earlier - answered}"
     settled("machines", len(there), server.machines)
     shown = {thing["id"] for operation, thing in made if operation == "token_create"}
     for token in server.list("/me/tokens"):
         if token["label"] == "preset":
             continue
-        assert token["id"] in known | shown, f"a key that nobody was shown: {token}"
+        assert token["id"] in earlier | shown, f"a key that nobody was shown: {token}"
         assert server.ask("DELETE", f"/me/tokens/{token['id']}")[0] == 204
     for sandbox in there:
         assert server.ask("DELETE", f"/sandboxes/{sandbox}")[0] == 204
@@ -174,13 +215,19 @@ def check_nothing_is_half_made(server, known, made):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
-    arguments.add_argument("--examples", type=int, default=75)
+    arguments.add_argument("--examples", type=int, default=60)
     arguments = arguments.parse_args()
     print(f"seed {arguments.seed}: scripts/test-api --seed {arguments.seed} runs it again", flush=True)
     with Server() as server:
-        failed, known, made = drive(server, arguments.seed, arguments.examples)
-        check_nothing_is_half_made(server, known, made)
-    sys.exit(failed)
+        known, made, passed, failed = drive(server, arguments.seed, arguments.examples)
+        try:
+            check_nothing_is_half_made(server, known, made)
+            passed += 1
+        except AssertionError as error:
+            print(f"something is half-made: {str(error)[:LINE_CHARS]}")
+            failed += 1
+    print(f"api: {passed} passed, {failed} failed", flush=True)
+    sys.exit(failed > 0)
 
 
 if __name__ == "__main__":

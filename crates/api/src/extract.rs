@@ -12,12 +12,15 @@ use serde::de::DeserializeOwned;
 
 use crate::refusal::Refused;
 
+/// What a message repeats of a text of the client.
+const MAX_SHOWN_CHARS: usize = 64;
+
 /// A JSON object in the body, whatever its content type says. Fields that are
 /// not known are left alone: clients may be newer than the server.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
-/// The same, where the body may be absent.
+/// The same, where the body may be absent, or null.
 #[derive(Debug)]
 pub struct OptionalJson<T>(pub T);
 
@@ -39,7 +42,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let body = read(request, state).await?;
-        Ok(Self(if body.is_empty() { T::default() } else { parse(&body)? }))
+        Ok(Self(parse_optional(&body)?))
     }
 }
 
@@ -57,10 +60,12 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for UrlPath
 
 /// The id in a path. Text that is no id is the id of nothing: 404, not 400.
 pub fn id<T: FromStr>(noun: &str, text: &str) -> Result<T, PublicError> {
-    text.parse().map_err(|_| {
-        let shown: String = text.chars().take(64).collect();
-        PublicError::not_found(noun, shown)
-    })
+    text.parse().map_err(|_| PublicError::not_found(noun, shown(text)))
+}
+
+/// The start of a text of the client, for a message.
+pub fn shown(text: &str) -> &str {
+    text.char_indices().nth(MAX_SHOWN_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 
 /// The body, whole.
@@ -93,6 +98,11 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, PublicError> {
     })?;
     reader.end().map_err(|error| field_error(".", &error))?;
     Ok(value)
+}
+
+/// The same, where an absent body, or null, stands for what is asked most often.
+pub fn parse_optional<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, PublicError> {
+    if body.is_empty() || body.trim_ascii() == b"null" { Ok(T::default()) } else { parse(body) }
 }
 
 fn field_error(path: &str, error: &serde_json::Error) -> PublicError {
@@ -159,6 +169,12 @@ mod tests {
     fn unknown_fields_are_left_alone() {
         let body = br#" {"template":"base","new_in_2030":{"x":[1]}}"#;
         assert_eq!(parse::<CreateSandbox>(body).unwrap().template.as_deref(), Some("base"));
+    }
+
+    #[test]
+    fn a_message_repeats_little() {
+        assert_eq!(shown("näh"), "näh");
+        assert_eq!(shown(&"ä".repeat(65)), "ä".repeat(64));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use pando_types::api::Health;
 use pando_types::{Code, PublicError};
 
 use crate::Api;
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// Whether sandboxes can be created yet. Clones share it; it only ever turns on.
 #[derive(Debug, Clone, Default)]

@@ -14,31 +14,28 @@
 //! another request is 422. Answers are sealed: they hold keys and ids that are
 //! credentials.
 
+mod once;
+
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest;
-use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use pando_store::{Claim, IdempotencyRow, Sealer, Store};
-use pando_types::limits::{KEEP_IDEMPOTENCY, MAX_IDEMPOTENCY_KEY_BYTES};
+use pando_types::limits::KEEP_IDEMPOTENCY;
 use pando_types::{Code, OrgId, PublicError, Timestamp};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use utoipa::IntoParams;
 
-use crate::extract;
+use self::once::Key;
+pub use self::once::{IdempotencyKey, Once, OptionalOnce, Repeat};
 use crate::refusal::{Refused, store_failed};
 
-/// The header.
-const NAME: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer is one from before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The column that answers are sealed for.
@@ -47,18 +44,6 @@ const COLUMN: &str = "answer";
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// Seconds until a repeat of something under way is worth it.
 const RETRY_AFTER_SECS: u32 = 1;
-
-/// The header of creates, as their routes describe it.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "it describes; `Once` reads")]
-pub struct IdempotencyKey {
-    /// Chosen by the client, for one request and its repeats: within a day they make one
-    /// thing and get one answer (`Idempotency-Replayed: true` from the second on). A repeat
-    /// while the first is under way is 409 with `Retry-After`, one with another request 422.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
-    idempotency_key: Option<String>,
-}
 
 /// A create of one kind of thing.
 pub trait Create: Send + Sync + Sized + 'static {
@@ -83,72 +68,7 @@ pub trait Create: Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<Option<Self::Made>, PublicError>> + Send;
 }
 
-/// What a request is to make, and whether its sender may repeat it. The body is a
-/// JSON object.
-#[derive(Debug)]
-pub struct Once<T> {
-    /// What the body says.
-    pub request: T,
-    repeat: Repeat,
-}
-
-/// The same, where the body may be absent, or null.
-#[derive(Debug)]
-pub struct OptionalOnce<T>(pub Once<T>);
-
-/// Whether, and as what, a request may come again.
-#[derive(Debug)]
-pub struct Repeat(Option<Key>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Key {
-    text: String,
-    fingerprint: [u8; 32],
-}
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Once<T> {
-    type Rejection = Refused;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let (repeat, body) = Repeat::of(request, state).await?;
-        Ok(Self { request: extract::parse(&body)?, repeat })
-    }
-}
-
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalOnce<T> {
-    type Rejection = Refused;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let (repeat, body) = Repeat::of(request, state).await?;
-        let absent = body.is_empty() || body.trim_ascii() == b"null";
-        let request = if absent { T::default() } else { extract::parse(&body)? };
-        Ok(Self(Once { request, repeat }))
-    }
-}
-
-impl<T> Once<T> {
-    /// The request and its repeat, apart.
-    pub fn apart(self) -> (T, Repeat) {
-        (self.request, self.repeat)
-    }
-}
-
 impl Repeat {
-    async fn of<S: Send + Sync>(request: Request, state: &S) -> Result<(Self, Bytes), Refused> {
-        let text = key_text(request.headers())?;
-        let what = format!("{} {}\n", request.method(), request.uri().path());
-        let body = extract::read(request, state).await?;
-        let key = text.map(|text| {
-            let mut context = digest::Context::new(&digest::SHA256);
-            context.update(what.as_bytes());
-            context.update(&body);
-            let mut fingerprint = [0; 32];
-            fingerprint.copy_from_slice(context.finish().as_ref());
-            Key { text, fingerprint }
-        });
-        Ok((Self(key), body))
-    }
-
     /// Makes what is wanted, unless a request with the same key did.
     pub async fn run<C: Create>(
         self,
@@ -170,25 +90,6 @@ impl Repeat {
         });
         done.await.unwrap_or_else(|_| Err(PublicError::internal().into()))
     }
-}
-
-fn key_text(headers: &HeaderMap) -> Result<Option<String>, PublicError> {
-    let mut values = headers.get_all(NAME).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    let text = value.as_bytes();
-    let fits = (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&text.len())
-        && text.iter().all(u8::is_ascii_graphic)
-        && values.next().is_none();
-    if !fits {
-        return Err(PublicError::invalid(
-            "Idempotency-Key",
-            format!(
-                "`Idempotency-Key` is one header of 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible \
-                 ASCII characters"
-            ),
-        ));
-    }
-    Ok(Some(String::from_utf8_lossy(text).into_owned()))
 }
 
 /// What is known of creates with a key. Clones share it.

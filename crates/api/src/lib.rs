@@ -5,9 +5,10 @@
 //! Read `router.rs` first: it lists every route. A folder is a noun and a file
 //! is a verb, so `POST /v1/sandboxes/{id}/exec` is `sandboxes/exec.rs`. What all
 //! share: `auth` and `key_usage` (keys), `extract`, `query` and `page` (input),
-//! `idempotency` (creates that may be repeated), `refusal` (every error), `sse`
-//! and `socket` (streams), `metrics` and `trace` (what is told of each request), `later` (what
-//! answers 501).
+//! `idempotency` (creates that may be repeated), `refusal` (every error) and
+//! `refusals` (what the document says of them), `sse`, `socket` and `utf8` (streams),
+//! `metrics` and `trace` (what is told of each request), `later` (what answers 501).
+//! `openapi` is the frame of the document; each route describes itself.
 
 mod apps;
 mod auth;
@@ -24,6 +25,7 @@ mod page;
 mod previews;
 mod query;
 mod refusal;
+mod refusals;
 mod router;
 mod sandboxes;
 mod socket;
@@ -37,8 +39,7 @@ pub use health::Readiness;
 pub use idempotency::Repeats;
 pub use key_usage::KeyUsage;
 pub use metrics::Requests;
-pub use openapi::document;
-pub use router::router;
+pub use router::{document, router};
 
 use pando_types::url::PublicUrls;
 

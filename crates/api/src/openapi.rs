@@ -1,16 +1,14 @@
 //! The OpenAPI document: what the routes say of themselves, plus the limits,
 //! which come from their constants so that the text cannot fall behind.
 
-use std::collections::BTreeMap;
-
 use pando_guest_protocol::log::MAX_LOG_BYTES;
 use pando_guest_protocol::repl::{MAX_REPLS, MAX_RESULT_BYTES, MAX_RESULTS, REPL_IDLE_SECS};
 use pando_types::error::{Code, Refusal};
 use pando_types::limits;
 use pando_types::quota::Quota;
+use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, Modify, OpenApi as _};
+use utoipa::{Modify, OpenApi as _};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -38,33 +36,6 @@ pub(crate) fn base() -> OpenApi {
     let mut document = Document::openapi();
     document.info.description = Some(description());
     document
-}
-
-/// The whole document, as `/openapi.json` serves it.
-#[must_use]
-pub fn document() -> OpenApi {
-    crate::router::document()
-}
-
-/// The refusals that any route may answer with, for `responses(...)`.
-pub struct Refusals;
-
-impl IntoResponses for Refusals {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let refusal = |description: &str| {
-            let schema = Ref::from_schema_name("Refusal");
-            let content = ContentBuilder::new().schema(Some(schema)).build();
-            let response = ResponseBuilder::new().description(description);
-            RefOr::T(response.content("application/json", content).build())
-        };
-        BTreeMap::from([
-            (
-                "4XX".to_owned(),
-                refusal("The request must change first; `code` and `field` say how"),
-            ),
-            ("5XX".to_owned(), refusal("The server or the guest could not; see `Retry-After`")),
-        ])
-    }
 }
 
 struct SecuritySchemes;
@@ -106,11 +77,19 @@ fn description() -> String {
         ),
         ("results of one cell", format!("{MAX_RESULTS} of {MAX_RESULT_BYTES} bytes together")),
         ("log of a sandbox", format!("the last {MAX_LOG_BYTES} bytes kept")),
+        ("`code` of a cell", format!("{} bytes", limits::MAX_CELL_BYTES)),
         ("commands of one `exec/ws` at once", limits::MAX_MULTIPLEXED_COMMANDS.to_string()),
         ("inputs that wait for one of them", limits::MAX_INPUTS_WAITING.to_string()),
         ("message of a WebSocket", format!("{} bytes", limits::MAX_WEBSOCKET_MESSAGE_BYTES)),
         ("file read or written in one request", format!("{} bytes", limits::MAX_FILE_BYTES)),
-        ("path", format!("{} bytes, absolute, no `..`, no NUL", limits::MAX_PATH_BYTES)),
+        (
+            "path",
+            format!(
+                "less than {} bytes, {} a component, absolute, no `..`, no NUL",
+                limits::MAX_PATH_BYTES,
+                limits::MAX_PATH_COMPONENT_BYTES
+            ),
+        ),
         ("directory listing", format!("{} entries", limits::MAX_DIR_ENTRIES)),
         (
             "`ttl_seconds`",

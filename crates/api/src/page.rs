@@ -38,8 +38,7 @@ impl<S: Send + Sync, I: FromStr + Send> FromRequestParts<S> for PageOf<I> {
 }
 
 fn read<I: FromStr>(query: Option<&str>) -> Result<PageRequest<I>, PublicError> {
-    let limit = query::number(query, "limit", 1, u64::from(MAX_PAGE_ITEMS))?;
-    let limit = limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(MAX_PAGE_ITEMS);
+    let limit = query::number(query, "limit", 1..=MAX_PAGE_ITEMS)?.unwrap_or(MAX_PAGE_ITEMS);
     let bad = || PublicError::invalid("cursor", "`cursor` is not a `next_cursor` of this list");
     let after = match query::value(query, "cursor")? {
         None => None,

@@ -2,8 +2,13 @@
 //! bytes are not UTF-8, which would name a different file than was asked for.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use pando_types::PublicError;
+
+use crate::extract::shown;
 
 /// The value of `name` in a raw query; `None` when it is absent.
 pub fn value(query: Option<&str>, name: &str) -> Result<Option<String>, PublicError> {
@@ -33,17 +38,17 @@ pub fn switch(query: Option<&str>, name: &str) -> Result<bool, PublicError> {
     }
 }
 
-/// The value of a whole number from `least` to `most`; `None` when it is absent.
-pub fn number(
+/// The value of a number in `range`, whole where `N` is; `None` when it is absent.
+pub fn number<N: FromStr + PartialOrd + Display>(
     query: Option<&str>,
     name: &str,
-    least: u64,
-    most: u64,
-) -> Result<Option<u64>, PublicError> {
+    range: RangeInclusive<N>,
+) -> Result<Option<N>, PublicError> {
     let Some(text) = value(query, name)? else { return Ok(None) };
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    let number = text.parse().ok().filter(|number| range.contains(number));
     number.map(Some).ok_or_else(|| {
-        let message = format!("`{name}` must be a whole number from {least} to {most}");
+        let (least, most) = range.into_inner();
+        let message = format!("`{name}` is `{}`; it must be from {least} to {most}", shown(&text));
         PublicError::invalid(name, message)
     })
 }
@@ -119,9 +124,14 @@ mod tests {
 
     #[test]
     fn numbers_have_their_range() {
-        let read = |text: &str| number(Some(text), "n", 1, 9).map_err(|error| error.field);
+        let read = |text: &str| number(Some(text), "n", 1_u64..=9).map_err(|error| error.field);
         assert_eq!(read("n=9&x=1"), Ok(Some(9)));
         assert_eq!(read("x=1"), Ok(None));
+        let parts = |text: &str| number(Some(text), "n", 0.0..=1.5).map_err(|error| error.field);
+        assert_eq!(parts("n=1.25"), Ok(Some(1.25)));
+        for text in ["n=1.6", "n=-0.1", "n=NaN", "n=inf", "n=x"] {
+            assert_eq!(parts(text), Err(Some("n".into())), "{text}");
+        }
         for text in ["n=0", "n=10", "n=", "n=-1", "n=1.0", "n=99999999999999999999", "n=1&n=1"] {
             assert_eq!(read(text), Err(Some("n".into())), "{text}");
         }

@@ -21,7 +21,7 @@ pub struct Refused {
 
 impl Refused {
     /// The same error under a status that no [`Code`] stands for.
-    fn with_status(status: StatusCode, error: PublicError) -> Self {
+    pub fn with_status(status: StatusCode, error: PublicError) -> Self {
         Self { status, error }
     }
 
@@ -46,6 +46,11 @@ impl IntoResponse for Refused {
         if let Some(secs) = self.error.retry_after_secs {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            // RFC 9110, 15.5.22: the answer names what to upgrade to.
+            let protocol = HeaderValue::from_static("websocket");
+            response.headers_mut().insert(header::UPGRADE, protocol);
+        }
         response
     }
 }
@@ -64,6 +69,17 @@ pub fn guest_failed(error: GuestError) -> Refused {
         tracing::warn!(error = &error as &dyn std::error::Error, "the guest failed");
     }
     public.into()
+}
+
+/// The same, where what makes no sense to the guest is the request's `field`.
+pub fn guest_failed_at(field: &'static str) -> impl FnOnce(GuestError) -> Refused {
+    move |error| {
+        let mut refused = guest_failed(error);
+        if refused.error.code == Code::InvalidRequest {
+            refused.error.field = Some(field.to_owned());
+        }
+        refused
+    }
 }
 
 /// No route has this path.
@@ -90,6 +106,7 @@ pub fn panicked(_payload: Box<dyn Any + Send + 'static>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pando_guest_protocol::session::{Failure, FailureKind};
 
     #[test]
     fn a_refusal_has_its_status_and_retry_after() {
@@ -97,6 +114,16 @@ mod tests {
         let response = Refused::from(error).into_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+    }
+
+    #[test]
+    fn what_makes_no_sense_to_a_guest_is_named() {
+        let field = |kind| {
+            let failure = Failure { kind, message: "no".into() };
+            guest_failed_at("path")(GuestError::Failed(failure)).into_error().field
+        };
+        assert_eq!(field(FailureKind::Invalid).as_deref(), Some("path"));
+        assert_eq!(field(FailureKind::NotFound), None);
     }
 
     #[tokio::test]

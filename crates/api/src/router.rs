@@ -76,8 +76,9 @@ pub fn router(api: Api) -> Router {
     assemble(parts(), door, api.requests.clone()).with_state(api)
 }
 
-/// The OpenAPI document of every route that works.
-pub(crate) fn document() -> OpenApi {
+/// The OpenAPI document of every route that works, as `/openapi.json` serves it.
+#[must_use]
+pub fn document() -> OpenApi {
     parts().document
 }
 
@@ -135,5 +136,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
         .layer(middleware::from_fn_with_state(requests, metrics::count))
 }
 
+#[cfg(test)]
+mod document_tests;
 #[cfg(test)]
 mod tests;

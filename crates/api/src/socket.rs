@@ -1,9 +1,12 @@
 //! WebSockets: how they begin, and how one whose client is gone is noticed.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -22,21 +25,31 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(65);
 /// How long a client may not take what it is sent.
 const STALL_LIMIT: Duration = Duration::from_secs(60);
 
-/// A request that asks for a WebSocket.
-pub struct Upgrade(WebSocketUpgrade);
+/// Whether a request asks for a WebSocket. One that does not is refused last, so
+/// that plain HTTP, too, learns what else is wrong with it.
+pub struct Handshake(Result<WebSocketUpgrade, WebSocketUpgradeRejection>);
 
-impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
-    type Rejection = Refused;
+impl<S: Send + Sync> FromRequestParts<S> for Handshake {
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
-        let upgrade = upgrade.map_err(|rejection| {
-            let message = format!("this route speaks WebSocket (RFC 6455): {rejection}");
-            PublicError::new(Code::InvalidRequest, message)
-        })?;
-        Ok(Self(upgrade))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self(WebSocketUpgrade::from_request_parts(parts, state).await))
     }
 }
+
+impl Handshake {
+    /// The WebSocket that is asked for; 426 when none is.
+    pub fn asked(self) -> Result<Upgrade, Refused> {
+        self.0.map(Upgrade).map_err(|rejection| {
+            let message = format!("this route speaks WebSocket (RFC 6455): {rejection}");
+            let error = PublicError::new(Code::InvalidRequest, message);
+            Refused::with_status(StatusCode::UPGRADE_REQUIRED, error)
+        })
+    }
+}
+
+/// A WebSocket that is asked for.
+pub struct Upgrade(WebSocketUpgrade);
 
 impl Upgrade {
     /// The answer that begins the WebSocket, which `serve` serves to its end.

@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
+use pando_types::PublicError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,6 +42,11 @@ impl Message {
     /// A nameless event whose data is `value` as JSON.
     pub fn data(value: &impl Serialize) -> Self {
         Self { name: None, data: ascii_json(value), id: None }
+    }
+
+    /// What a stream ends with that breaks off: its status is long sent.
+    pub fn error(error: &PublicError) -> Self {
+        Self::json("error", &error.body())
     }
 
     /// Log lines as nameless events. A line that would read as the end of the

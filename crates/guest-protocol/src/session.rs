@@ -242,8 +242,12 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// No such file, directory, user or program.
+    /// No such file, directory or program.
     NotFound,
+    /// No such user to run it as.
+    NoUser,
+    /// No such directory to run it in.
+    NoDirectory,
     /// It is there already, or of the wrong kind (a directory where a file is needed).
     Conflict,
     /// The guest's kernel said no (EACCES, EPERM, EROFS).

@@ -17,7 +17,7 @@ pub mod quota;
 pub mod repl;
 pub mod route;
 pub mod sandbox;
-mod schema;
+pub mod schema;
 pub mod url;
 
 pub use clock::{Clock, SystemClock, Timestamp};

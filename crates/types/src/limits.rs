@@ -18,6 +18,8 @@ pub const MAX_COMMAND_BYTES: usize = 128 * 1024;
 pub const MAX_USER_BYTES: usize = 256;
 /// The longest name of a variable in a command's environment, in bytes.
 pub const MAX_ENV_NAME_BYTES: usize = 256;
+/// The longest code of one cell. Each byte may be six in JSON, so the largest body may hold less.
+pub const MAX_CELL_BYTES: usize = 512 * 1024;
 /// The bytes of stdout, and of stderr, that a non-streamed exec keeps (the rest is dropped and said so).
 pub const MAX_EXEC_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 
@@ -30,13 +32,21 @@ pub const MAX_INPUTS_WAITING: usize = 32;
 pub const MAX_WEBSOCKET_MESSAGE_BYTES: usize = 1024 * 1024;
 /// The longest line or row of a terminal, in characters.
 pub const MAX_TERMINAL_SIDE: u16 = 1000;
+/// The longest command that a terminal is opened with: it comes in a URL, with each byte as three.
+pub const MAX_TERMINAL_COMMAND_BYTES: usize = 4096;
+/// The longest name of a kind of terminal (`TERM`), in bytes.
+pub const MAX_TERM_BYTES: usize = 64;
 /// The most lines that `tail` of a sandbox's log asks for.
 pub const MAX_LOG_TAIL: usize = 100_000;
+/// The latest time that `since` of a sandbox's log names, in Unix seconds: far off, and exact in a double.
+pub const MAX_LOG_SINCE_SECS: f64 = 1e11;
 
 /// The largest file that the API reads or writes in one request: 16 GiB.
 pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024 * 1024;
-/// The longest path in a guest (Linux `PATH_MAX`).
+/// The longest path in a guest, with the NUL that ends it (Linux `PATH_MAX`).
 pub const MAX_PATH_BYTES: usize = 4096;
+/// The longest component of a path in a guest (Linux `NAME_MAX`).
+pub const MAX_PATH_COMPONENT_BYTES: usize = 255;
 /// The most entries that one directory listing returns.
 pub const MAX_DIR_ENTRIES: usize = 100_000;
 
@@ -44,6 +54,8 @@ pub const MAX_DIR_ENTRIES: usize = 100_000;
 pub const MAX_JSON_BODY_BYTES: usize = 1024 * 1024;
 /// The largest webhook body (GitHub sends at most 25 MiB).
 pub const MAX_WEBHOOK_BODY_BYTES: usize = 25 * 1024 * 1024;
+/// The longest event or delivery that a webhook's headers name, in bytes.
+pub const MAX_WEBHOOK_NAME_BYTES: usize = 128;
 /// The most metadata pairs on a sandbox.
 pub const MAX_METADATA_PAIRS: usize = 64;
 /// The longest metadata key, in characters.
@@ -76,6 +88,8 @@ pub const MAX_KEY_DAYS: u32 = 3650;
 pub const MAX_EVENTS: u32 = 1000;
 /// The events that a request gets that names no `tail`.
 pub const DEFAULT_EVENTS: u32 = 50;
+/// The greatest number of an event that is asked for: the greatest integer that every JSON reader takes.
+pub const MAX_EVENT_SEQ: u64 = (1 << 53) - 1;
 /// How long a sandbox's events are kept after its end.
 pub const KEEP_EVENTS: Duration = Duration::from_secs(7 * 24 * 3600);
 

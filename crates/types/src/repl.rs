@@ -5,20 +5,27 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::schema::value::{CellCode, GuestPath, LanguageName, UserName};
+
 /// `POST /v1/sandboxes/{id}/repl/sessions`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct OpenReplSession {
-    /// `python` (also `py`, `python3`), `javascript` (`js`, `node`) or `bash` (`sh`, `shell`); default `python`.
+    /// `python` (also `py`, `python3`), `javascript` (`js`, `node`, `nodejs`) or `bash` (`sh`, `shell`);
+    /// default `python`.
     #[serde(default)]
+    #[schema(value_type = Option<LanguageName>)]
     pub language: Option<String>,
     /// Working directory; default the user's home.
     #[serde(default)]
+    #[schema(value_type = Option<GuestPath>)]
     pub cwd: Option<String>,
-    /// Added to the interpreter's environment.
+    /// Added to the environment.
     #[serde(default)]
+    #[schema(schema_with = crate::schema::environment)]
     pub env: Option<BTreeMap<String, String>>,
     /// The user's name or number; default root.
     #[serde(default)]
+    #[schema(value_type = Option<UserName>)]
     pub user: Option<String>,
 }
 
@@ -38,11 +45,13 @@ pub struct ReplSession {
 /// `POST /v1/sandboxes/{id}/repl/sessions/{session}/run`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct RunCell {
-    /// The code.
+    /// The code, at most 512 KiB.
+    #[schema(value_type = CellCode)]
     pub code: String,
     /// Milliseconds until it is interrupted, 1 to 86400000; default 600000. A cell that goes on
     /// for 3 s after that is killed, and its session ends.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::number::whole")]
+    #[schema(minimum = 1, maximum = 86_400_000)]
     pub timeout_ms: Option<i64>,
 }
 

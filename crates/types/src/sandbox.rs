@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::SandboxId;
+use crate::schema::value::{GuestPath, UserName};
 
 /// What a user sees of a sandbox's state: intent and observation combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -196,11 +197,7 @@ pub struct ExecCommand {
     pub timeout_seconds: Option<f64>,
     /// Working directory; default the user's home.
     #[serde(default)]
-    #[schema(
-        min_length = 1,
-        max_length = 4095,
-        pattern = r"^(/([^/.\x00][^/\x00]{0,254}|\.([^/.\x00][^/\x00]{0,253})?|\.\.[^/\x00]{1,253})?)+$"
-    )]
+    #[schema(value_type = Option<GuestPath>)]
     pub cwd: Option<String>,
     /// Added to the environment.
     #[serde(default)]
@@ -208,7 +205,7 @@ pub struct ExecCommand {
     pub env: Option<BTreeMap<String, String>>,
     /// The user's name or number; default root.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00]+$")]
+    #[schema(value_type = Option<UserName>)]
     pub user: Option<String>,
     /// Written to its standard input, which is then closed.
     #[serde(default)]

@@ -1,4 +1,10 @@
-//! Parts of the API document that no attribute can say.
+//! Parts of the API document that no attribute can say. Attributes hold numbers only;
+//! here the bounds are the limits by name.
+//!
+//! Lengths are in characters, as JSON Schema counts them: where a limit is in bytes,
+//! text that is not ASCII may be refused sooner.
+
+pub mod value;
 
 use utoipa::openapi::schema::{
     AdditionalProperties, Array, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, SchemaType,
@@ -13,6 +19,15 @@ use crate::limits::{
 
 /// Text without NUL: it becomes an argument, a name or a value that C reads.
 const NO_NUL: &str = r"^[^\x00]*$";
+
+/// Text that is not blank, and without NUL.
+const NOT_BLANK: &str = r"^[^\x00]*[^\x00\s][^\x00]*$";
+
+fn filled(longest: usize, pattern: &str) -> Object {
+    let mut text = text(longest, pattern);
+    text.min_length = Some(1);
+    text
+}
 
 fn text(longest: usize, pattern: &str) -> Object {
     ObjectBuilder::new()
@@ -34,8 +49,7 @@ fn map(keys: Object, values: Object, description: &str) -> ObjectBuilder {
 
 /// The pairs of a sandbox.
 pub(crate) fn metadata() -> Object {
-    let mut key = text(MAX_METADATA_KEY_CHARS, NO_NUL);
-    key.min_length = Some(1);
+    let key = filled(MAX_METADATA_KEY_CHARS, NO_NUL);
     let description = "Free text pairs, returned as given; lists are filtered by them. Keys of 1 \
                        to 64 characters, values of at most 512, 16 KiB together.";
     map(key, text(MAX_METADATA_VALUE_CHARS, NO_NUL), description)
@@ -60,12 +74,10 @@ pub(crate) fn egress_deny() -> Array {
 
 /// What to run.
 pub(crate) fn command() -> Schema {
-    let mut shell = text(MAX_COMMAND_BYTES, r"^[^\x00]*[^\x00\s][^\x00]*$");
-    shell.min_length = Some(1);
+    let mut shell = filled(MAX_COMMAND_BYTES, NOT_BLANK);
     shell.description = Some("Run by `/bin/sh -c`, in a login-like environment.".to_owned());
     // The program's name is not empty; what follows it may be.
-    let mut program = text(MAX_COMMAND_BYTES, r"^[^\x00]+$");
-    program.min_length = Some(1);
+    let program = filled(MAX_COMMAND_BYTES, r"^[^\x00]+$");
     let argv = ArrayBuilder::new()
         .prefix_items([program])
         .items(text(MAX_COMMAND_BYTES, NO_NUL))

@@ -9,8 +9,8 @@ use pando_types::{AppId, OrgId, PublicError};
 use crate::Api;
 use crate::auth::Caller;
 use crate::idempotency::{Create, IdempotencyKey, Once};
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// Makes an app of a repository and deploys the head of its branch. `url` is its for life.
 #[utoipa::path(

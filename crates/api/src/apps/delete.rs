@@ -7,8 +7,8 @@ use super::app_id;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// Removes an app with its previews, deployments and sandboxes. A second time is 204 too.
 #[utoipa::path(

@@ -8,8 +8,8 @@ use super::app_id;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// One app or preview.
 #[utoipa::path(

@@ -196,20 +196,3 @@ async fn an_answer_is_not_readable_in_the_rows() {
     let (_, sealed) = known.answer.unwrap();
     assert!(!sealed.windows(8).any(|bytes| body.as_bytes().windows(8).any(|told| told == bytes)));
 }
-
-#[test]
-fn a_key_is_one_header_of_visible_characters() {
-    let read = |values: &[&[u8]]| {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(NAME, HeaderValue::from_bytes(value).unwrap());
-        }
-        key_text(&headers).map_err(|error| error.field)
-    };
-    assert_eq!(read(&[]), Ok(None));
-    assert_eq!(read(&[b"\"8e03978e\""]), Ok(Some("\"8e03978e\"".into())));
-    assert_eq!(read(&[&[b'x'; 255]]), Ok(Some("x".repeat(255))));
-    for bad in [&[b"".as_slice()][..], &[&[b'x'; 256]], &[b"a b"], &[b"\xFF"], &[b"a", b"a"]] {
-        assert_eq!(read(bad), Err(Some("Idempotency-Key".into())));
-    }
-}

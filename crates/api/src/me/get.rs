@@ -7,8 +7,8 @@ use pando_types::api::Me;
 
 use crate::Api;
 use crate::auth::Caller;
-use crate::openapi::Refusals;
 use crate::refusal::{Refused, store_failed};
+use crate::refusals::Refusals;
 
 /// The key that asks, and the org it belongs to.
 #[utoipa::path(get, path = "/me", tag = "server", operation_id = "me_get", responses((status = 200, body = Me), Refusals))]

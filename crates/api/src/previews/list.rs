@@ -9,9 +9,9 @@ use pando_types::page::List;
 
 use crate::Api;
 use crate::auth::Caller;
-use crate::openapi::Refusals;
 use crate::page::{PageOf, Paging};
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// The org's previews, oldest first.
 #[utoipa::path(

@@ -1,7 +1,5 @@
 //! What every request meets, whatever its route: the real shell around probe
-//! routes, with real keys in a real store. And the document of the real routes.
-
-use std::collections::BTreeMap;
+//! routes, with real keys in a real store.
 
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
@@ -20,6 +18,7 @@ use crate::auth::Caller;
 use crate::extract::JsonBody;
 use crate::idempotency::OptionalOnce;
 use crate::key::NewKey;
+use crate::socket::Handshake;
 
 /// A server of probe routes; the folder lives as long as it does.
 struct Shell {
@@ -47,6 +46,7 @@ impl Shell {
                 }),
             )
             .route("/file", put(async |path: crate::sandboxes::fs::path::FilePath| path.0))
+            .route("/socket", get(async |handshake: Handshake| handshake.asked().map(|_| "asked")))
             .route("/panic", get(async || -> String { panic!("on purpose") }));
         let signed = Router::new()
             .route("/webhooks/probe", post(async |body: String| body.len().to_string()));
@@ -211,6 +211,17 @@ async fn every_refusal_has_one_shape() {
 }
 
 #[tokio::test]
+async fn a_route_for_websockets_names_what_it_wants() {
+    let shell = Shell::start().await;
+    let request = Request::get("/v1/socket").header("x-api-key", &shell.key.text);
+    let response = shell.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(response.status(), StatusCode::UPGRADE_REQUIRED);
+    assert_eq!(response.headers()[header::UPGRADE], "websocket");
+    let (_, text) = said(response).await;
+    assert!(text.contains("invalid_request") && text.contains("RFC 6455"), "{text}");
+}
+
+#[tokio::test]
 async fn a_wrong_method_learns_the_right_ones() {
     let shell = Shell::start().await;
     let request = Request::get("/v1/app").header("x-api-key", &shell.key.text);
@@ -284,44 +295,4 @@ fn the_real_routes_and_those_to_come_do_not_collide() {
     // axum panics on routes that overlap.
     let parts = parts();
     let _ = parts.keyed.merge(parts.signed).merge(parts.free);
-}
-
-#[test]
-fn the_document_changes_in_review_only() {
-    insta::assert_snapshot!("openapi", document().to_pretty_json().unwrap());
-}
-
-#[test]
-fn no_two_schemas_share_a_name() {
-    // The document keeps the first of two schemas of one name and drops the other.
-    let mut seen = BTreeMap::new();
-    let all = keyed().into_iter().chain(signed()).chain(free());
-    for (name, schema) in all.flat_map(|(schemas, ..)| schemas) {
-        let text = serde_json::to_string(&schema).unwrap();
-        let first = seen.entry(name.clone()).or_insert_with(|| text.clone());
-        assert_eq!(*first, text, "two schemas are called {name}");
-    }
-    assert!(seen.len() > 10, "{seen:?}");
-}
-
-#[test]
-fn every_operation_is_described_and_may_refuse() {
-    let document = serde_json::to_value(document()).unwrap();
-    let mut ids = BTreeMap::new();
-    for (path, operations) in document["paths"].as_object().unwrap() {
-        for (method, operation) in operations.as_object().unwrap() {
-            let what = format!("{method} {path}");
-            assert!(operation["summary"].is_string(), "{what} says nothing of itself");
-            let id = operation["operationId"].as_str().unwrap();
-            assert_eq!(ids.insert(id.to_owned(), what.clone()), None, "{what}: `{id}` is taken");
-            assert!(operation["tags"].is_array(), "{what} has no tag");
-            assert!(
-                operation["responses"]["4XX"].is_object() || what == "get /v1/templates",
-                "{what}"
-            );
-        }
-    }
-    for limit in ["86400", "2592000", "17179869184"] {
-        assert!(document["info"]["description"].as_str().unwrap().contains(limit), "{limit}");
-    }
 }

@@ -9,8 +9,8 @@ use pando_types::{OrgId, PublicError, SandboxId};
 use crate::Api;
 use crate::auth::Caller;
 use crate::idempotency::{Create, IdempotencyKey, Once};
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// Restores a new sandbox from a template; answers when its agent does.
 ///

@@ -7,8 +7,8 @@ use super::sandbox_id;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// Removes a sandbox with its disk. A second time is 204 too; an id that never was is 404.
 #[utoipa::path(

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use pando_node::guest::ExecInput;
 use pando_types::limits;
 use pando_types::sandbox::{ExecCommand, ExecResult};
 
@@ -10,8 +9,8 @@ use super::{exec_request, guest};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::{JsonBody, UrlPath};
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// Runs a command and answers when it ends. A connection that closes before kills it.
 ///
@@ -28,11 +27,11 @@ pub async fn exec(
 ) -> Result<Json<ExecResult>, Refused> {
     let command = exec_request::check(command)?;
     let guest = guest(&api, &caller, &id).await?;
-    let stdin = command.stdin.map_or(ExecInput::Empty, ExecInput::Bytes);
+    let stdin = exec_request::input(command.stdin);
     let finished = guest
         .exec(command.exec, stdin, limits::MAX_EXEC_OUTPUT_BYTES)
         .await
-        .map_err(exec_request::failed)?;
+        .map_err(|error| exec_request::failed("cmd", error))?;
     if finished.done.timed_out {
         return Err(exec_request::timed_out(command.timeout).into());
     }

@@ -78,19 +78,25 @@ pub fn timed_out(timeout: Duration) -> PublicError {
         .hint("raise `timeout_seconds`, or start what should live on with `setsid`")
 }
 
-/// What a client is told when a command could not run. A program, user or
-/// directory that is missing or closed is the request's fault; a 404 would say
-/// that the sandbox is missing.
-pub fn failed(error: GuestError) -> Refused {
-    use FailureKind::{Conflict, Denied, Invalid, NotFound};
-    match error {
-        GuestError::Failed(failure)
-            if matches!(failure.kind, NotFound | Denied | Conflict | Invalid) =>
-        {
-            PublicError::new(Code::InvalidRequest, failure.message).into()
-        }
-        error => guest_failed(error),
-    }
+/// What a client is told when the program that its field `program` names could not
+/// run. A program, user or directory that is missing or closed is the request's
+/// fault; a 404 would say that the sandbox is missing.
+pub fn failed(program: &'static str, error: GuestError) -> Refused {
+    use FailureKind::{Conflict, Denied, Invalid, NoDirectory, NoUser, NotFound};
+    let GuestError::Failed(failure) = error else { return guest_failed(error) };
+    let field = match failure.kind {
+        NoUser => "user",
+        NoDirectory => "cwd",
+        NotFound | Denied | Conflict | Invalid => program,
+        _ => return guest_failed(GuestError::Failed(failure)),
+    };
+    PublicError::invalid(field, failure.message).into()
+}
+
+/// What a client is told when nobody says any more how its command ended.
+pub fn lost() -> PublicError {
+    let message = "the sandbox's agent went away before the command ended";
+    PublicError::new(Code::GuestFailed, message)
 }
 
 fn timeout(seconds: Option<f64>) -> Result<Duration, PublicError> {
@@ -228,11 +234,15 @@ mod tests {
     fn a_missing_program_is_the_requests_fault() {
         let failure = |kind| {
             let message = "no program `nope`".to_owned();
-            failed(GuestError::Failed(Failure { kind, message })).into_error().code
+            let error = failed("cmd", GuestError::Failed(Failure { kind, message })).into_error();
+            (error.code, error.field)
         };
-        assert_eq!(failure(FailureKind::NotFound), Code::InvalidRequest);
-        assert_eq!(failure(FailureKind::Busy), Code::Unavailable);
-        assert_eq!(failure(FailureKind::Other), Code::GuestFailed);
+        let wrong = |field: &str| (Code::InvalidRequest, Some(field.to_owned()));
+        assert_eq!(failure(FailureKind::NotFound), wrong("cmd"));
+        assert_eq!(failure(FailureKind::NoUser), wrong("user"));
+        assert_eq!(failure(FailureKind::NoDirectory), wrong("cwd"));
+        assert_eq!(failure(FailureKind::Busy), (Code::Unavailable, None));
+        assert_eq!(failure(FailureKind::Other), (Code::GuestFailed, None));
     }
 
     #[test]

@@ -8,16 +8,16 @@ use axum::response::Response;
 use futures_util::{Stream, StreamExt, stream};
 use pando_guest_protocol::session::ExecDone;
 use pando_node::guest::{ExecEvent, GuestError};
+use pando_types::PublicError;
 use pando_types::sandbox::ExecCommand;
-use pando_types::{Code, PublicError};
 use serde_json::json;
 
 use super::{exec_request, guest};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::{JsonBody, UrlPath};
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 use crate::sse::{self, Message, StreamEvent};
 use crate::utf8::Utf8Pieces;
 
@@ -40,7 +40,10 @@ pub async fn exec_stream(
     let command = exec_request::check(command)?;
     let guest = guest(&api, &caller, &id).await?;
     let stdin = exec_request::input(command.stdin);
-    let events = guest.exec_stream(command.exec, stdin).await.map_err(exec_request::failed)?;
+    let events = guest
+        .exec_stream(command.exec, stdin)
+        .await
+        .map_err(|error| exec_request::failed("cmd", error))?;
     Ok(sse::response(messages(events, command.timeout)))
 }
 
@@ -58,10 +61,9 @@ where
             if encoder.ended {
                 return None;
             }
-            let event = events
-                .next()
-                .await
-                .map(|event| event.map_err(|error| exec_request::failed(error).into_error()));
+            let event = events.next().await.map(|event| {
+                event.map_err(|error| exec_request::failed("cmd", error).into_error())
+            });
             queue.extend(encoder.take(event));
         }
     })
@@ -87,11 +89,8 @@ impl Encoder {
             Some(Ok(ExecEvent::Stdout(piece))) => chunk("stdout", &self.stdout.push(&piece)),
             Some(Ok(ExecEvent::Stderr(piece))) => chunk("stderr", &self.stderr.push(&piece)),
             Some(Ok(ExecEvent::Exit(done))) => self.end(exit(&done, self.timeout)),
-            Some(Err(error)) => self.end(failed(&error)),
-            None => {
-                let message = "the sandbox's agent went away before the command ended";
-                self.end(failed(&PublicError::new(Code::GuestFailed, message)))
-            }
+            Some(Err(error)) => self.end(Message::error(&error)),
+            None => self.end(Message::error(&exec_request::lost())),
         }
     }
 
@@ -110,14 +109,10 @@ fn chunk(stream: &'static str, text: &str) -> Vec<Message> {
 
 fn exit(done: &ExecDone, timeout: Duration) -> Message {
     if done.timed_out {
-        return failed(&exec_request::timed_out(timeout));
+        return Message::error(&exec_request::timed_out(timeout));
     }
     let body = json!({"exit_code": done.exit_code, "duration_ms": done.duration_ms});
     Message::json("exit", &body)
-}
-
-fn failed(error: &PublicError) -> Message {
-    Message::json("error", &error.body())
 }
 
 #[cfg(test)]
@@ -155,15 +150,14 @@ mod tests {
     #[tokio::test]
     async fn a_timeout_ends_in_an_error_that_says_so() {
         let got = sent(vec![done(137, true)]).await;
-        assert_eq!(got, [failed(&exec_request::timed_out(Duration::from_secs(2)))]);
+        assert_eq!(got, [Message::error(&exec_request::timed_out(Duration::from_secs(2)))]);
     }
 
     #[tokio::test]
     async fn a_lost_agent_is_no_success() {
         let got = sent(vec![ExecEvent::Stdout(Bytes::from_static(b"half"))]).await;
-        let gone = "the sandbox's agent went away before the command ended";
         assert_eq!(got[0], Message::json("stdout", &json!({"chunk": "half"})));
-        assert_eq!(got[1], failed(&PublicError::new(Code::GuestFailed, gone)));
+        assert_eq!(got[1], Message::error(&exec_request::lost()));
         assert_eq!(got.len(), 2);
     }
 }

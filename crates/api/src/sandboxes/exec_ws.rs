@@ -22,9 +22,9 @@ use super::{exec_request, guest};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
-use crate::socket::{self, Heard, Receiver, Sender, Upgrade};
+use crate::refusals::Refusals;
+use crate::socket::{self, Handshake, Heard, Receiver, Sender};
 use crate::utf8::Utf8Pieces;
 
 /// Messages of all commands that wait for the client; then the commands wait.
@@ -47,17 +47,17 @@ const INPUT_LIMIT: Duration = Duration::from_secs(30);
 /// inputs the sandbox has taken; a client that leaves no more than 32 of them untaken never waits.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/exec/ws", tag = "sandboxes", operation_id = "sandbox_exec_ws",
-    params(("id" = String, Path)),
+    params(("id" = String, Path, format = Uuid)),
     responses((status = 101, description = "The WebSocket begins"), Refusals)
 )]
 pub async fn exec_ws(
     State(api): State<Api>,
     caller: Caller,
     UrlPath(id): UrlPath<String>,
-    upgrade: Upgrade,
+    handshake: Handshake,
 ) -> Result<Response, Refused> {
     let guest = guest(&api, &caller, &id).await?;
-    Ok(upgrade.begin(|sender, receiver| serve(sender, receiver, guest)))
+    Ok(handshake.asked()?.begin(|sender, receiver| serve(sender, receiver, guest)))
 }
 
 /// Serves until the client leaves; the commands end with it.
@@ -272,7 +272,7 @@ async fn run(
     to_say: mpsc::Receiver<ExecSay>,
     speaker: &Speaker,
 ) -> Result<ExecDone, PublicError> {
-    let failed = |error| exec_request::failed(error).into_error();
+    let failed = |error| exec_request::failed("cmd", error).into_error();
     let (live, inputs) = mpsc::channel(1);
     let mut events = guest.exec_stream(exec, ExecInput::Live(inputs)).await.map_err(failed)?;
     let (mut stdout, mut stderr) = (Utf8Pieces::default(), Utf8Pieces::default());
@@ -288,8 +288,7 @@ async fn run(
                 }
             }
         }
-        let message = "the sandbox's agent went away before the command ended";
-        Err(PublicError::new(Code::GuestFailed, message))
+        Err(exec_request::lost())
     };
     let hand_on = async {
         speaker.hand_on(to_say, live).await;

@@ -8,8 +8,8 @@ use super::sandbox_id;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// One sandbox; 404 once it is deleted.
 #[utoipa::path(

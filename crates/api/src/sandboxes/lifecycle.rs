@@ -8,8 +8,8 @@ use super::sandbox_id;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::{JsonBody, UrlPath};
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// When a sandbox will be removed.
 #[utoipa::path(

@@ -9,10 +9,10 @@ use pando_types::sandbox::Sandbox;
 
 use crate::Api;
 use crate::auth::Caller;
-use crate::openapi::Refusals;
 use crate::page::{PageOf, Paging};
 use crate::query;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// The org's sandboxes, oldest first. Deleted ones are not among them.
 ///

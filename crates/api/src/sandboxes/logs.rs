@@ -7,18 +7,40 @@ use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use pando_guest_protocol::log::{LogLines, LogQuery, Output};
 use pando_node::guest::LogStream;
-use pando_types::limits::MAX_LOG_TAIL;
+use pando_types::limits::{MAX_LOG_SINCE_SECS, MAX_LOG_TAIL};
+use pando_types::schema::value::{LogOutput, LogSince, LogTail};
 use pando_types::{PublicError, Timestamp};
 use serde_json::json;
+use utoipa::IntoParams;
 
 use super::guest;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::query;
 use crate::refusal::{Refused, guest_failed};
-use crate::sse::{self, Message};
+use crate::refusals::Refusals;
+use crate::sse::{self, Message, StreamEvent};
+
+/// What the route takes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes; `wanted` reads")]
+pub struct Asked {
+    /// `both` (default), `stdout` or `stderr`.
+    #[param(value_type = Option<LogOutput>, inline)]
+    stream: Option<String>,
+    /// Whether to go on with what comes.
+    follow: Option<bool>,
+    /// Of what is kept, only the last so many lines.
+    #[param(value_type = Option<LogTail>, inline)]
+    tail: Option<usize>,
+    /// Of what is kept, only what came since this time, in Unix seconds.
+    #[param(value_type = Option<LogSince>, inline)]
+    since: Option<f64>,
+    /// Whether each line of text begins with its time.
+    timestamps: Option<bool>,
+}
 
 /// What commands have said in a sandbox: the last lines of all that were run, streamed or left running.
 ///
@@ -27,17 +49,10 @@ use crate::sse::{self, Message};
 /// that goes on with what comes, until the sandbox ends; else it is lines of text.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/logs", tag = "sandboxes", operation_id = "sandbox_logs",
-    params(
-        ("id" = String, Path),
-        ("stream" = Option<String>, Query, description = "`both` (default), `stdout` or `stderr`"),
-        ("follow" = Option<bool>, Query, description = "Go on with what comes"),
-        ("tail" = Option<usize>, Query, description = "Of what is kept, only the last so many lines, at most 100000"),
-        ("since" = Option<f64>, Query, description = "Of what is kept, only what came since this time, in Unix seconds"),
-        ("timestamps" = Option<bool>, Query, description = "Begin each line of text with its time"),
-    ),
-    responses(
-        (status = 200, body = String, content_type = "text/plain"), Refusals
-    )
+    params(("id" = String, Path, format = Uuid), Asked),
+    responses((status = 200, content(
+        (String = "text/plain"), (StreamEvent = "text/event-stream"),
+    )), Refusals)
 )]
 pub async fn logs(
     State(api): State<Api>,
@@ -55,7 +70,7 @@ pub async fn logs(
 
 fn wanted(query: Option<&str>) -> Result<LogQuery, PublicError> {
     let output = match query::value(query, "stream")?.as_deref() {
-        None | Some("" | "both") => None,
+        None | Some("both") => None,
         Some("stdout") => Some(Output::Stdout),
         Some("stderr") => Some(Output::Stderr),
         Some(_) => {
@@ -63,22 +78,12 @@ fn wanted(query: Option<&str>) -> Result<LogQuery, PublicError> {
             return Err(PublicError::invalid("stream", message));
         }
     };
-    let tail = query::value(query, "tail")?.map(|text| {
-        text.parse().ok().filter(|tail| *tail <= MAX_LOG_TAIL).ok_or_else(|| {
-            PublicError::invalid("tail", format!("`tail` must be 0 to {MAX_LOG_TAIL}"))
-        })
-    });
-    let since_ms = query::value(query, "since")?.map(|text| {
-        let secs: Option<f64> = text.parse().ok();
-        let secs = secs.filter(|secs| (0.0..=1e11).contains(secs));
-        // In range, so the cast loses nothing but a fraction of a millisecond.
-        secs.map(|secs| (secs * 1000.0) as u64)
-            .ok_or_else(|| PublicError::invalid("since", "`since` must be a time in Unix seconds"))
-    });
+    let since = query::number(query, "since", 0.0..=MAX_LOG_SINCE_SECS)?;
     Ok(LogQuery {
         output,
-        tail: tail.transpose()?,
-        since_ms: since_ms.transpose()?,
+        tail: query::number(query, "tail", 0..=MAX_LOG_TAIL)?,
+        // In range, so the cast loses nothing but a fraction of a millisecond.
+        since_ms: since.map(|secs| (secs * 1000.0) as u64),
         follow: query::switch(query, "follow")?,
     })
 }
@@ -99,7 +104,7 @@ fn events(lines: LogStream) -> Response {
         stream::iter(match lines {
             Ok(lines) => lines.iter().flat_map(events_of).collect(),
             Err(error) => {
-                vec![Message::json("error", &guest_failed(error).into_error().body())]
+                vec![Message::error(&guest_failed(error).into_error())]
             }
         })
     });
@@ -153,6 +158,7 @@ mod tests {
             ("tail=100001", "tail"),
             ("since=yesterday", "since"),
             ("since=-1", "since"),
+            ("since=100000000001", "since"),
             ("since=NaN", "since"),
             ("follow=maybe", "follow"),
         ] {

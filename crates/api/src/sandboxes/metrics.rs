@@ -11,13 +11,13 @@ use super::{guest, stats};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::{Refused, guest_failed};
+use crate::refusals::Refusals;
 
 /// How much of a sandbox's machine is in use, for Prometheus (text format 0.0.4).
 #[utoipa::path(
     get, path = "/sandboxes/{id}/metrics", tag = "sandboxes", operation_id = "sandbox_metrics",
-    params(("id" = String, Path)),
+    params(("id" = String, Path, format = Uuid)),
     responses((status = 200, body = String, content_type = "text/plain"), Refusals)
 )]
 pub async fn metrics(

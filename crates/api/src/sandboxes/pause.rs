@@ -8,8 +8,8 @@ use super::sandbox_id;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// Stops the vCPUs; memory and open connections are kept. A paused sandbox is left as it is.
 #[utoipa::path(

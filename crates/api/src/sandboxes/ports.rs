@@ -11,8 +11,8 @@ use super::sandbox_id;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::{Refused, guest_failed};
+use crate::refusals::Refusals;
 
 /// The TCP ports that something in the sandbox listens on, with their URLs.
 #[utoipa::path(

@@ -9,13 +9,13 @@ use super::guest;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::{Refused, guest_failed};
+use crate::refusals::Refusals;
 
 /// What runs in a sandbox, by process id; at most 4096. The kernel's own threads are left out.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/processes", tag = "sandboxes", operation_id = "sandbox_processes",
-    params(("id" = String, Path)), responses((status = 200, body = List<Process>), Refusals)
+    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = List<Process>), Refusals)
 )]
 pub async fn processes(
     State(api): State<Api>,

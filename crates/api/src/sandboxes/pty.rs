@@ -9,23 +9,52 @@ use futures_util::{StreamExt, stream};
 use pando_guest_protocol::terminal::{Size, Terminal};
 use pando_node::guest::{TerminalEvent, TerminalInput, TerminalOutput};
 use pando_types::PublicError;
-use pando_types::limits::MAX_TERMINAL_SIDE;
+use pando_types::limits::{MAX_TERM_BYTES, MAX_TERMINAL_COMMAND_BYTES, MAX_TERMINAL_SIDE};
 use pando_types::sandbox::Command;
+use pando_types::schema::value::{
+    GuestPath, TerminalCommand, TerminalName, TerminalSide, UserName,
+};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
+use utoipa::IntoParams;
 
 use super::{exec_request, guest};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::query;
 use crate::refusal::{Refused, guest_failed};
-use crate::socket::{self, Gone, Heard, Receiver, Sender, Upgrade};
+use crate::refusals::Refusals;
+use crate::socket::{self, Gone, Handshake, Heard, Receiver, Sender};
 
 /// Complaints about what the client says that wait to be sent.
 const COMPLAINTS_WAITING: usize = 4;
+
+/// What the routes take.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes; `terminal` reads")]
+pub struct Asked {
+    /// Lines; default 24.
+    #[param(value_type = Option<TerminalSide>, inline)]
+    rows: Option<u16>,
+    /// Characters a line; default 80.
+    #[param(value_type = Option<TerminalSide>, inline)]
+    cols: Option<u16>,
+    /// A shell command; default the user's shell.
+    #[param(value_type = Option<TerminalCommand>, inline)]
+    cmd: Option<String>,
+    /// Working directory; default the user's home.
+    #[param(value_type = Option<GuestPath>, inline)]
+    cwd: Option<String>,
+    /// The user's name or number; default root.
+    #[param(value_type = Option<UserName>, inline)]
+    user: Option<String>,
+    /// `TERM`; default `xterm-256color`.
+    #[param(value_type = Option<TerminalName>, inline)]
+    term: Option<String>,
+}
 
 /// A program on a terminal of its own, over a WebSocket.
 ///
@@ -35,15 +64,7 @@ const COMPLAINTS_WAITING: usize = 4;
 /// gives its key as `access_token`.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/exec/pty", tag = "sandboxes", operation_id = "sandbox_pty",
-    params(
-        ("id" = String, Path),
-        ("rows" = Option<u16>, Query, description = "Lines, 1 to 1000; default 24"),
-        ("cols" = Option<u16>, Query, description = "Characters a line, 1 to 1000; default 80"),
-        ("cmd" = Option<String>, Query, description = "A shell command; default the user's shell"),
-        ("cwd" = Option<String>, Query, description = "Working directory; default the user's home"),
-        ("user" = Option<String>, Query, description = "The user's name or number; default root"),
-        ("term" = Option<String>, Query, description = "`TERM`; default xterm-256color"),
-    ),
+    params(("id" = String, Path, format = Uuid), Asked),
     responses((status = 101, description = "The WebSocket begins"), Refusals)
 )]
 pub async fn pty(
@@ -51,15 +72,15 @@ pub async fn pty(
     caller: Caller,
     UrlPath(id): UrlPath<String>,
     RawQuery(query): RawQuery,
-    upgrade: Upgrade,
+    handshake: Handshake,
 ) -> Result<Response, Refused> {
-    begin(&api, &caller, &id, query.as_deref(), upgrade).await
+    begin(&api, &caller, &id, query.as_deref(), handshake).await
 }
 
 /// The same as `exec/pty`, under the name that some clients know.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/ssh", tag = "sandboxes", operation_id = "sandbox_ssh",
-    params(("id" = String, Path)),
+    params(("id" = String, Path, format = Uuid), Asked),
     responses((status = 101, description = "The WebSocket begins"), Refusals)
 )]
 pub async fn ssh(
@@ -67,9 +88,9 @@ pub async fn ssh(
     caller: Caller,
     UrlPath(id): UrlPath<String>,
     RawQuery(query): RawQuery,
-    upgrade: Upgrade,
+    handshake: Handshake,
 ) -> Result<Response, Refused> {
-    begin(&api, &caller, &id, query.as_deref(), upgrade).await
+    begin(&api, &caller, &id, query.as_deref(), handshake).await
 }
 
 async fn begin(
@@ -77,10 +98,11 @@ async fn begin(
     caller: &Caller,
     id: &str,
     query: Option<&str>,
-    upgrade: Upgrade,
+    handshake: Handshake,
 ) -> Result<Response, Refused> {
     let terminal = terminal(query)?;
     let guest = guest(api, caller, id).await?;
+    let upgrade = handshake.asked()?;
     let (input, output) = guest.terminal(terminal).await.map_err(guest_failed)?;
     Ok(upgrade.begin(|sender, receiver| serve(sender, receiver, input, output)))
 }
@@ -88,27 +110,38 @@ async fn begin(
 /// The terminal that a query asks for.
 fn terminal(query: Option<&str>) -> Result<Terminal, PublicError> {
     let text = |name| query::value(query, name);
+    let side = |name| query::number(query, name, 1..=MAX_TERMINAL_SIDE);
     let (cwd, user) = (text("cwd")?, text("user")?);
-    let mut env = BTreeMap::new();
-    if let Some(term) = text("term")? {
-        env.insert("TERM".to_owned(), term);
-    }
-    exec_request::check_surroundings(cwd.as_deref(), user.as_deref(), &env)?;
+    exec_request::check_surroundings(cwd.as_deref(), user.as_deref(), &BTreeMap::new())?;
+    let term = text("term")?.map(term).transpose()?;
     let standard = Size::default();
     let size = Size {
-        rows: side("rows", text("rows")?, standard.rows)?,
-        cols: side("cols", text("cols")?, standard.cols)?,
+        rows: side("rows")?.unwrap_or(standard.rows),
+        cols: side("cols")?.unwrap_or(standard.cols),
     };
-    let argv = text("cmd")?.map(|cmd| exec_request::argv(Command::Shell(cmd))).transpose()?;
-    Ok(Terminal { argv: argv.unwrap_or_default(), cwd, env, user, size })
+    let env = term.map(|term| ("TERM".to_owned(), term)).into_iter().collect();
+    let argv = text("cmd")?.map(argv).transpose()?.unwrap_or_default();
+    Ok(Terminal { argv, cwd, env, user, size })
 }
 
-fn side(name: &str, value: Option<String>, standard: u16) -> Result<u16, PublicError> {
-    let Some(text) = value else { return Ok(standard) };
-    let side = text.parse().ok().filter(|side| (1..=MAX_TERMINAL_SIDE).contains(side));
-    side.ok_or_else(|| {
-        PublicError::invalid(name, format!("`{name}` must be 1 to {MAX_TERMINAL_SIDE}"))
-    })
+fn term(name: String) -> Result<String, PublicError> {
+    let fits = (1..=MAX_TERM_BYTES).contains(&name.len());
+    if !fits || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message = format!("`term` must be 1 to {MAX_TERM_BYTES} visible ASCII characters");
+        return Err(PublicError::invalid("term", message));
+    }
+    Ok(name)
+}
+
+fn argv(command: String) -> Result<Vec<String>, PublicError> {
+    if command.len() > MAX_TERMINAL_COMMAND_BYTES {
+        let message = format!(
+            "`cmd` is {} bytes long; the most is {MAX_TERMINAL_COMMAND_BYTES}",
+            command.len()
+        );
+        return Err(PublicError::invalid("cmd", message));
+    }
+    exec_request::argv(Command::Shell(command))
 }
 
 /// Serves a terminal until its program ends or its client leaves; dropping both its
@@ -141,7 +174,7 @@ async fn pass_out(
                     return sender.close().await;
                 }
                 Some(Err(error)) => {
-                    let error = exec_request::failed(error).into_error();
+                    let error = exec_request::failed("cmd", error).into_error();
                     let _ = sender.json(&json!(error.body())).await;
                     return sender.close().await;
                 }
@@ -223,14 +256,22 @@ mod tests {
         assert_eq!(full.argv, ["/bin/sh", "-c", "top -b"]);
         assert_eq!(full.size, Size { rows: 50, cols: 132 });
         assert_eq!(full.env["TERM"], "dumb");
+        let long = format!("cmd={}", "x".repeat(MAX_TERMINAL_COMMAND_BYTES + 1));
+        assert!(terminal(Some(&long[..long.len() - 1])).is_ok());
+        let long_term = format!("term={}", "x".repeat(MAX_TERM_BYTES + 1));
+        assert!(terminal(Some(&long_term[..long_term.len() - 1])).is_ok());
         for (query, field) in [
+            (long.as_str(), "cmd"),
+            (&long_term, "term"),
+            ("term=", "term"),
+            ("term=a+b", "term"),
             ("rows=0", "rows"),
             ("cols=1001", "cols"),
             ("cols=x", "cols"),
             ("cwd=relative", "cwd"),
             ("user=", "user"),
             ("cmd=", "cmd"),
-            ("term=a%00b", "env.TERM"),
+            ("term=a%00b", "term"),
         ] {
             let error = terminal(Some(query)).unwrap_err();
             assert_eq!(error.field.as_deref(), Some(field), "{query}");

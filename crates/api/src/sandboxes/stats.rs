@@ -9,13 +9,13 @@ use super::guest;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::{Refused, guest_failed};
+use crate::refusals::Refusals;
 
 /// How much of a sandbox's machine is in use, as the sandbox tells it.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/stats", tag = "sandboxes", operation_id = "sandbox_stats",
-    params(("id" = String, Path)), responses((status = 200, body = SandboxStats), Refusals)
+    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = SandboxStats), Refusals)
 )]
 pub async fn stats(
     State(api): State<Api>,

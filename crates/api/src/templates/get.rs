@@ -6,9 +6,9 @@ use pando_types::PublicError;
 use pando_types::sandbox::Template;
 
 use crate::Api;
-use crate::extract::UrlPath;
-use crate::openapi::Refusals;
+use crate::extract::{UrlPath, shown};
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// One template.
 #[utoipa::path(
@@ -20,6 +20,5 @@ pub async fn get(
     UrlPath(name): UrlPath<String>,
 ) -> Result<Json<Template>, Refused> {
     let found = api.node.templates().into_iter().find(|template| template.name == name);
-    let shown = || PublicError::not_found("template", name.chars().take(64).collect::<String>());
-    Ok(Json(found.ok_or_else(shown)?))
+    Ok(Json(found.ok_or_else(|| PublicError::not_found("template", shown(&name)))?))
 }

@@ -6,7 +6,7 @@ use pando_types::page::List;
 use pando_types::sandbox::Template;
 
 use crate::Api;
-use crate::openapi::Refusals;
+use crate::refusals::Refusals;
 
 /// The templates that a sandbox can be made from.
 #[utoipa::path(

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use pando_store::{DeliveryRow, Insert, StoreError, Tx};
 use pando_types::app::Delivery;
+use pando_types::limits::MAX_WEBHOOK_NAME_BYTES;
 use pando_types::{Code, PublicError};
 
 use super::event::{self, Change, Event, PullRequest, Push, Repository};
@@ -17,8 +18,6 @@ use crate::context::{Context, Effects};
 use crate::error::DeployError;
 use crate::preview::{self, Head};
 
-/// The longest id of a delivery.
-const MAX_ID_BYTES: usize = 128;
 /// The longest reason that is kept.
 const MAX_REASON_CHARS: usize = 2000;
 
@@ -59,7 +58,7 @@ pub(crate) async fn receive(
     }
     let header = |name: &'static str, value: Option<&str>| {
         let value = value
-            .filter(|value| !value.is_empty() && value.len() <= MAX_ID_BYTES)
+            .filter(|value| !value.is_empty() && value.len() <= MAX_WEBHOOK_NAME_BYTES)
             .map(str::to_owned);
         value.ok_or_else(|| {
             PublicError::invalid(name, format!("the header {name} is missing or too long"))

@@ -86,10 +86,9 @@ impl From<SpawnError> for Failure {
             SpawnError::NoProgram | SpawnError::Argument(_) | SpawnError::Variable(_) => {
                 FailureKind::Invalid
             }
-            SpawnError::UnknownUser(_)
-            | SpawnError::NoDirectory(_)
-            | SpawnError::NotInPath(_)
-            | SpawnError::NoFile(_) => FailureKind::NotFound,
+            SpawnError::UnknownUser(_) => FailureKind::NoUser,
+            SpawnError::NoDirectory(_) => FailureKind::NoDirectory,
+            SpawnError::NotInPath(_) | SpawnError::NoFile(_) => FailureKind::NotFound,
             SpawnError::NotExecutable(_) => FailureKind::Denied,
             SpawnError::Start { source, .. } | SpawnError::Prepare(source) => kind_of(source),
         };

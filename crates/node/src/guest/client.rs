@@ -74,7 +74,9 @@ impl From<&GuestError> for PublicError {
     fn from(error: &GuestError) -> Self {
         let code = match error {
             GuestError::Failed(failure) => match failure.kind {
-                FailureKind::NotFound => Code::NotFound,
+                FailureKind::NotFound | FailureKind::NoUser | FailureKind::NoDirectory => {
+                    Code::NotFound
+                }
                 FailureKind::Conflict => Code::Conflict,
                 FailureKind::Denied => Code::Forbidden,
                 FailureKind::NoSpace => Code::InsufficientStorage,

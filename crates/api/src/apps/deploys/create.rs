@@ -11,8 +11,8 @@ use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
 use crate::idempotency::{Create, IdempotencyKey, OptionalOnce};
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// Queues a deployment; what is live stays live until the new one is.
 #[utoipa::path(

@@ -8,8 +8,8 @@ use super::{app_id, deployment_id};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// One deployment, with its log so far.
 #[utoipa::path(

@@ -10,9 +10,9 @@ use super::app_id;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::page::{PageOf, Paging};
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 
 /// An app's deployments, newest first, without their logs.
 #[utoipa::path(

@@ -10,8 +10,8 @@ use super::{app_id, deployment_id};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 use crate::sse::{self, Message, StreamEvent};
 
 /// A deployment's log from its first line, as server-sent events, until the deployment ends.

@@ -15,8 +15,8 @@ use crate::Api;
 use crate::auth::Caller;
 use crate::idempotency::{Create, IdempotencyKey, Once};
 use crate::key::{KeyError, NewKey};
-use crate::openapi::Refusals;
 use crate::refusal::{Refused, store_failed};
+use crate::refusals::Refusals;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

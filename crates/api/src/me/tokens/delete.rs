@@ -6,9 +6,9 @@ use pando_types::{ApiKeyId, Code, OrgId, PublicError};
 
 use crate::Api;
 use crate::auth::Caller;
-use crate::extract::UrlPath;
-use crate::openapi::Refusals;
+use crate::extract::{UrlPath, shown};
 use crate::refusal::{Refused, store_failed};
+use crate::refusals::Refusals;
 
 /// Deletes an API key by the prefix or the id that lists show. It is refused from then on.
 ///
@@ -45,6 +45,5 @@ async fn find(api: &Api, org: OrgId, name: &str) -> Result<ApiKeyId, Refused> {
 }
 
 fn missing(name: &str) -> PublicError {
-    let shown: String = name.chars().take(64).collect();
-    PublicError::not_found("API key", shown)
+    PublicError::not_found("API key", shown(name))
 }

@@ -10,9 +10,9 @@ use pando_types::page::{Cursor, List};
 use super::shown;
 use crate::Api;
 use crate::auth::Caller;
-use crate::openapi::Refusals;
 use crate::page::{PageOf, Paging};
 use crate::refusal::{Refused, store_failed};
+use crate::refusals::Refusals;
 
 /// The org's API keys, oldest first: never the keys themselves.
 #[utoipa::path(

@@ -9,8 +9,8 @@ use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
-use crate::refusal::{Refused, guest_failed};
+use crate::refusal::{Refused, guest_failed_at};
+use crate::refusals::Refusals;
 use crate::sandboxes::guest;
 
 /// A directory's entries, by name; links are not followed.
@@ -26,7 +26,7 @@ pub async fn dir(
     FilePath(path): FilePath,
 ) -> Result<Json<DirListing>, Refused> {
     let guest = guest(&api, &caller, &id).await?;
-    let mut entries = guest.list(&path).await.map_err(guest_failed)?;
+    let mut entries = guest.list(&path).await.map_err(guest_failed_at("path"))?;
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let parent = path.trim_end_matches('/');
     let entries = entries.into_iter().map(|entry| {

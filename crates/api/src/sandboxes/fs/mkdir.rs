@@ -7,8 +7,8 @@ use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
-use crate::refusal::{Refused, guest_failed};
+use crate::refusal::{Refused, guest_failed_at};
+use crate::refusals::Refusals;
 use crate::sandboxes::guest;
 
 /// Makes a directory and its parents. One that is there is left as it is.
@@ -23,6 +23,6 @@ pub async fn mkdir(
     UrlPath(id): UrlPath<String>,
     FilePath(path): FilePath,
 ) -> Result<StatusCode, Refused> {
-    guest(&api, &caller, &id).await?.make_dir(&path).await.map_err(guest_failed)?;
+    guest(&api, &caller, &id).await?.make_dir(&path).await.map_err(guest_failed_at("path"))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,7 +5,8 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use pando_types::PublicError;
-use pando_types::limits::MAX_PATH_BYTES;
+use pando_types::limits::{MAX_PATH_BYTES, MAX_PATH_COMPONENT_BYTES};
+use pando_types::schema::value::GuestPath;
 use utoipa::IntoParams;
 
 use crate::query;
@@ -17,11 +18,7 @@ use crate::refusal::Refused;
 #[expect(dead_code, reason = "it describes; `FilePath` reads")]
 pub struct PathQuery {
     /// Absolute, without `..` and NUL.
-    #[param(
-        min_length = 1,
-        max_length = 4095,
-        pattern = r"^(/([^/.\x00][^/\x00]{0,254}|\.([^/.\x00][^/\x00]{0,253})?|\.\.[^/\x00]{1,253})?)+$"
-    )]
+    #[param(value_type = GuestPath, inline)]
     path: String,
 }
 
@@ -56,6 +53,9 @@ pub fn check(field: &str, path: &str) -> Result<(), PublicError> {
     if path.split('/').any(|component| component == "..") {
         return wrong("must not have `..` in it");
     }
+    if path.split('/').any(|component| component.len() > MAX_PATH_COMPONENT_BYTES) {
+        return wrong(&format!("has a component of more than {MAX_PATH_COMPONENT_BYTES} bytes"));
+    }
     Ok(())
 }
 
@@ -68,8 +68,12 @@ mod tests {
         for good in ["/", "/a", "/a/b..c/...", "/a/./b", "/näh e/", "/a//b"] {
             assert_eq!(check("path", good), Ok(()), "{good}");
         }
-        let long = format!("/{}", "x".repeat(MAX_PATH_BYTES));
-        for bad in ["", "a", "./a", "/..", "/a/../b", "/a/..", "/a\0b", &long] {
+        let name = "x".repeat(MAX_PATH_COMPONENT_BYTES);
+        assert_eq!(check("path", &format!("/{name}/{name}")), Ok(()));
+        let long = "/x".repeat(MAX_PATH_BYTES / 2);
+        assert_eq!(check("path", &long[2..]), Ok(()));
+        for bad in [&format!("/{name}x"), "", "a", "./a", "/..", "/a/../b", "/a/..", "/a\0b", &long]
+        {
             let error = check("path", bad).unwrap_err();
             assert_eq!(error.field.as_deref(), Some("path"), "{bad}");
         }

@@ -11,8 +11,8 @@ use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
-use crate::refusal::{Refused, guest_failed};
+use crate::refusal::{Refused, guest_failed_at};
+use crate::refusals::Refusals;
 use crate::sandboxes::guest;
 
 /// A file's bytes. If the guest fails midway, the response breaks off without its end.
@@ -30,7 +30,7 @@ pub async fn read(
     FilePath(path): FilePath,
 ) -> Result<Response, Refused> {
     let guest = guest(&api, &caller, &id).await?;
-    let (entry, bytes) = guest.read_file(&path).await.map_err(guest_failed)?;
+    let (entry, bytes) = guest.read_file(&path).await.map_err(guest_failed_at("path"))?;
     if entry.size_bytes > MAX_FILE_BYTES {
         let message = format!("the file is larger than {MAX_FILE_BYTES} bytes");
         return Err(PublicError::new(Code::TooLarge, message).into());

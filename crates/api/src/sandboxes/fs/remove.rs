@@ -8,9 +8,9 @@ use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::query;
-use crate::refusal::{Refused, guest_failed};
+use crate::refusal::{Refused, guest_failed_at};
+use crate::refusals::Refusals;
 use crate::sandboxes::guest;
 
 /// Removes a file or an empty directory; with `recursive=true`, a directory and all in it.
@@ -35,6 +35,10 @@ pub async fn remove(
         let message = "the root directory cannot be removed; delete the sandbox instead";
         return Err(PublicError::new(Code::Conflict, message).into());
     }
-    guest(&api, &caller, &id).await?.remove(&path, recursive).await.map_err(guest_failed)?;
+    guest(&api, &caller, &id)
+        .await?
+        .remove(&path, recursive)
+        .await
+        .map_err(guest_failed_at("path"))?;
     Ok(StatusCode::NO_CONTENT)
 }

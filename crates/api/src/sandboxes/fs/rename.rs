@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use pando_types::schema::value::GuestPath;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -9,26 +10,18 @@ use super::path;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::{JsonBody, UrlPath};
-use crate::openapi::Refusals;
-use crate::refusal::{Refused, guest_failed};
+use crate::refusal::{Refused, guest_failed_at};
+use crate::refusals::Refusals;
 use crate::sandboxes::guest;
 
 /// What to rename, both absolute paths of one sandbox.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct RenameFile {
     /// What is there.
-    #[schema(
-        min_length = 1,
-        max_length = 4095,
-        pattern = r"^(/([^/.\x00][^/\x00]{0,254}|\.([^/.\x00][^/\x00]{0,253})?|\.\.[^/\x00]{1,253})?)+$"
-    )]
+    #[schema(value_type = GuestPath)]
     from: String,
     /// What it is called from now on; a file of that name is replaced.
-    #[schema(
-        min_length = 1,
-        max_length = 4095,
-        pattern = r"^(/([^/.\x00][^/\x00]{0,254}|\.([^/.\x00][^/\x00]{0,253})?|\.\.[^/\x00]{1,253})?)+$"
-    )]
+    #[schema(value_type = GuestPath)]
     to: String,
 }
 
@@ -46,6 +39,6 @@ pub async fn rename(
     path::check("from", &request.from)?;
     path::check("to", &request.to)?;
     let guest = guest(&api, &caller, &id).await?;
-    guest.rename(&request.from, &request.to).await.map_err(guest_failed)?;
+    guest.rename(&request.from, &request.to).await.map_err(guest_failed_at("to"))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,8 +9,8 @@ use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
-use crate::refusal::{Refused, guest_failed};
+use crate::refusal::{Refused, guest_failed_at};
+use crate::refusals::Refusals;
 use crate::sandboxes::guest;
 
 /// One file or directory, 404 when it is missing; links are not followed.
@@ -26,6 +26,6 @@ pub async fn stat(
     FilePath(path): FilePath,
 ) -> Result<Json<FileInfo>, Refused> {
     let guest = guest(&api, &caller, &id).await?;
-    let entry = guest.stat(&path).await.map_err(guest_failed)?;
+    let entry = guest.stat(&path).await.map_err(guest_failed_at("path"))?;
     Ok(Json(file_info(entry, path)))
 }

@@ -14,8 +14,8 @@ use super::path::{FilePath, PathQuery};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
-use crate::refusal::{Refused, guest_failed};
+use crate::refusal::{Refused, guest_failed_at};
+use crate::refusals::Refusals;
 use crate::sandboxes::guest;
 
 /// The permission bits of a file that is made new.
@@ -80,7 +80,7 @@ fn write_failed(error: GuestError) -> Refused {
             }
             _ => too_large().into(),
         },
-        _ => guest_failed(error),
+        _ => guest_failed_at("path")(error),
     }
 }
 

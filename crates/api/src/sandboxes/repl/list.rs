@@ -9,14 +9,14 @@ use super::{failed, public};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 use crate::sandboxes::guest;
 
 /// The code sessions of a sandbox.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/repl/sessions", tag = "code", operation_id = "repl_list",
-    params(("id" = String, Path)), responses((status = 200, body = List<ReplSession>), Refusals)
+    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = List<ReplSession>), Refusals)
 )]
 pub async fn list(
     State(api): State<Api>,

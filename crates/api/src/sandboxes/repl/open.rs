@@ -13,14 +13,14 @@ use super::{failed, public};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::{OptionalJson, UrlPath};
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 use crate::sandboxes::{exec_request, guest};
 
 /// Starts a code session.
 #[utoipa::path(
     post, path = "/sandboxes/{id}/repl/sessions", tag = "code", operation_id = "repl_open",
-    params(("id" = String, Path)), request_body = OpenReplSession,
+    params(("id" = String, Path, format = Uuid)), request_body = Option<OpenReplSession>,
     responses((status = 201, body = ReplSession), Refusals)
 )]
 pub async fn open(
@@ -38,7 +38,7 @@ pub async fn open(
 }
 
 fn language(text: &str) -> Result<Language, PublicError> {
-    match text.to_ascii_lowercase().as_str() {
+    match text {
         "python" | "py" | "python3" => Ok(Language::Python),
         "javascript" | "js" | "node" | "nodejs" => Ok(Language::Javascript),
         "bash" | "sh" | "shell" => Ok(Language::Bash),
@@ -56,7 +56,7 @@ fn not_opened(error: GuestError) -> Refused {
         GuestError::Failed(failure) if failure.kind == FailureKind::Busy => {
             failed(GuestError::Failed(failure))
         }
-        error => exec_request::failed(error),
+        error => exec_request::failed("language", error),
     }
 }
 
@@ -68,12 +68,12 @@ mod tests {
 
     #[test]
     fn languages_have_several_names() {
-        for name in ["python", "PY", "python3"] {
+        for name in ["python", "py", "python3"] {
             assert_eq!(language(name), Ok(Language::Python));
         }
         assert_eq!(language("node"), Ok(Language::Javascript));
         assert_eq!(language("sh"), Ok(Language::Bash));
-        for bad in ["", "ruby", "py\0"] {
+        for bad in ["", "ruby", "PY", "py\0"] {
             assert_eq!(language(bad).unwrap_err().field.as_deref(), Some("language"));
         }
     }

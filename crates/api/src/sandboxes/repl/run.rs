@@ -6,17 +6,21 @@ use axum::Json;
 use axum::extract::State;
 use pando_guest_protocol::repl::MAX_CODE_BYTES;
 use pando_node::guest::Ran;
-use pando_types::limits::{DEFAULT_EXEC_TIMEOUT, MAX_EXEC_OUTPUT_BYTES, MAX_EXEC_TIMEOUT};
+use pando_types::limits::{
+    DEFAULT_EXEC_TIMEOUT, MAX_CELL_BYTES, MAX_EXEC_OUTPUT_BYTES, MAX_EXEC_TIMEOUT,
+};
 use pando_types::repl::{CellResult, RunCell};
 use pando_types::{Code, PublicError};
 
-use super::failed;
+use super::{Session, failed, session_id};
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::{JsonBody, UrlPath};
-use crate::openapi::Refusals;
 use crate::refusal::Refused;
+use crate::refusals::Refusals;
 use crate::sandboxes::guest;
+
+const _: () = assert!(MAX_CELL_BYTES <= MAX_CODE_BYTES, "the guest takes less code than the API");
 
 /// Runs code in a session and answers when it ends. A connection that closes before interrupts it.
 ///
@@ -25,7 +29,7 @@ use crate::sandboxes::guest;
 /// which ends the session.
 #[utoipa::path(
     post, path = "/sandboxes/{id}/repl/sessions/{session}/run", tag = "code",
-    operation_id = "repl_run", params(("id" = String, Path), ("session" = String, Path)),
+    operation_id = "repl_run", params(Session),
     request_body = RunCell, responses((status = 200, body = CellResult), Refusals)
 )]
 pub async fn run(
@@ -35,6 +39,7 @@ pub async fn run(
     JsonBody(cell): JsonBody<RunCell>,
 ) -> Result<Json<CellResult>, Refused> {
     let limit = check(&cell)?;
+    let session = session_id(session)?;
     let guest = guest(&api, &caller, &id).await?;
     let ran = guest.run_cell(&session, &cell.code, limit, MAX_EXEC_OUTPUT_BYTES).await;
     Ok(Json(result(ran.map_err(failed)?, limit)?))
@@ -42,9 +47,9 @@ pub async fn run(
 
 /// The time limit of a cell that may be sent to a guest.
 fn check(cell: &RunCell) -> Result<Duration, PublicError> {
-    if cell.code.len() > MAX_CODE_BYTES {
+    if cell.code.len() > MAX_CELL_BYTES {
         let message =
-            format!("`code` is {} bytes long; the most is {MAX_CODE_BYTES}", cell.code.len());
+            format!("`code` is {} bytes long; the most is {MAX_CELL_BYTES}", cell.code.len());
         return Err(PublicError::invalid("code", message));
     }
     if cell.code.contains('\0') {
@@ -101,7 +106,7 @@ mod tests {
         for bad in [0, -1, 86_400_001, i64::MIN] {
             assert_eq!(check(&cell(Some(bad))).unwrap_err().field.as_deref(), Some("timeout_ms"));
         }
-        for code in ["x".repeat(MAX_CODE_BYTES + 1), "a\0".into()] {
+        for code in ["x".repeat(MAX_CELL_BYTES + 1), "a\0".into()] {
             let error = check(&RunCell { code, timeout_ms: None }).unwrap_err();
             assert_eq!(error.field.as_deref(), Some("code"));
         }

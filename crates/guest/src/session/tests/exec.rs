@@ -100,9 +100,9 @@ async fn what_cannot_start_is_named() {
             exec.argv[0] = "no-such".into()
         }),
         (FailureKind::NotFound, "no program `/no/such`", &|exec| exec.argv[0] = "/no/such".into()),
-        (FailureKind::NotFound, "`/no/dir`", &|exec| exec.cwd = Some("/no/dir".into())),
-        (FailureKind::NotFound, "`relative`", &|exec| exec.cwd = Some("relative".into())),
-        (FailureKind::NotFound, "no user `no-such`", &|exec| exec.user = Some("no-such".into())),
+        (FailureKind::NoDirectory, "`/no/dir`", &|exec| exec.cwd = Some("/no/dir".into())),
+        (FailureKind::NoDirectory, "`relative`", &|exec| exec.cwd = Some("relative".into())),
+        (FailureKind::NoUser, "no user `no-such`", &|exec| exec.user = Some("no-such".into())),
         (FailureKind::Denied, "is not executable", &|exec| exec.argv[0].clone_from(&script)),
         (FailureKind::Invalid, "argv is empty", &|exec| exec.argv.clear()),
         (FailureKind::Invalid, "argv[1]", &|exec| exec.argv.push("a\0b".into())),
