@@ -40,7 +40,8 @@ async fn a_shell_on_a_terminal_of_that_size_until_it_exits() {
     type_in(&mut stream, "stty size\n").await;
     until_said(&mut stream, &mut said, "50 132\r\n").await;
 
-    type_in(&mut stream, "echo st''arted; sleep 60\n").await;
+    // Said by the job itself, so that it is the terminal's foreground when it is said.
+    type_in(&mut stream, "sh -c \"echo st''arted; exec sleep 60\"\n").await;
     until_said(&mut stream, &mut said, "started\r\n").await;
     type_in(&mut stream, "\u{3}").await;
     type_in(&mut stream, "echo inter''rupted $?; exit 7\n").await;
