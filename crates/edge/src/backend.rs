@@ -16,8 +16,8 @@ pub trait Backend: Send + Sync + 'static {
     /// guest's own address or on loopback alone.
     ///
     /// # Errors
-    /// Each [`ConnectError`] becomes a different answer; [`ConnectError::Refused`]
-    /// is asked again for a short while.
+    /// Each [`ConnectError`] becomes a different answer; [`ConnectError::Refused`] and
+    /// [`ConnectError::Stopped`] are asked again for a short while.
     fn connect(
         &self,
         sandbox: SandboxId,
@@ -51,6 +51,9 @@ pub enum ConnectError {
     /// The sandbox runs, and nobody listens on the port.
     #[error("nothing listens on the port")]
     Refused,
+    /// The sandbox runs, and nobody listens on the port any more: somebody did before.
+    #[error("nothing listens on the port any more")]
+    Stopped,
     /// There is no such sandbox (any more than when it was resolved).
     #[error("no such sandbox")]
     NotFound,

@@ -49,6 +49,10 @@ pub(crate) enum Trouble {
     NotListening {
         port: u16,
     },
+    /// The same, and somebody listened before.
+    Stopped {
+        port: u16,
+    },
     Unreachable {
         port: u16,
     },
@@ -71,6 +75,7 @@ impl Trouble {
     pub(crate) fn of_connect(error: &ConnectError, port: u16) -> Self {
         match error {
             ConnectError::Refused => Self::NotListening { port },
+            ConnectError::Stopped => Self::Stopped { port },
             ConnectError::NotFound => Self::UnknownSandbox,
             ConnectError::Gone => Self::Gone,
             ConnectError::NotRunning => Self::NotRunning,
@@ -92,6 +97,7 @@ impl Trouble {
             Self::NotLive => "This app is not live yet".to_owned(),
             Self::NotRunning => "This sandbox is not running".to_owned(),
             Self::NotListening { port } => format!("Nothing listens on port {port} yet"),
+            Self::Stopped { port } => format!("The app on port {port} has stopped"),
             Self::Unreachable { port } | Self::ConnectTimeout { port } => {
                 format!("Port {port} cannot be reached")
             }
@@ -102,7 +108,7 @@ impl Trouble {
 
     /// Whether waiting is likely to be enough: the page then tries again by itself.
     pub(crate) fn passes_by_itself(self) -> bool {
-        matches!(self, Self::NotLive | Self::NotListening { .. })
+        matches!(self, Self::NotLive | Self::NotListening { .. } | Self::Stopped { .. })
     }
 
     /// Whether the next request on the connection may not be where it seems to
@@ -178,6 +184,12 @@ impl Trouble {
                     .hint("the sandbox is up; it answers here once its app listens")
                     .retry_after(RETRY_SECS)
             }
+            Self::Stopped { port } => PublicError::new(
+                Code::Unavailable,
+                format!("nothing listens on port {port} any more, where an app answered before"),
+            )
+            .hint("the sandbox is up; the app's own log should say why it ended")
+            .retry_after(RETRY_SECS),
             Self::Unreachable { port } => PublicError::new(
                 Code::GuestFailed,
                 format!("port {port} of the sandbox could not be reached"),

@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 
 use crate::commands::doctor::DoctorArgs;
+use crate::error::Failure;
 use crate::host::doctor::{Verdict, run as look};
 use crate::output;
 
 /// Runs the command; the exit code is 1 when a check failed.
-pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
+pub async fn run(args: DoctorArgs) -> Result<ExitCode, Failure> {
     let checks = look(&args.data, args.vm_uid_base).await;
     if args.json {
-        output::json(&serde_json::to_value(&checks)?)
-            .map_err(|_| anyhow::anyhow!("cannot print"))?;
+        output::json(&serde_json::to_value(&checks).map_err(anyhow::Error::new)?)?;
     } else {
         for check in &checks {
             let mark = match check.verdict {
@@ -19,9 +19,9 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
                 Verdict::Warning => "warn",
                 Verdict::Failed => "FAIL",
             };
-            println!("{mark}  {:<20} {}", check.name, check.found);
+            output::line(&format!("{mark}  {:<20} {}", check.name, check.found))?;
             if let Some(fix) = &check.fix {
-                println!("      {:<20} fix: {fix}", "");
+                output::line(&format!("      {:<20} fix: {fix}", ""))?;
             }
         }
     }

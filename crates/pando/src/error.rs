@@ -131,7 +131,9 @@ fn refusal_hint(refusal: &Refusal) -> String {
     }
     refusal.hint.clone().unwrap_or_else(|| {
         match refusal.code {
-            Code::NotFound => "the `ls` commands show what there is",
+            Code::NotFound => {
+                "`pando sandbox ls`, `pando app ls` and `pando preview ls` show what there is"
+            }
             Code::Unavailable | Code::OverQuota | Code::InsufficientStorage => {
                 "try again later; nothing was made"
             }
@@ -184,7 +186,7 @@ mod tests {
         };
         insta::assert_snapshot!(refused(Code::NotFound, None), @r"
         error: no (404)
-        hint: the `ls` commands show what there is
+        hint: `pando sandbox ls`, `pando app ls` and `pando preview ls` show what there is
         ");
         insta::assert_snapshot!(refused(Code::Conflict, Some("wait")), @r"
         error: no (409)

@@ -275,3 +275,41 @@ async fn a_shell_without_a_terminal_points_to_exec() {
     assert_eq!(code, Some(125));
     assert!(stderr.contains("needs a terminal") && stderr.contains("sandbox exec"), "{stderr}");
 }
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_in_two_lines() {
+    let fake = Fake::start(Router::new()).await;
+    let url = fake.url.clone();
+    drop(fake);
+    let run = async |url: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pando"));
+        command.args(["sandbox", "ls", "--api-url", url]).env_clear().env("PANDO_API_KEY", KEY);
+        said(&command.output().await.unwrap())
+    };
+    // The listener closes when its task has noticed.
+    let (code, _, stderr) = loop {
+        let ran = run(&url).await;
+        if ran.2.contains("refused") {
+            break ran;
+        }
+    };
+    assert_eq!((code, stderr.lines().count()), (Some(1), 2), "{stderr}");
+    assert!(stderr.contains("pando serve") && stderr.contains("--api-url"), "{stderr}");
+    let (_, _, stderr) = run("ftp://127.0.0.1").await;
+    assert!(stderr.contains("is not the URL of a server"), "{stderr}");
+}
+
+#[tokio::test]
+async fn the_doctor_may_be_cut_short() {
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_pando"));
+    let mut child = doctor
+        .args(["doctor", "--data", "/nonexistent"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "no panic, and nobody to tell");
+}

@@ -127,3 +127,20 @@ async fn what_is_not_there_has_its_own_answer() -> anyhow::Result<()> {
     }
     server.finish()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_died_is_told_from_one_that_never_was() -> anyhow::Result<()> {
+    let server = Server::start(Options::default()).await?;
+    let sandbox = serve(&server, "127.0.0.1").await?;
+    let said = async |port: u16| -> anyhow::Result<(u16, String)> {
+        let answer = server.edge(Method::GET, &sandbox.host(port), "/").send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    };
+    assert_eq!(said(3000).await?.0, 200);
+    sandbox.sh("pkill node; while pgrep node; do sleep 0.1; done").await?;
+    let (status, text) = said(3000).await?;
+    assert!(status == 503 && text.contains("port 3000 any more"), "{status} {text}");
+    let (status, text) = said(3001).await?;
+    assert!(status == 503 && text.contains("port 3001 yet"), "{status} {text}");
+    server.finish()
+}

@@ -103,7 +103,9 @@ impl Machine for NodeMachine {
 
     async fn connect(&self, port: u16) -> Result<TcpStream, io::Error> {
         self.node.connect(self.id, port).await.map_err(|error| match error {
-            ConnectError::Refused => io::ErrorKind::ConnectionRefused.into(),
+            ConnectError::Refused | ConnectError::Stopped => {
+                io::ErrorKind::ConnectionRefused.into()
+            }
             other => io::Error::other(other),
         })
     }

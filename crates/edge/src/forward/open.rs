@@ -47,7 +47,7 @@ impl<B: Backend> Shared<B> {
             let attempt = timeout(self.limits.connect, self.backend.connect(sandbox, port)).await;
             match attempt.unwrap_or(Err(ConnectError::Timeout)) {
                 Ok(stream) => return Ok(stream),
-                Err(ConnectError::Refused) if Instant::now() < last_try => {
+                Err(ConnectError::Refused | ConnectError::Stopped) if Instant::now() < last_try => {
                     sleep(limits::LISTEN_RETRY).await;
                 }
                 Err(error) => {

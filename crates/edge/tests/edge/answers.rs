@@ -38,6 +38,7 @@ async fn each_cause_has_its_answer() {
     stand.world.reach(sandbox, 4, Reach::Fails(|| ConnectError::Gone));
     stand.world.reach(sandbox, 5, Reach::Fails(|| ConnectError::NotRunning));
     stand.world.reach(sandbox, 6, Reach::Fails(|| ConnectError::NotFound));
+    stand.world.reach(sandbox, 9, Reach::Fails(|| ConnectError::Stopped));
     stand.world.reach(sandbox, 7, Reach::At(broken.address));
     stand.world.reach(sandbox, 8, Reach::At(silent.address));
     stand.world.resolve_to(HostLabel::App("building".into()), Resolution::NotLive);
@@ -57,6 +58,7 @@ async fn each_cause_has_its_answer() {
         (port(5), 503, "unavailable", "not running"),
         (port(6), 404, "not_found", "no sandbox"),
         (port(7), 502, "guest_failed", "without a valid HTTP answer"),
+        (port(9), 503, "unavailable", "nothing listens on port 9 any more"),
         (port(8), 504, "timeout", "did not begin to answer"),
     ];
     let mut wire = stand.connect().await;
@@ -81,7 +83,7 @@ async fn each_cause_has_its_answer() {
         assert_eq!(page.header("cache-control"), Some("no-store"));
         assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
         assert!(page.text().starts_with("<!doctype html>") && page.text().contains(message));
-        let waits = label == "building" || label == port(1);
+        let waits = label == "building" || label == port(1) || label == port(9);
         assert_eq!(page.header("refresh").is_some(), waits, "{label}");
     }
 }

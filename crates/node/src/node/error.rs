@@ -100,6 +100,9 @@ pub enum ConnectError {
     /// Nobody listens on that port.
     #[error("nothing listens on the port")]
     Refused,
+    /// Nobody listens on that port, where somebody did before.
+    #[error("nothing listens on the port any more")]
+    Stopped,
     /// The guest did not answer.
     #[error("the guest did not answer")]
     Unreachable(#[source] GuestError),

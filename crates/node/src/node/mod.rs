@@ -251,7 +251,10 @@ impl Node {
     /// # Errors
     /// [`NodeError::NotFound`], [`NodeError::NotRunning`].
     pub fn guest(&self, id: SandboxId) -> Result<Guest, NodeError> {
-        let handle = self.shared.find(id).ok_or(NodeError::NotFound)?;
+        self.guest_of(&*self.shared.find(id).ok_or(NodeError::NotFound)?)
+    }
+
+    fn guest_of(&self, handle: &Handle) -> Result<Guest, NodeError> {
         let state = handle.observed.borrow().state.clone();
         if state != State::Running {
             return Err(NodeError::NotRunning(state));
@@ -269,15 +272,24 @@ impl Node {
         if port == SESSION_PORT {
             return Err(ConnectError::Refused);
         }
-        let guest = self.guest(id).map_err(|error| match error {
+        let handle = self.shared.find(id).ok_or(ConnectError::NotFound)?;
+        let guest = self.guest_of(&handle).map_err(|error| match error {
             NodeError::NotRunning(state) => ConnectError::NotRunning(state),
             _ => ConnectError::NotFound,
         })?;
-        guest.connect(port).await.map_err(|error| match &error {
+        let connected = guest.connect(port).await;
+        if connected.is_ok() {
+            handle.answered.note(port);
+        }
+        connected.map_err(|error| match &error {
             GuestError::Failed(failure)
                 if failure.kind == pando_guest_protocol::session::FailureKind::Refused =>
             {
-                ConnectError::Refused
+                if handle.answered.knows(port) {
+                    ConnectError::Stopped
+                } else {
+                    ConnectError::Refused
+                }
             }
             _ => ConnectError::Unreachable(error),
         })

@@ -18,7 +18,7 @@ use pando_vm::sys::{durable, reflink};
 use tokio::sync::{mpsc, watch};
 
 use super::control_line::ControlLine;
-use super::handle::{ActorError, Command, Handle, LastUsed, Observed};
+use super::handle::{ActorError, Answered, Command, Handle, LastUsed, Observed};
 use super::manifest::{Lasting, Manifest};
 use super::policy::{Decision, Denial, Event, State};
 use crate::bake::Machine;
@@ -85,6 +85,7 @@ pub(crate) fn spawn(
         commands,
         observed: watched,
         last_used: LastUsed::at(shared.clock.now()),
+        answered: Answered::default(),
     });
     let actor = Actor {
         shared: Arc::clone(shared),

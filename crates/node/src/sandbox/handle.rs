@@ -1,9 +1,10 @@
 //! What the rest of the node holds of an actor: where its wishes go, and what it
 //! sees of the sandbox.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pando_types::{Epoch, Generation, Timestamp};
@@ -61,6 +62,28 @@ pub(crate) struct Handle {
     pub commands: mpsc::Sender<Command>,
     pub observed: watch::Receiver<Observed>,
     pub last_used: LastUsed,
+    pub answered: Answered,
+}
+
+/// The most ports of a sandbox that are known to have answered.
+const MAX_ANSWERED: usize = 256;
+
+/// The ports that took a connection since the sandbox, or the server, began: silence on
+/// one of them is not what it is on another.
+#[derive(Debug, Default)]
+pub(crate) struct Answered(Mutex<BTreeSet<u16>>);
+
+impl Answered {
+    pub(crate) fn note(&self, port: u16) {
+        let mut ports = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ports.len() < MAX_ANSWERED {
+            ports.insert(port);
+        }
+    }
+
+    pub(crate) fn knows(&self, port: u16) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&port)
+    }
 }
 
 /// When somebody last used a sandbox.
@@ -80,5 +103,18 @@ impl Handle {
 
     pub(crate) fn last_used(&self) -> Timestamp {
         Timestamp::from_millis(self.last_used.0.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_answered_is_known_and_bounded() {
+        let answered = Answered::default();
+        (1..=2000).for_each(|port| answered.note(port));
+        assert!(answered.knows(1) && !answered.knows(3000));
+        assert!(!answered.knows(2000), "one that talks on all ports fills nothing");
     }
 }

@@ -29,7 +29,8 @@ pub struct ClientArgs {
 impl ClientArgs {
     /// The client of that server.
     pub fn client(&self) -> Result<Client, Failure> {
-        let url = Url::parse(&self.api_url).ok().filter(Url::has_host);
+        let url = Url::parse(&self.api_url).ok();
+        let url = url.filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
         let url = url.ok_or_else(|| ClientError::Url(self.api_url.clone()))?;
         let preset = std::env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty());
         let key = match preset {

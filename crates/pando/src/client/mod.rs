@@ -34,13 +34,12 @@ pub enum ClientError {
     #[error("`{0}` is not the URL of a server")]
     Url(String),
     /// No connection.
-    #[error("cannot reach {url}")]
+    #[error("cannot reach {url}: {why}")]
     Connect {
         /// The base URL.
         url: String,
-        /// Why.
-        #[source]
-        source: reqwest::Error,
+        /// The first cause: those between are the HTTP client's own business.
+        why: String,
     },
     /// The server said no.
     #[error("{} ({status})", refusal.error)]
@@ -81,11 +80,11 @@ impl Client {
 
     /// Sends; the answer is a success.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
-        let sent = request.send().await.map_err(|source| {
-            if source.is_connect() || source.is_builder() {
-                ClientError::Connect { url: self.url.clone(), source }
+        let sent = request.send().await.map_err(|error| {
+            if error.is_connect() || error.is_builder() {
+                ClientError::Connect { url: self.url.clone(), why: first_cause(&error) }
             } else {
-                ClientError::Broken(source)
+                ClientError::Broken(error)
             }
         })?;
         let is_good =
@@ -153,6 +152,14 @@ impl Client {
 pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, ClientError> {
     T::deserialize(value)
         .map_err(|error| ClientError::Answer { status: 200, text: error.to_string() })
+}
+
+fn first_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 /// The refusal in an answer that is no success.

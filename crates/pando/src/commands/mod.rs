@@ -27,7 +27,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(args) => crate::serve::run(args).await?,
         Command::Bake(args) => crate::bake::run(args).await?,
-        Command::Doctor(args) => return Ok(crate::doctor::run(args).await?),
+        Command::Doctor(args) => return crate::doctor::run(args).await,
         Command::Teardown(args) => crate::teardown::run(args).await?,
         Command::Sandbox(args) => return sandbox::run(args).await,
         Command::App(args) => app::run(args).await?,

@@ -71,6 +71,7 @@ pub(crate) async fn run(data: &Path, first_uid: u32) -> Vec<Check> {
     checks.extend(PROGRAMS.iter().map(|(program, package)| installed(program, package)));
     checks.push(qemu_version().await);
     checks.push(accelerator());
+    checks.push(firewall().await);
     checks.push(kernel());
     checks.push(device("/dev/net/tun", "modprobe tun"));
     checks.push(control_groups());
@@ -79,6 +80,7 @@ pub(crate) async fn run(data: &Path, first_uid: u32) -> Vec<Check> {
     checks.push(memory());
     checks.push(disk(data));
     checks.push(reflinks(data));
+    checks.push(templates(data));
     checks.push(resolver());
     checks
 }
@@ -131,14 +133,50 @@ async fn qemu_version() -> Check {
 
 fn accelerator() -> Check {
     if host::has_kvm() {
-        ok("accelerator", "kvm")
-    } else {
-        bad(
-            "accelerator",
-            Verdict::Warning,
-            "tcg: guests run 5 to 20 times slower",
-            "use a host with VT-x or AMD-V (nested virtualization on, for a virtual machine)",
+        return ok("accelerator", "kvm");
+    }
+    let (why, fix) = if Path::new("/dev/kvm").exists() {
+        (
+            "/dev/kvm is there, but the processor shows no vmx or svm",
+            "use a host with VT-x or AMD-V (nested virtualization on, for a virtual machine), or \
+             --accel kvm with a --kernel that is made for this KVM",
         )
+    } else {
+        (
+            "there is no /dev/kvm",
+            "modprobe kvm_intel or kvm_amd, on a host with VT-x or AMD-V (nested virtualization \
+             on, for a virtual machine)",
+        )
+    };
+    let found = format!("tcg: {why}; guests run 5 to 20 times slower");
+    bad("accelerator", Verdict::Warning, found, fix)
+}
+
+/// Whether the kernel has what the program `nft` speaks to, and lets us.
+async fn firewall() -> Check {
+    const NAME: &str = "firewall";
+    match command::run("nft", &["list", "tables"], None).await {
+        Ok(_) => ok(NAME, "nftables answers"),
+        Err(error) => bad(
+            NAME,
+            Verdict::Failed,
+            error.to_string(),
+            "run it as root, on a kernel with nf_tables (modprobe nf_tables)",
+        ),
+    }
+}
+
+/// What a start would have to bake first. Where the pool is not mounted, nothing is seen.
+fn templates(data: &Path) -> Check {
+    const NAME: &str = "templates";
+    let count =
+        |folder: &str| std::fs::read_dir(data.join("pool").join(folder)).map_or(0, Iterator::count);
+    match (count("machines"), data.join("pool.xfs").exists()) {
+        (0, true) if count("templates") == 0 => {
+            ok(NAME, "the pool is not mounted: the next start tells")
+        }
+        (0, _) => ok(NAME, "none is baked: the next start takes about two minutes to do it"),
+        (machines, _) => ok(NAME, format!("{machines} baked, one for each size")),
     }
 }
 
@@ -250,7 +288,12 @@ fn disk(data: &Path) -> Check {
     if free >= COMFORTABLE_DISK_BYTES {
         ok("disk", found)
     } else {
-        bad("disk", Verdict::Failed, found, "free 10 GiB, or name another folder with --data")
+        // A pool that is there goes on with less; a new one is not made.
+        let verdict = match data.join("node.json").exists() {
+            true => Verdict::Warning,
+            false => Verdict::Failed,
+        };
+        bad("disk", verdict, found, "free 10 GiB, or name another folder with --data")
     }
 }
 

@@ -39,6 +39,7 @@ impl Backend for Guests {
             NodeConnectError::NotFound => ConnectError::NotFound,
             NodeConnectError::NotRunning(_) => ConnectError::NotRunning,
             NodeConnectError::Refused => ConnectError::Refused,
+            NodeConnectError::Stopped => ConnectError::Stopped,
             NodeConnectError::Unreachable(source) => {
                 ConnectError::Failed(std::io::Error::other(source))
             }
