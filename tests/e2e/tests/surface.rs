@@ -128,12 +128,14 @@ async fn a_terminal_is_typed_at_resized_and_hung_up() -> anyhow::Result<()> {
 
     // Refusals come before the WebSocket, or as its last message.
     let plain = server.request(Method::GET, &sandbox.path("/exec/pty")).send().await?;
-    assert_eq!(plain.status(), 400);
+    assert_eq!(plain.status(), 426);
+    assert_eq!(plain.headers()["upgrade"], "websocket");
     let bad = socket(&server, &sandbox.path("/exec/pty?rows=0")).await;
     ensure!(format!("{:#}", bad.err().context("taken")?).contains("400"));
     let mut missing = socket(&server, &sandbox.path("/exec/pty?user=nobody-here")).await?;
     let said = next_json(&mut missing).await?;
     ensure!(said["error"].as_str().unwrap_or_default().contains("no user"), "{said}");
+    assert_eq!(said["field"], "user", "{said}");
 
     // A browser has no header for its key.
     let url = server.url(&sandbox.path("/exec/pty?access_token=")).replacen("http", "ws", 1);
