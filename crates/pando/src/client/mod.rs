@@ -116,9 +116,18 @@ impl Client {
 
     /// `GET`s a list whole, page after page.
     pub async fn list(&self, path: &str) -> Result<Value, ClientError> {
+        self.list_where(path, &[]).await
+    }
+
+    /// The same, of what the pairs of `query` say.
+    pub async fn list_where(
+        &self,
+        path: &str,
+        query: &[(String, String)],
+    ) -> Result<Value, ClientError> {
         let (mut items, mut cursor) = (Vec::new(), None::<String>);
         loop {
-            let mut request = self.request(Method::GET, path);
+            let mut request = self.request(Method::GET, path).query(query);
             if let Some(cursor) = &cursor {
                 request = request.query(&[("cursor", cursor)]);
             }

@@ -31,7 +31,7 @@ pub enum Verb {
     Create(create::CreateArgs),
     /// List sandboxes
     #[command(visible_alias = "list")]
-    Ls,
+    Ls(ls::LsArgs),
     /// Run a command in a sandbox; its exit code becomes this program's
     Exec(exec::ExecArgs),
     /// Open a terminal in a sandbox; its exit code becomes this program's
@@ -51,7 +51,7 @@ pub enum Verb {
 pub async fn run(args: SandboxArgs) -> Result<ExitCode, Failure> {
     match args.verb {
         Verb::Create(verb) => create::run(&args.client, verb).await?,
-        Verb::Ls => ls::run(&args.client).await?,
+        Verb::Ls(verb) => ls::run(&args.client, verb).await?,
         Verb::Exec(verb) => {
             return exec::run(&args.client, verb).await.map_err(Failure::of_exec);
         }
