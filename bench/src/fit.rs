@@ -49,10 +49,10 @@ pub(crate) async fn print(arguments: &Arguments, most: usize) -> anyhow::Result<
         row(&server, &ids, &creates, before).await?;
     }
     let memory = server.machines()?.into_iter().map(Memory::of).collect::<Result<Vec<_>, _>>()?;
-    let (proportional, private) = Memory::mean_mib(&memory);
+    let [resident, proportional, private] = Memory::mean_mib(&memory);
     println!();
     println!(
-        "Of each VMM, in the mean: {proportional:.1} MiB proportional, {private:.1} MiB private."
+        "Of each VMM, in the mean: {resident:.1} MiB resident, {proportional:.1} MiB proportional, {private:.1} MiB private."
     );
     match refusal {
         Some((status, text)) => println!("The next was refused: {status}, `{text}`."),

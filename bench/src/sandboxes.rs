@@ -39,11 +39,13 @@ pub(crate) async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     all("warm slots", warm_crowd.all);
     all("no warm slots", cold_crowd.all);
     println!();
-    println!("| memory of an idle VMM, mean of {at_once} | proportional MiB | private MiB |");
-    println!("| --- | --- | --- |");
+    println!(
+        "| memory of an idle VMM, mean of {at_once} | resident MiB | proportional MiB | private MiB |"
+    );
+    println!("| --- | --- | --- | --- |");
     for (what, memory) in [("bare hypervisor", &floor.memory), ("Pando", &warm_crowd.memory)] {
-        let (proportional, private) = Memory::mean_mib(memory);
-        println!("| {what} | {proportional:.1} | {private:.1} |");
+        let [resident, proportional, private] = Memory::mean_mib(memory);
+        println!("| {what} | {resident:.1} | {proportional:.1} | {private:.1} |");
     }
     Ok(())
 }
