@@ -14,8 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::deployment::log::LogBook;
 use crate::forge::Forge;
 use crate::git::Mirrors;
-use crate::job::kind::Kind;
-use crate::job::wakes::Wakes;
+use crate::job::{Kind, Wakes};
 use crate::machine::Machines;
 
 pub(crate) struct Context {

@@ -12,17 +12,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::context::{Context, Effects, Running};
-use crate::deployment::create::Reason;
 use crate::deployment::log::{LogBook, LogLine};
+use crate::deployment::reason::Reason;
 use crate::deployment::{revive, view};
 use crate::error::DeployError;
 use crate::git::{Mirrors, is_branch, is_commit};
-use crate::job;
-use crate::job::wakes::Wakes;
+use crate::job::Wakes;
 use crate::machine::Machines;
 use crate::secret::Secret;
 use crate::webhook::receive::{self, WebhookRequest};
-use crate::{DeployConfig, app};
+use crate::{DeployConfig, app, worker};
 
 /// How long decisions about webhooks are kept: 30 days.
 const KEEP_DELIVERIES_MS: i64 = 30 * 24 * 3600 * 1000;
@@ -80,7 +79,7 @@ impl Deploy {
         let horizon = context.store.now().as_millis() - KEEP_DELIVERIES_MS;
         context.store.delivery_prune(Timestamp::from_millis(horizon)).await?;
         let tasks = TaskTracker::new();
-        job::start(&context, &tasks, config.workers.max(1));
+        worker::start(&context, &tasks, config.workers.max(1));
         tasks.spawn(revive::watch(Arc::clone(&context), endings));
         tasks.close();
         Ok(Self { context, tasks, secret: config.webhook_secret })

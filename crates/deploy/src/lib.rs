@@ -6,7 +6,7 @@
 //! - `deployment`: from the queue to live, step by step; `state` is the picture;
 //! - `git`: mirrors on the host; `detect`: what kind of app it is, and why;
 //! - `machine`: the seam to the node; `forge`: comments and statuses;
-//! - `job`: the workers, and what survives a restart.
+//! - `job`: what is to be done, and survives a restart; `worker`: who does it.
 //!
 //! What never lives here: HTTP routes, SQL, VMs. Invariants: a repository's code
 //! runs in sandboxes only and its credentials never enter one; an app's host
@@ -30,6 +30,7 @@ pub mod machine;
 mod preview;
 mod secret;
 mod webhook;
+mod worker;
 
 pub use config::DeployConfig;
 pub use deploy::Deploy;

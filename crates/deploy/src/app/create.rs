@@ -7,7 +7,8 @@ use pando_types::{AppId, Code, OrgId, PublicError};
 
 use super::{label, settings};
 use crate::context::{Context, Effects};
-use crate::deployment::create::{self, Reason};
+use crate::deployment::create;
+use crate::deployment::reason::Reason;
 use crate::error::DeployError;
 
 /// Makes an app that deploys the head of its branch.

@@ -4,32 +4,11 @@ use pando_store::{AppRow, DeploymentRow, Entered, StoreError, Tx};
 use pando_types::DeploymentId;
 use pando_types::app::DeploymentStatus;
 
+use super::reason::Reason;
 use super::supersede;
 use crate::context::Effects;
 use crate::forge::report;
 use crate::job::{self, Kind};
-
-/// Why a deployment is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
-    Push,
-    PullRequest,
-    Create,
-    Api,
-    Revival,
-}
-
-impl Reason {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Push => "push",
-            Self::PullRequest => "pull_request",
-            Self::Create => "create",
-            Self::Api => "api",
-            Self::Revival => "revival",
-        }
-    }
-}
 
 /// [`create_as`] of a new id.
 pub(crate) async fn create(

@@ -13,6 +13,7 @@ mod fetch;
 mod flip;
 mod lines;
 pub(crate) mod log;
+pub(crate) mod reason;
 mod redact;
 pub(crate) mod revive;
 pub(crate) mod run;

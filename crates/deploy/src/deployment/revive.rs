@@ -8,7 +8,8 @@ use pando_store::{DeploymentRow, Presence};
 use pando_types::{AppId, SandboxId, Timestamp};
 use tokio::sync::broadcast;
 
-use super::create::{self, Reason};
+use super::create;
+use super::reason::Reason;
 use crate::context::{Context, Effects};
 use crate::error::DeployError;
 use crate::job::{self, Kind, Outcome};

@@ -10,7 +10,7 @@ use pando_types::{AppId, DeploymentId};
 use super::comment::{self, Facts, Latest};
 use super::{Absent, CommitState, CommitStatus, ForgeError};
 use crate::context::{Context, Effects};
-use crate::deployment::create::Reason;
+use crate::deployment::reason::Reason;
 use crate::deployment::state;
 use crate::error::DeployError;
 use crate::git::is_commit;

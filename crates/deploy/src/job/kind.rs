@@ -18,10 +18,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Deploy, Self::Sweep, Self::Revive, Self::Remove, Self::Comment, Self::Status];
 
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Deploy => "deploy",
             Self::Sweep => "sweep",
@@ -33,7 +33,7 @@ impl Kind {
     }
 
     /// How many run at once, where deployments have `deployments`.
-    pub(super) const fn workers(self, deployments: usize) -> usize {
+    pub(crate) const fn workers(self, deployments: usize) -> usize {
         match self {
             Self::Deploy => deployments,
             Self::Sweep | Self::Remove => 2,

@@ -16,7 +16,7 @@ impl Wakes {
         self.of(kind).send_replace(());
     }
 
-    pub(super) fn of(&self, kind: Kind) -> &watch::Sender<()> {
+    pub(crate) fn of(&self, kind: Kind) -> &watch::Sender<()> {
         // The order of the variants is that of `ALL`.
         &self.0[kind as usize]
     }

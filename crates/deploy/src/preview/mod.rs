@@ -9,7 +9,8 @@ use pando_types::{AppId, Code, PublicError};
 
 use crate::app::label;
 use crate::context::{Context, Effects};
-use crate::deployment::create::{self, Reason};
+use crate::deployment::create;
+use crate::deployment::reason::Reason;
 use crate::deployment::supersede;
 use crate::error::DeployError;
 use crate::webhook::event::PullRequest;

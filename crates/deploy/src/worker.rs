@@ -1,5 +1,7 @@
-//! One worker: claims a job, does it under a lease that it renews, gives it back
-//! or ends it.
+//! The tasks that do the jobs. Each claims one, does it under a lease that it renews,
+//! and gives it back or ends it.
+//!
+//! Each kind has workers of its own, so that a removal never waits behind a build.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -7,11 +9,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use pando_store::{Finish, JobRow};
+use tokio_util::task::TaskTracker;
 
-use super::kind::Kind;
-use super::put::Payload;
 use crate::context::Context;
 use crate::error::DeployError;
+use crate::job::{Kind, Outcome, Payload, backoff};
 use crate::{app, deployment, forge};
 
 /// How long a lease holds without being renewed.
@@ -21,19 +23,17 @@ const RENEW_EVERY: Duration = Duration::from_secs(20);
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// The pause after a store that cannot be asked.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// The pause before a failed job is tried again doubles up to this.
-const LONGEST_RETRY: Duration = Duration::from_secs(300);
 
-/// How a job went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// There is nothing left to do.
-    Done,
-    /// To be done again after this long.
-    Again(Duration),
+/// Starts every worker.
+pub(crate) fn start(context: &Arc<Context>, tasks: &TaskTracker, deployments: usize) {
+    for kind in Kind::ALL {
+        for _ in 0..kind.workers(deployments) {
+            tasks.spawn(work(Arc::clone(context), kind));
+        }
+    }
 }
 
-pub(super) async fn work(context: Arc<Context>, kind: Kind) {
+async fn work(context: Arc<Context>, kind: Kind) {
     let mut woken = context.wakes.of(kind).subscribe();
     while !context.shutdown.is_cancelled() {
         // Before the claim: what is put after it wakes us.
@@ -147,10 +147,4 @@ async fn act(context: &Arc<Context>, kind: Kind, job: &JobRow) -> Result<Outcome
             () = context.shutdown.cancelled() => Ok(Outcome::Again(Duration::ZERO)),
         },
     }
-}
-
-/// One second, doubled with each attempt.
-pub(crate) fn backoff(attempts: u32) -> Duration {
-    let seconds = 1u64 << attempts.saturating_sub(1).min(9);
-    Duration::from_secs(seconds).min(LONGEST_RETRY)
 }
