@@ -379,8 +379,15 @@ impl Machine for Running {
     async fn exited(&self) -> String {
         self.process.ended().await;
         let ending = self.process.reap();
-        reason(ending, &tail(&self.dir.join(LOG), REASON_BYTES))
+        reason(ending, &telling(&tail(&self.dir.join(LOG), REASON_BYTES)))
     }
+}
+
+/// A log without the line that QEMU prints at every restore, and that means nothing:
+/// the description of a saved state is no part of what `xen-save-devices-state` writes.
+fn telling(log: &str) -> String {
+    let lines = log.lines().filter(|line| !line.contains("Expected vmdescription section"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Why a VMM is gone, by how it ended and the end of its log.
@@ -397,6 +404,14 @@ fn reason(ending: Option<Ending>, said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_at_every_restore_is_no_reason() {
+        let usual = "qemu-system-x86_64: Expected vmdescription section, but got 0";
+        assert_eq!(telling(usual), "");
+        assert_eq!(telling(&format!("{usual}\nout of memory")), "out of memory");
+        assert_eq!(reason(Some(Ending::Signal(9)), ""), "signal 9 ended its VMM: it said nothing");
+    }
 
     #[test]
     fn a_vmm_that_its_guest_ended_is_not_blamed() {
