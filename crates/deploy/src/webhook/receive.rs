@@ -40,9 +40,10 @@ pub(crate) async fn receive(
     secret: Option<&Secret>,
     request: WebhookRequest<'_>,
 ) -> Result<Delivery, DeployError> {
+    // No signature can be right, and none will be later: no reason to come again.
     let secret = secret.ok_or_else(|| {
         PublicError::new(
-            Code::Unavailable,
+            Code::Unauthorized,
             "this server has no webhook secret, so it takes no webhooks",
         )
         .hint("start it with PANDO_GITHUB_WEBHOOK_SECRET set to the webhook's secret")
