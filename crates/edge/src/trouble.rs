@@ -122,6 +122,7 @@ impl Trouble {
         match self {
             Self::Head(Refusal::Slow) => StatusCode::REQUEST_TIMEOUT,
             Self::Head(Refusal::LongUrl) => StatusCode::URI_TOO_LONG,
+            Self::Head(Refusal::Expectation) => StatusCode::EXPECTATION_FAILED,
             Self::Head(Refusal::TooLarge | Refusal::TooManyLines) => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
@@ -228,6 +229,10 @@ impl Trouble {
             Refusal::LongUrl => PublicError::new(
                 Code::TooLarge,
                 format!("the request's URL is longer than {} KiB", MAX_URL_BYTES / 1024),
+            ),
+            Refusal::Expectation => PublicError::invalid(
+                "Expect",
+                "the request's `Expect` cannot be met: only `100-continue` is known",
             ),
             Refusal::Slow => PublicError::new(
                 Code::Timeout,
