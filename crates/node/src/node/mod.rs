@@ -138,6 +138,7 @@ impl Node {
             removed = found.removed,
             "found what an earlier server left"
         );
+        shared.tasks.spawn(Arc::clone(&slots).follow_host(shared.stopping.clone()));
         shared.tasks.spawn(slots.keep_ready(shared.stopping.clone()));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let turns = Turns::new(cores * CREATES_PER_CORE, LONGEST_WAIT);

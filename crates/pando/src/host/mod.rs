@@ -41,7 +41,7 @@ pub(crate) struct NetworkOptions {
     pub prefix: String,
     /// The /16 whose addresses link namespaces to the host.
     pub pool: Ipv4Addr,
-    /// Private addresses and networks that guests may reach all the same.
+    /// Private or adjacent addresses and networks that guests may reach all the same.
     pub allow: Vec<String>,
     /// Whether guests may send mail by port 25.
     pub mail: Mail,

@@ -1,6 +1,7 @@
 //! The one place for each kernel facility and each outside tool: a safe
 //! function with a typed error. Nothing else calls `Command`, `libc` or `rename`.
 
+pub(crate) mod addresses;
 pub mod cgroup;
 pub(crate) mod clone;
 pub mod command;
