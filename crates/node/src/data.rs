@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use pando_types::{NodeId, SandboxId};
 use pando_vm::sys::command::{self, CommandError};
-use pando_vm::sys::{durable, reflink};
+use pando_vm::sys::{durable, host, reflink};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
@@ -207,6 +207,16 @@ impl DataDir {
     #[must_use]
     pub fn room(&self) -> PathBuf {
         self.root.join("room")
+    }
+
+    /// What the pool can still take, in bytes, as far as it can be told. Its image is
+    /// sparse: what is free inside is only there while the disk below has it.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        let inside = host::free_disk_bytes(&self.pool())?;
+        if !self.pool_image().exists() {
+            return Some(inside);
+        }
+        host::free_disk_bytes(&self.root).map(|below| inside.min(below))
     }
 
     pub(crate) fn pool(&self) -> PathBuf {

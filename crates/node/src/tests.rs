@@ -17,6 +17,7 @@ use crate::{
     DataDir, DataError, Node, NodeConfig, NodeError, Report, SandboxSpec, State, WarmSlots,
 };
 
+mod full_disk;
 mod hostile_agent;
 
 const SHAPE: Shape = Shape { cpu: 1, memory_mib: 512 };

@@ -18,7 +18,7 @@ const DISK_RESERVE_BYTES: u64 = 2 << 30;
 pub struct Host {
     /// Its memory.
     pub memory: Option<Memory>,
-    /// What is free of the pool's disk.
+    /// What the pool's disk can still take.
     pub free_disk_bytes: Option<u64>,
 }
 

@@ -44,7 +44,7 @@ impl Node {
     /// What this host has, as far as it can be told.
     #[must_use]
     pub fn host(&self) -> room::Host {
-        room::Host {
+        room::Host { memory: host::memory(), free_disk_bytes: self.shared.data.free_bytes() }
             memory: host::memory(),
             free_disk_bytes: host::free_disk_bytes(&self.shared.data.pool()),
         }
