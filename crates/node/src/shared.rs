@@ -1,6 +1,6 @@
 //! What every actor of a node shares.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bake::MachineKey;
 use crate::data::DataDir;
 use crate::sandbox::handle::Handle;
 use crate::sandbox::policy::State;
@@ -54,6 +55,12 @@ impl Shared {
 
     pub(crate) fn remember(&self, id: SandboxId, handle: Arc<Handle>) {
         self.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, handle);
+    }
+
+    /// The baked machines that there are sandboxes of.
+    pub(crate) fn machines(&self) -> HashSet<MachineKey> {
+        let sandboxes = self.sandboxes.read().unwrap_or_else(PoisonError::into_inner);
+        sandboxes.values().map(|handle| handle.machine.clone()).collect()
     }
 
     pub(crate) fn all(&self) -> Vec<(SandboxId, Arc<Handle>)> {

@@ -19,14 +19,19 @@ use crate::{
 
 mod full_disk;
 mod hostile_agent;
+mod sizes;
 
 const SHAPE: Shape = Shape { cpu: 1, memory_mib: 512 };
 
 /// A data folder whose pool is unmounted however the test ends.
-struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn path(&self) -> &Path {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 }
@@ -50,7 +55,7 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let folder = Folder(tempfile::tempdir().unwrap());
+        let folder = Folder::new();
         let machines = Null::default();
         let (node, reports) = node(folder.path(), Arc::new(machines.clone())).await;
         Self { folder, machines, node, reports, org: OrgId::new() }

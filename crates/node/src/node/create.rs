@@ -45,9 +45,6 @@ impl Node {
     #[must_use]
     pub fn host(&self) -> room::Host {
         room::Host { memory: host::memory(), free_disk_bytes: self.shared.data.free_bytes() }
-            memory: host::memory(),
-            free_disk_bytes: host::free_disk_bytes(&self.shared.data.pool()),
-        }
     }
 
     /// No create is begun that the host has no room for.
@@ -87,8 +84,11 @@ impl Node {
         let (key, shape) = (machine.key.clone(), spec.shape);
         let mut manifest = Manifest::new(id, epoch, key, shape, spec.deadline, spec.persistent);
         manifest.egress_deny = spec.egress_deny;
-        let handle = actor::spawn(&self.shared, manifest, slot, Origin::Restore { machine });
+        let origin = Origin::Restore { machine: Arc::clone(&machine) };
+        let handle = actor::spawn(&self.shared, manifest, slot, origin);
         self.shared.remember(id, Arc::clone(&handle));
+        // Held until its sandbox is known: nobody takes it for unused in between.
+        drop(machine);
         made(&handle).await?;
         Ok(handle)
     }

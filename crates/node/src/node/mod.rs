@@ -157,10 +157,10 @@ impl Node {
         &self,
         template: &str,
         shape: Shape,
-    ) -> Result<crate::bake::Machine, NodeError> {
+    ) -> Result<Arc<crate::bake::Machine>, NodeError> {
         let recipe = self.bakery.recipe(template);
         let recipe = recipe.ok_or_else(|| self.unknown_template(template))?;
-        Ok(self.bakery.machine(recipe, shape).await?)
+        Ok(self.bakery.machine(recipe, shape, || self.shared.machines()).await?)
     }
 
     pub(crate) fn unknown_template(&self, name: &str) -> NodeError {

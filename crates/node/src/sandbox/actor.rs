@@ -42,7 +42,7 @@ const QUEUE_COMMANDS: usize = 32;
 /// What an actor starts from.
 pub(crate) enum Origin {
     /// Make it from this machine.
-    Restore { machine: Machine },
+    Restore { machine: Arc<Machine> },
     /// It runs already.
     Adopt { started: Started },
     /// It has no machine: it failed, or is to be removed.
@@ -80,6 +80,7 @@ pub(crate) fn spawn(
     let token: Arc<str> = random::hex::<32>().into();
     let handle = Arc::new(Handle {
         epoch: manifest.epoch,
+        machine: manifest.machine.clone(),
         slot: Arc::clone(&slot),
         token: Arc::clone(&token),
         commands,

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::control_line::ControlError;
 use super::policy::{Denial, State};
+use crate::bake::MachineKey;
 use crate::slots::SlotError;
 
 /// A wish, and where its outcome goes.
@@ -56,6 +57,8 @@ pub(crate) struct Observed {
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub epoch: Epoch,
+    /// What it was restored from.
+    pub machine: MachineKey,
     pub slot: Arc<Slot>,
     /// What sessions show; renewed when the server restarts.
     pub token: Arc<str>,

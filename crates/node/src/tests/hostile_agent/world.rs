@@ -64,7 +64,7 @@ impl World {
     }
 
     async fn start() -> Self {
-        let folder = Folder(tempfile::tempdir().unwrap());
+        let folder = Folder::new();
         let machines = Machines::default();
         let agents = Agents::listen(&machines);
         let friend = SandboxId::new();
