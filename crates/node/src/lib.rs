@@ -30,6 +30,7 @@ mod slots;
 mod tests;
 
 pub use bake::{BakeError, Progress};
+pub use capacity::promised::Overcommit;
 pub use data::{DataDir, DataError};
 pub use node::{ConnectError, Node, NodeConfig, NodeError, Observation, SandboxSpec};
 pub use routes::Routes;

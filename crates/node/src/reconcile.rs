@@ -140,7 +140,10 @@ async fn adopt(
 ) -> Result<Origin, VmError> {
     let home = Home { dir: shared.data.sandbox(manifest.id), name: name.clone() };
     match shared.hypervisor.adopt(home, pid).await {
-        Ok(started) => Ok(Origin::Adopt { started }),
+        Ok(started) => {
+            let promise = shared.promises.keep(manifest.shape);
+            Ok(Origin::Adopt { started, promise })
+        }
         Err(error) => {
             let reason = format!("after a restart of the server: {}", crate::chain(&error));
             tracing::warn!(sandbox = manifest.id.short(), reason, "not adopted");

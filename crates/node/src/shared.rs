@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bake::MachineKey;
+use crate::capacity::promised::Promises;
 use crate::data::DataDir;
 use crate::sandbox::handle::Handle;
 use crate::sandbox::policy::State;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub owner: String,
     pub hypervisor: Arc<dyn Hypervisor>,
     pub slots: Arc<Slots>,
+    /// The memory that machines may take.
+    pub promises: Arc<Promises>,
     pub clock: Arc<dyn Clock>,
     pub reports: mpsc::Sender<Report>,
     pub stopping: CancellationToken,

@@ -14,11 +14,13 @@ use tokio::sync::mpsc;
 
 use crate::bake::Recipe;
 use crate::{
-    DataDir, DataError, Node, NodeConfig, NodeError, Report, SandboxSpec, State, WarmSlots,
+    DataDir, DataError, Node, NodeConfig, NodeError, Overcommit, Report, SandboxSpec, State,
+    WarmSlots,
 };
 
 mod full_disk;
 mod hostile_agent;
+mod promised;
 mod sizes;
 
 const SHAPE: Shape = Shape { cpu: 1, memory_mib: 512 };
@@ -144,6 +146,7 @@ async fn node(folder: &Path, hypervisor: Arc<dyn Hypervisor>) -> (Node, mpsc::Re
     std::fs::write(&nothing, "").unwrap();
     Node::start(NodeConfig {
         warm_slots: WarmSlots::Fixed(1),
+        overcommit: Overcommit::default(),
         data,
         hypervisor,
         network: Network::null(),

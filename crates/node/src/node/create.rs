@@ -69,6 +69,9 @@ impl Node {
     ) -> Result<Arc<Handle>, NodeError> {
         // Before it waits in line, and again when others took room meanwhile.
         self.admit()?;
+        let memory = self.host().memory.map(room::for_machines);
+        let promise = self.shared.promises.make(spec.shape, memory);
+        let promise = promise.ok_or(NodeError::MemoryPromised)?;
         let machine = self.machine(&spec.template, spec.shape).await?;
         let _turn = self.turns.take(spec.org).await.map_err(|Crowded| NodeError::Crowded)?;
         // Asked twice at once, the other one may have made it.
@@ -84,7 +87,7 @@ impl Node {
         let (key, shape) = (machine.key.clone(), spec.shape);
         let mut manifest = Manifest::new(id, epoch, key, shape, spec.deadline, spec.persistent);
         manifest.egress_deny = spec.egress_deny;
-        let origin = Origin::Restore { machine: Arc::clone(&machine) };
+        let origin = Origin::Restore { machine: Arc::clone(&machine), promise };
         let handle = actor::spawn(&self.shared, manifest, slot, origin);
         self.shared.remember(id, Arc::clone(&handle));
         // Held until its sandbox is known: nobody takes it for unused in between.

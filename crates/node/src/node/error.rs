@@ -36,6 +36,9 @@ pub enum NodeError {
     /// No memory left.
     #[error("no memory for another sandbox on this node")]
     NoMemory,
+    /// No memory left to promise.
+    #[error("the sandboxes on this node may take as much memory already as it promises")]
+    MemoryPromised,
     /// No network slot left.
     #[error("no network for another sandbox on this node")]
     NoSlot,
@@ -73,6 +76,9 @@ impl From<&NodeError> for PublicError {
             NodeError::NoDisk => {
                 Self::new(Code::InsufficientStorage, text).retry_after(RETRY_AFTER_SECS)
             }
+            NodeError::MemoryPromised => Self::new(Code::Unavailable, text)
+                .hint("delete one, or ask for less memory; operators set `--memory-overcommit`")
+                .retry_after(RETRY_AFTER_SECS),
             NodeError::NoMemory
             | NodeError::NoSlot
             | NodeError::Crowded

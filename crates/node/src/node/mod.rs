@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bake::{Bakery, BakeryConfig, Progress};
+use crate::capacity::promised::{Overcommit, Promises};
 use crate::capacity::turns::{LONGEST_WAIT, Turns};
 use crate::data::DataDir;
 use crate::guest::{Guest, GuestError};
@@ -59,6 +60,8 @@ pub struct NodeConfig {
     pub clock: Arc<dyn Clock>,
     /// How many network slots are kept ready for creates to come.
     pub warm_slots: WarmSlots,
+    /// How many times the host's memory may be promised to its machines.
+    pub overcommit: Overcommit,
 }
 
 /// A host's sandboxes. Clones share them.
@@ -123,6 +126,7 @@ impl Node {
             owner,
             hypervisor: config.hypervisor,
             slots: Arc::clone(&slots),
+            promises: Promises::new(config.overcommit),
             clock: config.clock,
             reports,
             stopping: CancellationToken::new(),

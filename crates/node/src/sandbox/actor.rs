@@ -22,6 +22,7 @@ use super::handle::{ActorError, Answered, Command, Handle, LastUsed, Observed};
 use super::manifest::{Lasting, Manifest};
 use super::policy::{Decision, Denial, Event, State};
 use crate::bake::Machine;
+use crate::capacity::promised::Promise;
 use crate::random;
 use crate::shared::{Report, Shared};
 
@@ -42,9 +43,9 @@ const QUEUE_COMMANDS: usize = 32;
 /// What an actor starts from.
 pub(crate) enum Origin {
     /// Make it from this machine.
-    Restore { machine: Arc<Machine> },
+    Restore { machine: Arc<Machine>, promise: Promise },
     /// It runs already.
-    Adopt { started: Started },
+    Adopt { started: Started, promise: Promise },
     /// It has no machine: it failed, or is to be removed.
     Lost,
 }
@@ -55,6 +56,8 @@ struct Actor {
     slot: Arc<Slot>,
     token: Arc<str>,
     machine: Option<Arc<dyn RunningMachine>>,
+    /// The memory that it may take; none when it has no machine any more.
+    promise: Option<Promise>,
     control: Option<ControlLine>,
     /// Whether the guest knows our token. Not yet, after a restart, when it is paused.
     attached: bool,
@@ -94,6 +97,7 @@ pub(crate) fn spawn(
         slot,
         token,
         machine: None,
+        promise: None,
         control: None,
         attached: false,
         observed,
@@ -110,7 +114,8 @@ impl Actor {
 
     async fn run(mut self, origin: Origin) {
         match origin {
-            Origin::Restore { machine } => {
+            Origin::Restore { machine, promise } => {
+                self.promise = Some(promise);
                 let begun = Instant::now();
                 let event = match self.make(&machine).await {
                     Ok(()) => Event::Ready,
@@ -123,7 +128,8 @@ impl Actor {
                 self.observed.send_modify(|observed| observed.boot = begun.elapsed());
                 self.act(event).await;
             }
-            Origin::Adopt { started } => {
+            Origin::Adopt { started, promise } => {
+                self.promise = Some(promise);
                 self.adopt(started).await;
                 self.publish().await;
             }
@@ -376,6 +382,7 @@ impl Actor {
                 "VMM not killed"
             );
         }
+        self.promise = None;
     }
 
     /// Takes everything apart in the reverse order of its making, until it is done.
@@ -403,6 +410,7 @@ impl Actor {
             machine.kill().await?;
             self.machine = None;
         }
+        self.promise = None;
         fault::point(Fault::DeleteKilled);
         let dir = self.shared.data.sandbox(self.id());
         let grave = self.shared.data.staging().join(self.id().to_string());

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use pando_node::WarmSlots;
+use pando_node::{Overcommit, WarmSlots};
 
 use super::host_args::HostArgs;
 
@@ -49,6 +49,10 @@ pub struct ServeArgs {
     /// How many network slots are kept ready for creates to come: auto follows the demand
     #[arg(long, value_name = "auto|NUMBER", default_value = "auto")]
     pub warm_slots: WarmSlots,
+    /// How many times this host's memory may be promised to sandboxes, which take little of
+    /// it at first; 1 promises only what is there
+    #[arg(long, value_name = "FACTOR", default_value = "10")]
+    pub memory_overcommit: Overcommit,
 }
 
 /// The schemes.

@@ -44,7 +44,11 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         Some(address) => Some(listen::on(address, "--metrics-listen").await?),
         None => None,
     };
-    let options = HostOptions { warm_slots: args.warm_slots, ..HostOptions::from(&args.host) };
+    let options = HostOptions {
+        warm_slots: args.warm_slots,
+        overcommit: args.memory_overcommit,
+        ..HostOptions::from(&args.host)
+    };
     let host = host::start(&options).await?;
     let store = Store::open(&host.data.database()).await.context("the rows")?;
     keys::prepare(&store, host.data.root()).await?;
