@@ -27,6 +27,9 @@ pub const WORKER_QUEUE: usize = 128;
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// How long a client that closed its own direction is still answered.
 pub const HALF_CLOSED: Duration = Duration::from_secs(60);
+/// The same for a client of the API. Few half-close and wait; most that close have
+/// left, and what they asked for is to stop with them.
+pub const API_HALF_CLOSED: Duration = Duration::from_secs(2);
 /// How long a client may take nothing of what is sent to it, on an HTTP/1.1
 /// connection or in an HTTP/2 stream.
 pub const WRITE_STALL: Duration = Duration::from_secs(120);
@@ -118,6 +121,8 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// See [`HALF_CLOSED`].
     pub half_closed: Duration,
+    /// See [`API_HALF_CLOSED`].
+    pub api_half_closed: Duration,
     /// See [`WRITE_STALL`].
     pub write_stall: Duration,
     /// See [`CONNECT_TIMEOUT`].
@@ -146,6 +151,7 @@ impl Default for Limits {
             header_read: HEADER_READ_TIMEOUT,
             keep_alive: KEEP_ALIVE,
             half_closed: HALF_CLOSED,
+            api_half_closed: API_HALF_CLOSED,
             write_stall: WRITE_STALL,
             connect: CONNECT_TIMEOUT,
             listen_wait: LISTEN_WAIT,

@@ -1,10 +1,13 @@
 //! What may be typed.
 
-use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
     app, bake, completions, doctor, key, org, preview, sandbox, serve, teardown,
 };
+use crate::error::Failure;
 
 /// A live, isolated copy of your app for every pull request, each in its own microVM.
 #[derive(Debug, Parser)]
@@ -39,10 +42,28 @@ pub enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+impl Command {
+    /// Runs it. The exit code is the remote command's for `sandbox exec` and `sandbox shell`, else 0.
+    pub async fn run(self) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Serve(args) => crate::serve::run(args).await?,
+            Self::Bake(args) => crate::bake::run(args).await?,
+            Self::Doctor(args) => return crate::doctor::run(args).await,
+            Self::Teardown(args) => crate::teardown::run(args).await?,
+            Self::Sandbox(args) => return sandbox::run(args).await,
+            Self::App(args) => app::run(args).await?,
+            Self::Preview(args) => preview::run(args).await?,
+            Self::Key(args) => key::run(args).await?,
+            Self::Org(args) => org::run(args).await?,
+            Self::Completions(args) => completions::run(&args, Cli::command())?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn parsed(line: &str) -> Result<Command, clap::error::ErrorKind> {
         let cli = Cli::try_parse_from(line.split_whitespace()).map_err(|error| error.kind())?;

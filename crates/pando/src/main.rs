@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(|error| error::Failure::from(anyhow::Error::new(error)))
-        .and_then(|runtime| runtime.block_on(commands::run(cli.command)));
+        .and_then(|runtime| runtime.block_on(cli.command.run()));
     match outcome {
         Ok(code) => code,
         Err(failure) => failure.report(),

@@ -1,14 +1,11 @@
 //! One client connection, from its first byte to its last.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
-use hyper::body::Incoming;
+use bytes::BytesMut;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -16,12 +13,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
+use super::api::ApiService;
 use super::router::Router;
 use super::watch::{Seen, Watch};
 use crate::backend::Backend;
-use crate::body::BoxError;
 use crate::end::End;
 use crate::limits::{self, Limits};
 use crate::pace;
@@ -40,34 +36,12 @@ pub(super) struct Connections {
 
 impl Connections {
     /// Serves one more.
-    pub(super) fn spawn<B, S, R>(&self, stream: TcpStream, router: Router<B, S>)
-    where
-        B: Backend,
-        S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send,
-        R: http_body::Body<Data = Bytes> + Send + 'static,
-        R::Error: Into<BoxError>,
-    {
+    pub(super) fn spawn<B: Backend, S: ApiService>(&self, stream: TcpStream, router: Router<B, S>) {
         let (connections, cut) = (self.clone(), self.cut.clone());
         self.tasks.spawn(async move { cut.or(connections.serve(stream, router)).await });
     }
 
-    async fn serve<B, S, R>(self, mut stream: TcpStream, router: Router<B, S>)
-    where
-        B: Backend,
-        S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send,
-        R: http_body::Body<Data = Bytes> + Send + 'static,
-        R::Error: Into<BoxError>,
-    {
+    async fn serve<B: Backend, S: ApiService>(self, mut stream: TcpStream, router: Router<B, S>) {
         if let Err(error) = socket::prepare(&stream) {
             tracing::debug!(%error, "the client left before its first request");
             return;
@@ -88,25 +62,14 @@ impl Connections {
         }
     }
 
-    async fn http1<B, S, R>(
+    async fn http1<B: Backend, S: ApiService>(
         self,
         stream: Lingering,
         first: BytesMut,
         router: Router<B, S>,
-    ) -> hyper::Result<()>
-    where
-        B: Backend,
-        S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send,
-        R: http_body::Body<Data = Bytes> + Send + 'static,
-        R::Error: Into<BoxError>,
-    {
+    ) -> hyper::Result<()> {
         let conversation = Arc::clone(&router.client.conversation);
-        let mut watch = Watch::new(
+        let watch = Watch::new(
             Arc::clone(&conversation),
             Some(stream.departure()),
             self.shutdown.wait(),
@@ -123,39 +86,16 @@ impl Connections {
             .max_header_size(limits::MAX_HEADER_BYTES)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
-        let mut served = pin!(served);
-        poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(ended) = served.as_mut().poll(cx) {
-                    return Poll::Ready(ended);
-                }
-                match ready!(watch.poll(cx)) {
-                    Seen::Left => return Poll::Ready(Ok(())),
-                    Seen::Over => served.as_mut().graceful_shutdown(),
-                }
-            }
-        })
-        .await
+        watched(served, watch, http1::UpgradeableConnection::graceful_shutdown).await
     }
 
-    async fn http2<B, S, R>(
+    async fn http2<B: Backend, S: ApiService>(
         self,
         stream: Lingering,
         first: BytesMut,
         router: Router<B, S>,
-    ) -> hyper::Result<()>
-    where
-        B: Backend,
-        S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send,
-        R: http_body::Body<Data = Bytes> + Send + 'static,
-        R::Error: Into<BoxError>,
-    {
-        let mut watch = Watch::new(
+    ) -> hyper::Result<()> {
+        let watch = Watch::new(
             Arc::clone(&router.client.conversation),
             None,
             self.shutdown.wait(),
@@ -180,20 +120,29 @@ impl Connections {
             .keep_alive_interval(limits::H2_PING_INTERVAL)
             .keep_alive_timeout(limits::H2_PING_TIMEOUT)
             .serve_connection(TokioIo::new(Prefixed::new(first, stream)), service);
-        let mut served = pin!(served);
-        poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(ended) = served.as_mut().poll(cx) {
-                    return Poll::Ready(ended);
-                }
-                match ready!(watch.poll(cx)) {
-                    Seen::Left => return Poll::Ready(Ok(())),
-                    Seen::Over => served.as_mut().graceful_shutdown(),
-                }
-            }
-        })
-        .await
+        watched(served, watch, http2::Connection::graceful_shutdown).await
     }
+}
+
+/// Serves to the end, unless the watch sees another before; `stop` lets the connection
+/// take no more requests.
+async fn watched<C>(served: C, mut watch: Watch, stop: impl Fn(Pin<&mut C>)) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut served = pin!(served);
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(ended) = served.as_mut().poll(cx) {
+                return Poll::Ready(ended);
+            }
+            match ready!(watch.poll(cx)) {
+                Seen::Left => return Poll::Ready(Ok(())),
+                Seen::Over => stop(served.as_mut()),
+            }
+        }
+    })
+    .await
 }
 
 /// Requests over HTTP/2 run in tasks of their own.

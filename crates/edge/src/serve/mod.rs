@@ -1,5 +1,6 @@
 //! The one listener: accepts connections, and sees to it that all of them end.
 
+mod api;
 mod connection;
 mod router;
 mod watch;
@@ -26,8 +27,9 @@ use crate::body::BoxError;
 use crate::edge::Edge;
 use crate::end::End;
 use crate::limits;
+use api::Api;
 use connection::Connections;
-use router::{Api, Router};
+use router::Router;
 use workers::{Accepted, Workers};
 
 /// Serves `listener` until `shutdown` is cancelled: requests for preview hosts by

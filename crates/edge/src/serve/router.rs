@@ -3,17 +3,13 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
-use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use tokio::runtime::Handle;
-use tokio_util::task::AbortOnDropHandle;
-use tower::{Service, ServiceExt as _};
 
+use super::api::{Api, ApiService};
 use crate::backend::Backend;
-use crate::body::{Body, BoxError};
+use crate::body::Body;
 use crate::client::Client;
 use crate::edge::Edge;
 use crate::head;
@@ -23,20 +19,6 @@ use crate::pace::Pace;
 use crate::page::{self, Asked};
 use crate::socket::Exchange;
 use crate::trouble::Trouble;
-
-/// The API, which runs where it was made: its work is not of the size for which
-/// connections have threads of their own.
-#[derive(Clone)]
-pub(super) struct Api<S> {
-    service: S,
-    runtime: Handle,
-}
-
-impl<S> Api<S> {
-    pub(super) fn new(service: S, runtime: Handle) -> Self {
-        Self { service, runtime }
-    }
-}
 
 /// Where the requests of one connection go.
 pub(super) struct Router<B, S> {
@@ -51,17 +33,7 @@ impl<B, S> Router<B, S> {
     }
 }
 
-impl<B, S, R> Router<B, S>
-where
-    B: Backend,
-    S: Service<Request<Incoming>, Response = Response<R>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    R: http_body::Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
-{
+impl<B: Backend, S: ApiService> Router<B, S> {
     /// Answers the next request of the connection.
     pub(super) async fn answer(
         self: Arc<Self>,
@@ -92,9 +64,12 @@ where
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
         let asked = Asked::by(request.method(), request.headers());
         let edge = &self.edge.shared;
-        let directed = match host::authority(&request) {
-            Ok(host) if edge.holds(host) => edge.direct(&request, host, &self.client),
-            Ok(_) => return self.api(request).await,
+        let authority = host::authority(&request);
+        let is_api = authority.as_ref().is_ok_and(|host| !edge.holds(host));
+        self.client.conversation.set_api(is_api);
+        let directed = match authority {
+            Ok(_) if is_api => return self.api.answer(request).await,
+            Ok(host) => edge.direct(&request, host, &self.client),
             Err(error) => Err(Trouble::Host(error)),
         };
         let answer = match directed {
@@ -105,22 +80,6 @@ where
             tracing::debug!(?trouble, "a request was not forwarded");
             page::answer(trouble, asked)
         })
-    }
-
-    async fn api(&self, request: Request<Incoming>) -> Response<Body> {
-        let asked = Asked::by(request.method(), request.headers());
-        let answer = self.api.service.clone().oneshot(request);
-        // Given up with the request: nobody waits for it any more.
-        match AbortOnDropHandle::new(self.api.runtime.spawn(answer)).await {
-            Ok(Ok(response)) => {
-                response.map(|body| Body::api(body.map_err(Into::into).boxed_unsync()))
-            }
-            Ok(Err(never)) => match never {},
-            Err(error) => {
-                tracing::error!(%error, "the API broke down over a request");
-                page::answer(Trouble::Failed, asked)
-            }
-        }
     }
 }
 

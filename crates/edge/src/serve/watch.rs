@@ -33,6 +33,7 @@ pub(super) struct Watch {
     /// may have said all and wait, but not without end.
     half_closed: Option<Pin<Box<Sleep>>>,
     half_closed_limit: Duration,
+    api_half_closed_limit: Duration,
     unused: Pin<Box<Sleep>>,
     unused_limit: Duration,
     /// The requests when `unused` began to run.
@@ -57,6 +58,7 @@ impl Watch {
             departure,
             half_closed: None,
             half_closed_limit: limits.half_closed,
+            api_half_closed_limit: limits.api_half_closed,
             unused: Box::pin(sleep(limits.keep_alive)),
             unused_limit: limits.keep_alive,
             asked: 0,
@@ -98,7 +100,10 @@ impl Watch {
         if self.conversation.is_endless() {
             return Poll::Ready(());
         }
-        let limit = self.half_closed_limit;
+        let limit = match self.conversation.is_api() {
+            true => self.api_half_closed_limit,
+            false => self.half_closed_limit,
+        };
         self.half_closed.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx)
     }
 

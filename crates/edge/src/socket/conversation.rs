@@ -21,6 +21,7 @@ pub(crate) struct Conversation {
     switching: AtomicBool,
     tunnelled: AtomicBool,
     endless: AtomicBool,
+    api: AtomicBool,
     /// An answer broke off, and waits until what came before it was sent.
     breaking: AtomicBool,
     /// All of that was.
@@ -97,6 +98,15 @@ impl Conversation {
 
     pub(crate) fn is_endless(&self) -> bool {
         self.endless.load(Ordering::Acquire)
+    }
+
+    /// The API answers the request that is under way, or an app does.
+    pub(crate) fn set_api(&self, api: bool) {
+        self.api.store(api, Ordering::Release);
+    }
+
+    pub(crate) fn is_api(&self) -> bool {
+        self.api.load(Ordering::Acquire)
     }
 
     /// All that was written is with the system now; `waker` is the connection's task.

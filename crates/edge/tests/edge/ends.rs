@@ -61,6 +61,20 @@ async fn nobody_is_waited_for_without_end() {
 }
 
 #[tokio::test]
+async fn a_client_of_the_api_that_closes_has_left() {
+    let limits = Limits {
+        half_closed: Duration::from_secs(600),
+        api_half_closed: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let stand = Stand::with(limits).await;
+    let mut wire = stand.connect().await;
+    wire.send("POST /never HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n").await;
+    within(wire.stream.shutdown()).await.unwrap();
+    assert!(wire.rest().await.is_empty());
+}
+
+#[tokio::test]
 async fn half_an_upload_is_no_request() {
     let app = raw(|mut stream| async move {
         let mut seen = Vec::new();

@@ -2,10 +2,8 @@
 
 use std::io::Write;
 
-use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 
-use crate::cli::Cli;
 use crate::error::Failure;
 use crate::output;
 
@@ -17,9 +15,9 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the shell's own code.
-pub fn run(args: &CompletionsArgs) -> Result<(), Failure> {
+/// Prints the shell's own code that completes `tree`.
+pub fn run(args: &CompletionsArgs, mut tree: clap::Command) -> Result<(), Failure> {
     let mut code = Vec::new();
-    generate(args.shell, &mut Cli::command(), "pando", &mut code);
+    generate(args.shell, &mut tree, "pando", &mut code);
     std::io::stdout().write_all(&code).map_err(output::not_written)
 }

@@ -161,6 +161,9 @@ impl Drop for Stand {
 }
 
 async fn api(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path() == "/never" {
+        std::future::pending::<()>().await;
+    }
     let text = format!("the API at {}", request.uri().path());
     Ok(Response::new(Full::new(Bytes::from(text))))
 }
