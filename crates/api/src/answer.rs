@@ -38,6 +38,17 @@ impl Answer {
         self.field(name, iter::once(json))
     }
 
+    /// The fields of a struct of little.
+    pub fn fields(mut self, value: &impl Serialize) -> Self {
+        let mut json = json(value);
+        json.pop();
+        if let Some(brace) = json.first_mut().filter(|_| !self.parts.is_empty()) {
+            *brace = b',';
+        }
+        self.parts.push_back(Box::new(iter::once(json)));
+        self
+    }
+
     /// A text. Bytes that are not UTF-8 become U+FFFD.
     pub fn text(self, name: &'static str, text: Held<Vec<u8>>) -> Self {
         self.field(name, quoted(b"\"", escaped(text), b"\""))
@@ -192,6 +203,8 @@ mod tests {
     fn an_answer_is_what_its_fields_are() {
         let budget = Budget::new(1 << 20);
         let answer = Answer::new()
+            .fields(&json!({"a": 1, "b": "x"}))
+            .fields(&json!({"c": [2]}))
             .text("stdout", held(&budget, b"a\0\"\n\xFF\xE2\x82\xAC"))
             .text("stderr", held(&budget, b""))
             .list("none", iter::empty::<u8>())
@@ -201,7 +214,7 @@ mod tests {
             .value("exit_code", &3);
         let value: Value = serde_json::from_slice(&told(answer)).unwrap();
         let want = json!({
-            "stdout": "a\0\"\n\u{FFFD}€", "stderr": "", "none": [], "items": [{"a": 1}, null],
+            "a": 1, "b": "x", "c": [2], "stdout": "a\0\"\n\u{FFFD}€", "stderr": "", "none": [], "items": [{"a": 1}, null],
             "results": [{"a/b": "x\ny"}, {}], "no_results": [], "exit_code": 3,
         });
         assert_eq!(value, want);
