@@ -56,6 +56,29 @@ fn description() -> String {
         ("JSON body", format!("{} bytes", limits::MAX_JSON_BODY_BYTES)),
         ("webhook body", format!("{} bytes", limits::MAX_WEBHOOK_BODY_BYTES)),
         (
+            "time that either has to come whole",
+            format!("{} s; 408 beyond it", limits::MAX_BODY_TIME.as_secs()),
+        ),
+        (
+            "held by the server for all requests together (bodies, what guests said, answers that \
+             were not taken yet)",
+            format!(
+                "{} bytes; an org gets as much as it leaves free; beyond it 503 with \
+                 `Retry-After`, and the command is ended",
+                limits::MAX_HELD_BYTES
+            ),
+        ),
+        (
+            "of that, whatever it does",
+            format!(
+                "a request, and a command of `exec/ws`, {} bytes; an answer that is streamed {} \
+                 more; a WebSocket {} more",
+                limits::HELD_BY_REQUEST_BYTES,
+                limits::HELD_BY_STREAM_BYTES,
+                limits::HELD_BY_WEBSOCKET_BYTES
+            ),
+        ),
+        (
             "command (a shell string, or an argv together)",
             format!("{} bytes", limits::MAX_COMMAND_BYTES),
         ),

@@ -4,6 +4,7 @@
 //! - [`control`]: rows and placement: which node a sandbox lives on, and what its
 //!   owner sees of it. What the API and deployments use.
 //! - [`guest`]: the client of a guest's agent.
+//! - [`held`]: how much the server holds for requests, over all of them.
 //! - `sandbox`: one sandbox's states, the actor that acts for it, its manifest.
 //! - `capacity`: whose create goes next, and whether there is room for it.
 //! - `bake`: from a recipe to machines; `reconcile`: what a start finds.
@@ -19,6 +20,7 @@ mod data;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod guest;
+pub mod held;
 mod node;
 mod random;
 mod reconcile;

@@ -167,7 +167,7 @@ async fn a_sandbox_pauses_resumes_and_goes() {
         world.node.pause(id, epoch).await.unwrap();
         assert_eq!(world.state(id), Some(State::Paused));
     }
-    assert!(matches!(world.node.guest(id), Err(NodeError::NotRunning(State::Paused))));
+    assert!(matches!(world.node.guest(id, None), Err(NodeError::NotRunning(State::Paused))));
     world.node.resume(id, epoch).await.unwrap();
     assert_eq!(world.state(id), Some(State::Running));
     for _ in 0..2 {

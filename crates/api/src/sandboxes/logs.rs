@@ -1,9 +1,12 @@
 //! `GET /v1/sandboxes/{id}/logs`.
 
+use std::iter;
+
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use futures_util::future::Either;
 use futures_util::{StreamExt, stream};
 use pando_guest_protocol::log::{LogLines, LogQuery, Output};
 use pando_node::guest::LogStream;
@@ -15,6 +18,7 @@ use utoipa::IntoParams;
 
 use super::guest;
 use crate::Api;
+use crate::answer::pieces;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
 use crate::query;
@@ -100,27 +104,26 @@ fn time(line: &LogLines) -> String {
 }
 
 fn events(lines: LogStream) -> Response {
-    let messages = lines.flat_map(|lines| {
-        stream::iter(match lines {
-            Ok(lines) => lines.iter().flat_map(events_of).collect(),
-            Err(error) => {
-                vec![Message::error(&guest_failed(error).into_error())]
-            }
-        })
+    let messages = lines.flat_map(|lines| match lines {
+        Ok(lines) => Either::Left(stream::iter(events_of(lines))),
+        Err(error) => {
+            Either::Right(stream::iter([Message::error(&guest_failed(error).into_error())]))
+        }
     });
     sse::response(messages)
 }
 
-fn events_of(lines: &LogLines) -> Vec<Message> {
-    let (stream, time) = (name(lines.output), time(lines));
-    let event = |line| json!({"line": line, "stream": stream, "time": time, "pid": lines.pid});
-    lines.text.split('\n').map(|line| Message::data(&event(line))).collect()
+fn events_of(lines: LogLines) -> impl Iterator<Item = Message> + Send {
+    let (stream, time, pid) = (name(lines.output), time(&lines), lines.pid);
+    let event = move |line| json!({"line": line, "stream": stream, "time": time, "pid": pid});
+    each(lines.text).map(move |line| Message::data(&event(line)))
 }
 
 /// If the guest fails midway, the response breaks off without its end.
 fn text(lines: LogStream, timestamps: bool) -> Response {
-    let pieces = lines.map(move |lines| {
-        lines.map(|lines| lines.iter().map(|lines| rows(lines, timestamps)).collect::<String>())
+    let pieces = lines.flat_map(move |lines| match lines {
+        Ok(lines) => Either::Left(stream::iter(pieces(rows(lines, timestamps)).map(Ok))),
+        Err(error) => Either::Right(stream::iter([Err(error)])),
     });
     let mut response = Response::new(Body::from_stream(pieces));
     let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -128,12 +131,24 @@ fn text(lines: LogStream, timestamps: bool) -> Response {
     response
 }
 
-fn rows(lines: &LogLines, timestamps: bool) -> String {
-    if !timestamps {
-        return format!("{}\n", lines.text);
-    }
-    let start = format!("{} {}", time(lines), name(lines.output));
-    lines.text.split('\n').map(|line| format!("{start} {line}\n")).collect()
+fn rows(lines: LogLines, timestamps: bool) -> impl Iterator<Item = Vec<u8>> + Send {
+    let start = match timestamps {
+        true => format!("{} {} ", time(&lines), name(lines.output)),
+        false => String::new(),
+    };
+    each(lines.text).map(move |line| format!("{start}{line}\n").into_bytes())
+}
+
+/// The lines of a text, made one by one: a text of newlines alone would become a
+/// hundred times as long.
+fn each(text: String) -> impl Iterator<Item = String> + Send {
+    let mut start = Some(0);
+    iter::from_fn(move || {
+        let rest = text.get(start?..)?;
+        let line = rest.split('\n').next()?;
+        start = (line.len() < rest.len()).then_some(text.len() - rest.len() + line.len() + 1);
+        Some(line.to_owned())
+    })
 }
 
 #[cfg(test)]
@@ -170,13 +185,18 @@ mod tests {
     fn a_line_as_text_and_as_an_event() {
         let text = "näh\r\n".to_owned();
         let lines = LogLines { time_ms: 250, output: Output::Stderr, pid: 7, text };
-        assert_eq!(rows(&lines, false), "näh\r\n\n");
+        let rows = |timestamps| {
+            let text = rows(lines.clone(), timestamps).flatten().collect();
+            String::from_utf8(text).unwrap()
+        };
+        assert_eq!(rows(false), "näh\r\n\n");
         let start = "1970-01-01T00:00:00.250Z stderr ";
-        assert_eq!(rows(&lines, true), format!("{start}näh\r\n{start}\n"));
+        assert_eq!(rows(true), format!("{start}näh\r\n{start}\n"));
         let want = |line: &str| {
             let time = "1970-01-01T00:00:00.250Z";
             Message::data(&json!({"line": line, "stream": "stderr", "time": time, "pid": 7}))
         };
-        assert_eq!(events_of(&lines), [want("näh\r"), want("")]);
+        let events: Vec<_> = events_of(lines.clone()).collect();
+        assert_eq!(events, [want("näh\r"), want("")]);
     }
 }

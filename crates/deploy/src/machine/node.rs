@@ -98,7 +98,7 @@ impl Machine for NodeMachine {
     }
 
     async fn listeners(&self) -> Result<Vec<Listener>, GuestError> {
-        self.guest.ports().await
+        Ok(self.guest.ports().await?.apart().0)
     }
 
     async fn connect(&self, port: u16) -> Result<TcpStream, io::Error> {

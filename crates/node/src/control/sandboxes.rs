@@ -313,7 +313,7 @@ impl Sandboxes {
     /// [`Code::NotFound`], [`Code::Conflict`] when it does not run.
     pub async fn guest(&self, org: OrgId, id: SandboxId) -> Result<Guest, PublicError> {
         self.row(org, id).await?;
-        self.node.guest(id).map_err(|error| match error {
+        self.node.guest(id, Some(org)).map_err(|error| match error {
             NodeError::NotFound => PublicError::not_found("sandbox", id),
             other => PublicError::from(&other),
         })

@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pando_guest_protocol::frame::{self, Frame, FrameError, Kind};
+use pando_guest_protocol::frame::{self, Frame, FrameError, Kind, MAX_PAYLOAD_BYTES};
 use pando_guest_protocol::session::{
     Done, Entry, Failure, FailureKind, Listener, Listeners, Operation, PROTOCOL, Request,
 };
 use pando_guest_protocol::{GUEST_ADDRESS, SESSION_PORT};
-use pando_types::limits::MAX_DIR_ENTRIES;
+use pando_types::limits::{MAX_DIR_ENTRIES, MAX_PATH_COMPONENT_BYTES};
 use pando_types::{Code, PublicError};
 use pando_vm::network::Slot;
 use rustix::net::sockopt;
@@ -18,6 +18,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::frames::{self, Frames};
+use super::lines::{self, Most};
+use crate::held::{Account, Held, NoRoom};
 use crate::sandbox::handle::Observed;
 use crate::sandbox::policy::State;
 
@@ -30,8 +33,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long a whole directory listing may take.
 const LIST_TIMEOUT: Duration = Duration::from_secs(120);
-/// The bytes of one directory listing that are kept.
+/// The bytes of one directory listing that are read.
 const MAX_LISTING_BYTES: usize = 64 * 1024 * 1024;
+/// A name whose bytes all became U+FFFD, each of which takes three.
+const MAX_NAME_BYTES: usize = 3 * MAX_PATH_COMPONENT_BYTES;
+/// What a value takes for each byte of the JSON it was read from, at most.
+pub(super) const EACH_BYTE_READ: usize = 3;
 
 /// The client of one guest's agent. Cheap to clone; holds no connection.
 #[derive(Debug, Clone)]
@@ -39,6 +46,7 @@ pub struct Guest {
     slot: Arc<Slot>,
     token: Arc<str>,
     observed: watch::Receiver<Observed>,
+    account: Account,
 }
 
 /// Why a guest did not do what it was asked.
@@ -62,6 +70,9 @@ pub enum GuestError {
     /// What was to be sent to the guest could not be read.
     #[error("the data to send broke off")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server holds all that it may.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// More than the limit came.
     #[error("the answer is larger than {limit_bytes} bytes")]
     TooLarge {
@@ -86,6 +97,7 @@ impl From<&GuestError> for PublicError {
                 }
                 FailureKind::Token | FailureKind::Refused | FailureKind::Other => Code::GuestFailed,
             },
+            GuestError::NoRoom(no_room) => return (*no_room).into(),
             GuestError::Timeout(_) => Code::Timeout,
             GuestError::Gone => Code::Gone,
             GuestError::TooLarge { .. } | GuestError::Body(_) => Code::TooLarge,
@@ -100,8 +112,15 @@ impl Guest {
         slot: Arc<Slot>,
         token: Arc<str>,
         observed: watch::Receiver<Observed>,
+        account: Account,
     ) -> Self {
-        Self { slot, token, observed }
+        Self { slot, token, observed, account }
+    }
+
+    /// Where what is held for this client is counted.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
     }
 
     /// Returns when the sandbox has no machine any more. Its connections would not
@@ -116,15 +135,23 @@ impl Guest {
 
     /// Opens a session for `operation`.
     pub(super) async fn open(&self, operation: Operation) -> Result<TcpStream, GuestError> {
+        // Before anything is waited for: what is asked may take much more room than the
+        // frame that asks it.
+        let request = Request { protocol: PROTOCOL, token: self.token.to_string(), operation };
+        let payload = serde_json::to_vec(&request).map_err(FrameError::from)?;
+        drop(request);
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(FrameError::TooLong(payload.len()).into());
+        }
+        let _charge = frames::charge(&self.account, payload.len(), 2)?;
         let connected = self.slot.connect(SESSION_PORT, CONNECT_TIMEOUT).await;
         let mut stream = connected.map_err(GuestError::Connect)?;
         stream.set_nodelay(true).map_err(GuestError::Connect)?;
         // Given up, it is reset: what the agent does not read would hide an ordinary
         // close from it, and stay with our kernel (tcp(7), SO_LINGER in socket(7)).
         stream.set_zero_linger().map_err(GuestError::Connect)?;
-        let request = Request { protocol: PROTOCOL, token: self.token.to_string(), operation };
         within(ANSWER_TIMEOUT, async {
-            Ok(frame::write_json(&mut stream, Kind::Request, &request).await?)
+            Ok(frame::write(&mut stream, Kind::Request, &payload).await?)
         })
         .await?;
         Ok(stream)
@@ -135,10 +162,12 @@ impl Guest {
         &self,
         operation: Operation,
         limit: Duration,
-    ) -> Result<T, GuestError> {
+    ) -> Result<Held<T>, GuestError> {
         within(limit, async {
             let mut stream = self.open(operation).await?;
-            reply(&frame::expect(&mut stream).await?)
+            let frame = Frames::whole(&self.account).next(&mut stream).await?;
+            let charge = frames::charge(&self.account, frame.payload.len(), EACH_BYTE_READ)?;
+            Ok(Held::new(reply(&frame)?, charge))
         })
         .await
     }
@@ -155,37 +184,21 @@ impl Guest {
     ///
     /// # Errors
     /// [`GuestError::Failed`] when it is missing or no directory; any other [`GuestError`].
-    pub async fn list(&self, path: &str) -> Result<Vec<Entry>, GuestError> {
-        within(LIST_TIMEOUT, async {
-            let mut stream = self.open(Operation::List { path: path.to_owned() }).await?;
-            let mut entries = Vec::new();
-            let mut bytes = 0;
-            loop {
-                let frame = frame::expect(&mut stream).await?;
-                match frame.kind {
-                    Kind::Data => {
-                        bytes += frame.payload.len();
-                        let lines = frame.payload.split(|byte| *byte == b'\n');
-                        for line in lines.filter(|line| !line.is_empty()) {
-                            entries.push(serde_json::from_slice(line).map_err(FrameError::from)?);
-                        }
-                        if bytes > MAX_LISTING_BYTES || entries.len() > MAX_DIR_ENTRIES {
-                            return Err(GuestError::TooLarge { limit_bytes: MAX_LISTING_BYTES });
-                        }
-                    }
-                    Kind::End => return Ok(entries),
-                    _ => return Err(unexpected(&frame)),
-                }
-            }
-        })
-        .await
+    pub async fn list(&self, path: &str) -> Result<Held<Vec<Entry>>, GuestError> {
+        let limits = Most { bytes: MAX_LISTING_BYTES, values: MAX_DIR_ENTRIES };
+        let operation = Operation::List { path: path.to_owned() };
+        let entries = within(LIST_TIMEOUT, lines::all::<Entry>(self, operation, limits)).await?;
+        if entries.iter().any(|entry| entry.name.len() > MAX_NAME_BYTES) {
+            return Err(GuestError::TooLarge { limit_bytes: MAX_NAME_BYTES });
+        }
+        Ok(entries)
     }
 
     /// One entry; links are not followed.
     ///
     /// # Errors
     /// [`GuestError::Failed`] when it is missing; any other [`GuestError`].
-    pub async fn stat(&self, path: &str) -> Result<Entry, GuestError> {
+    pub async fn stat(&self, path: &str) -> Result<Held<Entry>, GuestError> {
         self.ask(Operation::Stat { path: path.to_owned() }, ANSWER_TIMEOUT).await
     }
 
@@ -220,9 +233,9 @@ impl Guest {
     ///
     /// # Errors
     /// Any [`GuestError`].
-    pub async fn ports(&self) -> Result<Vec<Listener>, GuestError> {
-        let listeners: Listeners = self.ask(Operation::Ports, ANSWER_TIMEOUT).await?;
-        Ok(listeners.listeners)
+    pub async fn ports(&self) -> Result<Held<Vec<Listener>>, GuestError> {
+        let listeners = self.ask::<Listeners>(Operation::Ports, ANSWER_TIMEOUT).await?;
+        Ok(listeners.map(|listeners| listeners.listeners))
     }
 
     /// A connection to `port` in the guest: directly, or through the agent when
@@ -236,7 +249,7 @@ impl Guest {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 within(ANSWER_TIMEOUT, async {
                     let mut stream = self.open(Operation::Relay { port }).await?;
-                    reply::<Done>(&frame::expect(&mut stream).await?)?;
+                    reply::<Done>(&Frames::whole(&self.account).next(&mut stream).await?)?;
                     // From here on it is the app's connection, and closes as one.
                     sockopt::set_socket_linger(&stream, None)
                         .map_err(|error| GuestError::Connect(error.into()))?;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pando_guest_protocol::{GUEST_ADDRESS, SESSION_PORT};
-use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
+use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB, MAX_HELD_BYTES};
 use pando_types::sandbox::Template;
 use pando_types::{Clock, Epoch, Generation, OrgId, SandboxId, Timestamp};
 use pando_vm::driver::{Accelerator, Hypervisor, Shape};
@@ -29,6 +29,7 @@ use crate::capacity::promised::{Overcommit, Promises};
 use crate::capacity::turns::{LONGEST_WAIT, Turns};
 use crate::data::DataDir;
 use crate::guest::{Guest, GuestError};
+use crate::held::{Budget, Payer};
 use crate::reconcile;
 use crate::sandbox::handle::{ActorError, Command, Handle, Reply};
 use crate::sandbox::policy::State;
@@ -70,6 +71,7 @@ pub struct Node {
     shared: Arc<Shared>,
     bakery: Arc<Bakery>,
     turns: Arc<Turns>,
+    budget: Budget,
 }
 
 /// What a new sandbox is to be.
@@ -146,7 +148,8 @@ impl Node {
         shared.tasks.spawn(slots.keep_ready(shared.stopping.clone()));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let turns = Turns::new(cores * CREATES_PER_CORE, LONGEST_WAIT);
-        Ok((Self { shared, bakery, turns }, receiver))
+        let budget = Budget::new(MAX_HELD_BYTES);
+        Ok((Self { shared, bakery, turns, budget }, receiver))
     }
 
     /// Bakes the machine of a template and size, unless it is there.
@@ -251,21 +254,29 @@ impl Node {
         self.shared.find(id).map(|handle| observation(&handle))
     }
 
-    /// The client of a running sandbox's agent. Asking counts as using it.
+    /// How much the server holds for requests, over all of them.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The client of a running sandbox's agent, whose answers are held for `payer`.
+    /// Asking counts as using the sandbox.
     ///
     /// # Errors
     /// [`NodeError::NotFound`], [`NodeError::NotRunning`].
-    pub fn guest(&self, id: SandboxId) -> Result<Guest, NodeError> {
-        self.guest_of(&*self.shared.find(id).ok_or(NodeError::NotFound)?)
+    pub fn guest(&self, id: SandboxId, payer: Payer) -> Result<Guest, NodeError> {
+        self.guest_of(&*self.shared.find(id).ok_or(NodeError::NotFound)?, payer)
     }
 
-    fn guest_of(&self, handle: &Handle) -> Result<Guest, NodeError> {
+    fn guest_of(&self, handle: &Handle, payer: Payer) -> Result<Guest, NodeError> {
         let state = handle.observed.borrow().state.clone();
         if state != State::Running {
             return Err(NodeError::NotRunning(state));
         }
         handle.touch(self.shared.clock.now());
-        Ok(Guest::new(Arc::clone(&handle.slot), Arc::clone(&handle.token), handle.observed.clone()))
+        let (slot, token) = (Arc::clone(&handle.slot), Arc::clone(&handle.token));
+        Ok(Guest::new(slot, token, handle.observed.clone(), self.budget.account(payer)))
     }
 
     /// A connection to a port of a running sandbox. Asking counts as using it.
@@ -278,7 +289,7 @@ impl Node {
             return Err(ConnectError::Refused);
         }
         let handle = self.shared.find(id).ok_or(ConnectError::NotFound)?;
-        let guest = self.guest_of(&handle).map_err(|error| match error {
+        let guest = self.guest_of(&handle, None).map_err(|error| match error {
             NodeError::NotRunning(state) => ConnectError::NotRunning(state),
             _ => ConnectError::NotFound,
         })?;

@@ -9,7 +9,7 @@ use pando_guest_protocol::frame::{Kind, MAX_PAYLOAD_BYTES};
 use pando_guest_protocol::session::{Entry, EntryKind, Failure, FailureKind};
 
 use super::say::Say;
-use super::world::{Outcome, World, exec};
+use super::world::{Outcome, World, exec, run};
 use crate::guest::{ExecInput, Guest, GuestError};
 
 /// No answer is waited for longer than this. A removal may take longer: it is work.
@@ -61,7 +61,7 @@ impl Question {
             }
             Self::Exec => {
                 let input = ExecInput::Bytes(block());
-                guest.exec(exec("true"), input, 1 << 20).await.map(drop)
+                run(&guest, exec("true"), input, 1 << 20).await.map(drop)
             }
             Self::Start => guest.start(exec("true")).await.map(drop),
             Self::Ports => guest.ports().await.map(drop),
@@ -185,7 +185,7 @@ fn an_agent_that_accepts_and_never_reads_holds_nobody() {
         let mut long = exec("true");
         long.argv.push("x".repeat(200_000));
         let asked = guest.clone();
-        let work = async move { asked.exec(long, ExecInput::Empty, 100).await.map(drop) };
+        let work = async move { run(&asked, long, ExecInput::Empty, 100).await.map(drop) };
         let outcome = world.outlast_session(work).await;
         assert!(outcome.said.is_err());
         assert!(outcome.took <= ANSWER_WITHIN, "{:?}", outcome.took);
