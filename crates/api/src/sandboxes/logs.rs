@@ -9,7 +9,7 @@ use axum::response::Response;
 use futures_util::future::Either;
 use futures_util::{StreamExt, stream};
 use pando_guest_protocol::log::{LogLines, LogQuery, Output};
-use pando_node::guest::LogStream;
+use pando_node::guest::{GuestError, LogStream};
 use pando_types::limits::{MAX_LOG_SINCE_SECS, MAX_LOG_TAIL};
 use pando_types::schema::value::{LogOutput, LogSince, LogTail};
 use pando_types::{PublicError, Timestamp};
@@ -50,7 +50,8 @@ pub struct Asked {
 ///
 /// The sandbox keeps the last 2 MiB; what is typed and shown at a terminal is not in it. With
 /// `follow=true` it is a stream of server-sent events, each `{"line", "stream", "time", "pid"}`,
-/// that goes on with what comes, until the sandbox ends; else it is lines of text.
+/// that goes on with what comes, until the sandbox ends, or with an `error` event if the sandbox's
+/// agent fails; else it is lines of text.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/logs", tag = "sandboxes", operation_id = "sandbox_logs",
     params(("id" = String, Path, format = Uuid), Asked),
@@ -69,7 +70,17 @@ pub async fn logs(
     let timestamps = query::switch(query, "timestamps")?;
     let follow = wanted.follow;
     let lines = guest(&api, &caller, &id).await?.logs(wanted).await.map_err(guest_failed)?;
-    Ok(if follow { events(lines) } else { text(lines, timestamps) })
+    if follow {
+        return Ok(events(lines));
+    }
+    Ok(text(begun(lines).await.map_err(guest_failed)?, timestamps))
+}
+
+/// The same lines, once the first of them are there: a guest that fails before is told
+/// by the status.
+async fn begun(mut lines: LogStream) -> Result<LogStream, GuestError> {
+    let first = lines.next().await.transpose()?;
+    Ok(stream::iter(first.map(Ok)).chain(lines).boxed())
 }
 
 fn wanted(query: Option<&str>) -> Result<LogQuery, PublicError> {
@@ -153,6 +164,8 @@ fn each(text: String) -> impl Iterator<Item = String> + Send {
 
 #[cfg(test)]
 mod tests {
+    use pando_guest_protocol::frame::FrameError;
+
     use super::*;
 
     #[test]
@@ -179,6 +192,48 @@ mod tests {
         ] {
             assert_eq!(wanted(Some(query)).unwrap_err().field.as_deref(), Some(field), "{query}");
         }
+    }
+
+    fn coming(lines: impl IntoIterator<Item = Result<LogLines, GuestError>>) -> LogStream {
+        stream::iter(lines.into_iter().collect::<Vec<_>>()).boxed()
+    }
+
+    fn line() -> Result<LogLines, GuestError> {
+        Ok(LogLines { time_ms: 0, output: Output::Stdout, pid: 7, text: "hello".to_owned() })
+    }
+
+    fn broken() -> Result<LogLines, GuestError> {
+        Err(GuestError::Frame(FrameError::Ended))
+    }
+
+    async fn body(response: Response) -> Result<String, axum::Error> {
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await?;
+        Ok(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_fails_is_told_by_the_status_until_there_is_a_line() {
+        let Err(error) = begun(coming([broken()])).await else { panic!("it begins") };
+        assert_eq!(guest_failed(error).into_error().code.status(), 502);
+        // Then only by the end of what was begun.
+        let lines = begun(coming([line(), broken()])).await.unwrap();
+        assert!(body(text(lines, false)).await.is_err());
+        let lines = begun(coming([line(), line()])).await.unwrap();
+        assert_eq!(body(text(lines, false)).await.unwrap(), "hello\nhello\n");
+        let nothing = begun(coming([])).await.unwrap();
+        assert_eq!(body(text(nothing, false)).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn what_is_followed_and_fails_ends_with_an_error() {
+        for lines in [vec![broken()], vec![line(), broken()]] {
+            let said = body(events(coming(lines))).await.unwrap();
+            let last = said.trim_end().rsplit("\n\n").next().unwrap();
+            assert!(last.starts_with("event: error\ndata: {"), "{said}");
+            assert!(last.contains("\"guest_failed\""), "{said}");
+        }
+        let said = body(events(coming([line()]))).await.unwrap();
+        assert!(!said.contains("event: error"), "{said}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! as if its host had gone: the host of the former machine is not there any more.
 
 mod access;
+mod attended;
 mod exec;
 mod failure;
 mod files;
@@ -41,6 +42,7 @@ use self::access::Life;
 pub use failure::refused;
 pub use files::blocking;
 
+use self::attended::attended;
 use self::failure::{Stop, failure};
 use crate::logs::Logs;
 use crate::repl::Repls;
@@ -115,7 +117,8 @@ async fn carry_out(
         Operation::Processes => processes::run(stream).await,
         Operation::Stats => reply(stream, &stats::sample(&services.access).await?).await,
         Operation::OpenRepl(open) => {
-            let repl = services.repls.open(open, &services.logs).await?;
+            let opening = services.repls.open(open, &services.logs);
+            let repl = attended(stream, opening).await?;
             reply(stream, &repl).await
         }
         Operation::RunCell(cell) => repl::run(stream, cell, &services.repls).await,
@@ -137,7 +140,7 @@ async fn carry_out(
             reply(stream, &Done {}).await
         }
         Operation::Remove { path, recursive } => {
-            files::remove(path, recursive).await?;
+            attended(stream, files::remove(path, recursive)).await?;
             reply(stream, &Done {}).await
         }
         Operation::Ports => reply(stream, &ports::listeners()?).await,

@@ -27,8 +27,9 @@ use crate::sandbox::policy::State;
 /// How long a connection inside the namespace may take. A guest under load
 /// answers late, a dead one never.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the agent may take for an answer that needs no work.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the agent may take for an answer that needs no work, and how long it may
+/// say nothing of one that does.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a removal of a whole tree may take.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long a whole directory listing may take.
@@ -157,7 +158,8 @@ impl Guest {
         Ok(stream)
     }
 
-    /// One question, one answer.
+    /// One question, one answer. Of work that takes a while the agent says that it goes
+    /// on, but no more often than once a second.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         operation: Operation,
@@ -165,7 +167,16 @@ impl Guest {
     ) -> Result<Held<T>, GuestError> {
         within(limit, async {
             let mut stream = self.open(operation).await?;
-            let frame = Frames::whole(&self.account).next(&mut stream).await?;
+            let mut frames = Frames::whole(&self.account);
+            let mut beats = 0;
+            let frame = loop {
+                let frame = within(ANSWER_TIMEOUT, frames.next(&mut stream)).await?;
+                let is_beat = frame.kind == Kind::Data && frame.payload.is_empty();
+                if !is_beat || beats == limit.as_secs() {
+                    break frame;
+                }
+                beats += 1;
+            };
             let charge = frames::charge(&self.account, frame.payload.len(), EACH_BYTE_READ)?;
             Ok(Held::new(reply(&frame)?, charge))
         })

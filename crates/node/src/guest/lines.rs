@@ -4,7 +4,7 @@ use pando_guest_protocol::frame::{Frame, FrameError, Kind};
 use pando_guest_protocol::session::Operation;
 use serde::de::DeserializeOwned;
 
-use super::client::{EACH_BYTE_READ, Guest, GuestError, unexpected};
+use super::client::{ANSWER_TIMEOUT, EACH_BYTE_READ, Guest, GuestError, unexpected, within};
 use super::frames::Frames;
 use crate::held::Held;
 
@@ -25,7 +25,7 @@ pub(super) async fn all<T: DeserializeOwned>(
     let mut frames = Frames::whole(guest.account());
     let (mut all, mut charge, mut bytes) = (Vec::new(), guest.account().nothing(), 0);
     loop {
-        let frame = frames.next(&mut session).await?;
+        let frame = within(ANSWER_TIMEOUT, frames.next(&mut session)).await?;
         let Some(some) = values::<T>(&frame)? else { return Ok(Held::new(all, charge)) };
         bytes += frame.payload.len();
         if bytes > most.bytes || all.len() + some.len() > most.values {

@@ -1,21 +1,26 @@
 //! The lines that a guest's commands have said.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use pando_guest_protocol::log::{LogLines, LogQuery, MAX_LOG_BYTES, MAX_LOG_LINE_BYTES};
 use pando_guest_protocol::session::Operation;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-use super::client::{Guest, GuestError, within};
-use super::exec::STALL;
+use super::client::{ANSWER_TIMEOUT, Guest, GuestError, within};
 use super::frames::Frames;
 use super::lines;
 
 /// Most bytes of frames of an answer that does not follow: JSON may take six bytes
 /// for one of the text, and the agent keeps no more than its limit.
 const MAX_ANSWER_BYTES: usize = 8 * MAX_LOG_BYTES;
+
+/// How long the guest may be waited for in all, for an answer that does not follow:
+/// the agent has it ready. The time that the client takes does not count.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// A line whose bytes all became U+FFFD, each of which takes three.
 const MAX_LINE_BYTES: usize = 3 * MAX_LOG_LINE_BYTES;
@@ -30,6 +35,7 @@ struct Coming {
     guest: Guest,
     follow: bool,
     came_bytes: usize,
+    waited: Duration,
     lines: VecDeque<LogLines>,
 }
 
@@ -44,7 +50,8 @@ impl Guest {
         let session = self.open(Operation::Logs(query)).await?;
         let (frames, guest) = (Frames::whole(self.account()), self.clone());
         let lines = VecDeque::new();
-        let coming = Coming { session, frames, guest, follow, came_bytes: 0, lines };
+        let (came_bytes, waited) = (0, Duration::ZERO);
+        let coming = Coming { session, frames, guest, follow, came_bytes, waited, lines };
         let lines = stream::unfold(Some(coming), async |coming| {
             let mut coming = coming?;
             match coming.next().await {
@@ -70,8 +77,13 @@ impl Coming {
                     frame = next => frame,
                     gone = self.guest.gone() => Err(gone),
                 }
+            } else if self.waited < ANSWER_LIMIT {
+                let begun = Instant::now();
+                let frame = within(ANSWER_TIMEOUT, next).await;
+                self.waited += begun.elapsed();
+                frame
             } else {
-                within(STALL, next).await
+                Err(GuestError::Timeout(ANSWER_LIMIT))
             }?;
             let Some(lines) = lines::values::<LogLines>(&frame)? else { return Ok(None) };
             if lines.iter().flat_map(|lines| lines.text.split('\n')).any(is_too_long) {

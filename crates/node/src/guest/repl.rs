@@ -11,15 +11,14 @@ use pando_guest_protocol::repl::{
 use pando_guest_protocol::session::{Done, Operation};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::client::{Guest, GuestError, reply, unexpected, within};
+use super::client::{ANSWER_TIMEOUT, Guest, GuestError, reply, unexpected, within};
 use super::exec::{keep, write_data};
 use super::frames::{Frames, PIECE_BYTES};
 use crate::held::{Account, Held};
 
-/// How long an interpreter may take to come up: the agent gives it a minute.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(90);
-/// How long a session may take to close or be listed.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an interpreter may take to come up: the agent gives it a minute, ends it
+/// then and says so.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(70);
 /// How much longer than its own time limit a cell may stay silent: to be
 /// interrupted, to be killed, and to say so.
 const GRACE: Duration = Duration::from_secs(30);

@@ -18,6 +18,8 @@ use crate::refusals::Refusals;
 use crate::sandboxes::{exec_request, guest};
 
 /// Starts a code session.
+///
+/// Its interpreter has 60 seconds to come up, which a loaded sandbox may need.
 #[utoipa::path(
     post, path = "/sandboxes/{id}/repl/sessions", tag = "code", operation_id = "repl_open",
     params(("id" = String, Path, format = Uuid)), request_body = Option<OpenReplSession>,
