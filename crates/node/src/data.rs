@@ -221,7 +221,9 @@ impl DataDir {
         self.pool().join("staging")
     }
 
-    pub(crate) fn template(&self, name: &str, version: &str) -> PathBuf {
+    /// Where a version of a template is kept.
+    #[must_use]
+    pub fn template(&self, name: &str, version: &str) -> PathBuf {
         self.pool().join("templates").join(name).join(version)
     }
 

@@ -31,7 +31,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
-pub use bake::{BakeError, Progress};
+pub use bake::{BakeError, Progress, Recipe, RecipeError};
 pub use data::{DataDir, DataError};
 pub use node::{ConnectError, Node, NodeConfig, NodeError, Observation, SandboxSpec};
 pub use routes::Routes;

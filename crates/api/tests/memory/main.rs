@@ -1,0 +1,95 @@
+//! The server's memory over many requests at once: guests that say all they can, and
+//! clients that take none of it. The API, its rows and its node are real; machines are
+//! null ones, and one agent speaks for all guests.
+//!
+//! One test a process: what is looked at is the process's own memory.
+
+mod agent;
+mod world;
+
+use axum::http::{StatusCode, header};
+use futures_util::future::join_all;
+use http_body_util::BodyExt;
+use pando_types::limits::{MAX_EXEC_OUTPUT_BYTES, MAX_HELD_BYTES};
+use serde_json::{Value, json};
+
+use agent::{FLOOD, SMALL, SMALL_SAYS};
+use world::{World, resident_bytes, resident_peak_bytes};
+
+/// Twice as many as there is room for.
+const FLOODS: usize = 60;
+/// What the process may take beside what it counts: code, rows, runtimes, what the
+/// allocator keeps. A tenth of what uncounted answers would take.
+const BESIDE_BYTES: usize = 128 << 20;
+
+#[test]
+fn unread_floods_of_one_org_find_an_end_and_another_org_goes_on() {
+    World::run(async |world| {
+        let [flooder, neighbour] = &world.orgs;
+        let before = resident_bytes();
+        let flood = json!({ "cmd": FLOOD });
+        let answers = join_all((0..FLOODS).map(|_| flooder.exec(&flood))).await;
+
+        let count = |status| answers.iter().filter(|answer| answer.status() == status).count();
+        let (whole, refused) = (count(StatusCode::OK), count(StatusCode::SERVICE_UNAVAILABLE));
+        assert_eq!(whole + refused, FLOODS);
+        let each = 2 * MAX_EXEC_OUTPUT_BYTES;
+        let most = MAX_HELD_BYTES / 2;
+        assert!((most / each / 2..=most / each).contains(&whole), "{whole} were answered");
+        assert!(world.budget.taken_bytes() <= most);
+        let grown = resident_peak_bytes() - before;
+        assert!(grown <= most + BESIDE_BYTES, "{} MiB more", grown >> 20);
+
+        // Nobody has read anything yet; others are served.
+        for _ in 0..20 {
+            let answer = neighbour.exec(&json!({ "cmd": SMALL })).await;
+            assert_eq!(answer.status(), StatusCode::OK);
+            let answer: Value = world::json(answer).await;
+            assert_eq!(
+                (answer["stdout"].as_str(), &answer["exit_code"]),
+                (Some(SMALL_SAYS), &json!(0))
+            );
+        }
+
+        // Those that were refused are told when to come again, and their commands are over.
+        world.agent.until_ended(refused).await;
+        let mut unread = Vec::new();
+        for answer in answers {
+            if answer.status() == StatusCode::OK {
+                unread.push(answer);
+                continue;
+            }
+            assert_eq!(answer.headers()[header::RETRY_AFTER], "5");
+            assert_eq!(world::json(answer).await["code"], "unavailable");
+        }
+
+        // What was kept is whole: a NUL is six letters of it.
+        let mut answer = unread.remove(0).into_body();
+        let (mut nuls, mut length) = (0, 0);
+        while let Some(frame) = answer.frame().await {
+            let piece = frame.unwrap().into_data().unwrap();
+            nuls += piece.windows(6).filter(|letters| letters == b"\\u0000").count();
+            length += piece.len();
+        }
+        assert_eq!(nuls, each);
+        assert!((6 * each..6 * each + 200).contains(&length), "{length} bytes");
+        assert!(resident_peak_bytes() - before <= most + BESIDE_BYTES);
+
+        drop((answer, unread));
+        assert_eq!(world.budget.taken_bytes(), 0);
+        let again = flooder.exec(&json!({ "cmd": SMALL })).await;
+        assert_eq!(again.status(), StatusCode::OK);
+    });
+}
+
+#[test]
+fn a_thousand_small_commands_at_once_are_nothing() {
+    World::run(async |world| {
+        let [org, _] = &world.orgs;
+        let small = json!({ "cmd": SMALL, "stdin": "x" });
+        let answers = join_all((0..1000).map(|_| org.exec(&small))).await;
+        assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
+        drop(answers);
+        assert_eq!(world.budget.taken_bytes(), 0);
+    });
+}
