@@ -19,7 +19,7 @@ use world::{World, resident_bytes, resident_peak_bytes};
 /// Twice as many as there is room for.
 const FLOODS: usize = 60;
 /// What the process may take beside what it counts: code, rows, runtimes, what the
-/// allocator keeps. A tenth of what uncounted answers would take.
+/// allocator keeps.
 const BESIDE_BYTES: usize = 128 << 20;
 
 #[test]

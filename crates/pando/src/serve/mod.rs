@@ -32,6 +32,9 @@ use crate::host::{self, HostOptions};
 
 /// The template that must be ready before creates are possible.
 const TEMPLATE: &str = "base";
+/// When the host's memory is used up, the server goes after the sandboxes: it is what
+/// tells why they went, and what makes room.
+const OOM_SCORE: i16 = -500;
 /// The key under which secrets in rows are sealed.
 const SEALING_KEY_FILE: &str = "secret.key";
 
@@ -39,6 +42,9 @@ const SEALING_KEY_FILE: &str = "secret.key";
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     crate::log::init();
     process::raise_open_files().context("the limit on open files")?;
+    if let Err(error) = process::set_oom_score(std::process::id(), OOM_SCORE) {
+        tracing::warn!(%error, "out of memory, the kernel may end this server before a sandbox");
+    }
     let listener = listen::on(args.listen, "--listen").await?;
     let metrics_listener = match args.metrics_listen {
         Some(address) => Some(listen::on(address, "--metrics-listen").await?),

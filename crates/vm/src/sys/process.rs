@@ -107,6 +107,16 @@ pub fn raise_open_files() -> io::Result<()> {
     Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
+/// Which process the kernel ends when the host's memory is used up: of those that take
+/// as much, the one of the higher score (proc_pid_oom_score_adj(5), -1000 to 1000).
+/// Whoever the process starts inherits it.
+///
+/// # Errors
+/// What the kernel said: a lower score than before needs `CAP_SYS_RESOURCE`.
+pub fn set_oom_score(pid: u32, score: i16) -> io::Result<()> {
+    fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string())
+}
+
 /// The live processes that have `flag VALUE` among their arguments: `(pid, VALUE)`.
 ///
 /// # Errors
