@@ -181,7 +181,8 @@ fn description() -> String {
     format!(
         "Pando gives every pull request a live, isolated copy of the whole app in its own microVM.\n\n\
          Every refusal is `{{\"error\", \"code\", \"field\"?, \"hint\"?}}`; `code` is stable. \
-         Out of room is 503 with `Retry-After`, over quota 429 with `Retry-After`: nothing was made. \
+         Out of room is 503 with `Retry-After`, over quota 429 with `Retry-After`: nothing was made, \
+         and a command that had begun was ended. \
          Unknown fields of a request are ignored. A list is `{{\"items\", \"next_cursor\"}}`, \
          in a stable order: ask on with `?cursor=` until `next_cursor` is null. A create with an \
          `Idempotency-Key` may be sent again and makes one thing.\n\n\

@@ -224,7 +224,7 @@ impl Deploy {
         let rows = self.context.store.deployment_list(app.id, before, page.rows()).await;
         let rows = rows.map_err(DeployError::from)?;
         let place = |row: &DeploymentRow| Cursor { created: row.created, id: row.id };
-        Ok(List::of(rows, &page, place, |row| view::deployment(row)))
+        Ok(List::of(rows, &page, place, view::deployment))
     }
 
     /// One deployment, and its log so far, which is held for `account`.

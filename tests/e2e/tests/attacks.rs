@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use pando_e2e::{Attack, Options, Sandbox, Server};
+use pando_e2e::{Attack, Options, Sandbox, Server, vmm_of};
 use pando_types::limits::MAX_HELD_BYTES;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -66,7 +66,10 @@ async fn floods_that_nobody_reads_leave_the_server_its_memory() -> anyhow::Resul
         let health = server.client().get(server.url("/healthz")).send().await?;
         ensure!(health.status() == 200, "the server's health is {}", health.status());
     }
-    let peak_bytes = peak_bytes(server.pid().context("no server")?)?;
+    let pid = server.pid().context("no server")?;
+    let (ours, its) = (oom_score(pid)?, oom_score(vmm_of(&attacker.id)?)?);
+    ensure!(ours < 0 && its > 0, "out of memory, the server goes first: {ours}, {its}");
+    let peak_bytes = peak_bytes(pid)?;
     println!("{} unread, {refused} refused, at most {} MiB", unread.len(), peak_bytes >> 20);
     ensure!(!unread.is_empty() && refused > 0, "{} unread, {refused} refused", unread.len());
     ensure!(peak_bytes <= MAX_HELD_BYTES / 2 + BESIDE_BYTES, "{} MiB", peak_bytes >> 20);
@@ -83,6 +86,11 @@ async fn floods_that_nobody_reads_leave_the_server_its_memory() -> anyhow::Resul
     ensure!(running? == "0", "some of the commands run on");
     ensure!(attacker.delete().await? == 204, "not deleted");
     server.finish()
+}
+
+/// What is added to a process's badness where memory is used up.
+fn oom_score(pid: u32) -> anyhow::Result<i32> {
+    Ok(std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj"))?.trim().parse()?)
 }
 
 /// The most memory that a process ever had.

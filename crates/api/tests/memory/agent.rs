@@ -5,20 +5,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pando_guest_protocol::frame::{self, CHUNK_BYTES, FrameError, Kind};
-use pando_guest_protocol::session::{Done, ExecDone, Operation, Request};
+use pando_guest_protocol::session::{Done, Entry, EntryKind, ExecDone, Operation, Request};
 use pando_guest_protocol::{GUEST_ADDRESS, SESSION_PORT};
-use pando_types::limits::MAX_EXEC_OUTPUT_BYTES;
+use pando_types::limits::{MAX_DIR_ENTRIES, MAX_EXEC_OUTPUT_BYTES};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Says all that is kept of both outputs, in NULs.
 pub const FLOOD: &str = "flood";
+/// Reads nothing and says nothing.
+pub const DEAF: &str = "deaf";
 /// Says [`SMALL_SAYS`].
 pub const SMALL: &str = "small";
 pub const SMALL_SAYS: &str = "hello";
 
 /// How long anything here may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The agent, and how many commands were ended before they had said all.
 #[derive(Clone, Default)]
@@ -58,10 +60,16 @@ impl Agent {
 
     async fn answer(&self, mut stream: TcpStream) -> Result<(), FrameError> {
         let request: Request = frame::expect(&mut stream).await?.json()?;
-        let Operation::Exec(exec) = request.operation else {
-            return frame::write_json(&mut stream, Kind::Reply, &Done {}).await;
+        let exec = match request.operation {
+            Operation::Exec(exec) => exec,
+            Operation::List { .. } => return list(&mut stream).await,
+            _ => return frame::write_json(&mut stream, Kind::Reply, &Done {}).await,
         };
-        if exec.argv.last().is_some_and(|command| command == FLOOD) {
+        let command = exec.argv.last().map(String::as_str).unwrap_or_default();
+        if command == DEAF {
+            std::future::pending::<()>().await;
+        }
+        if command == FLOOD {
             let nuls = vec![0; CHUNK_BYTES];
             for _ in 0..MAX_EXEC_OUTPUT_BYTES / CHUNK_BYTES {
                 frame::write(&mut stream, Kind::Stdout, &nuls).await?;
@@ -77,4 +85,22 @@ impl Agent {
         while matches!(stream.read(&mut dropped).await, Ok(count) if count > 0) {}
         Ok(())
     }
+}
+
+/// A directory of as many entries as are taken.
+async fn list(stream: &mut TcpStream) -> Result<(), FrameError> {
+    const AT_ONCE: usize = 1000;
+    let entry = |number: usize| Entry {
+        name: format!("{number:0100}"),
+        kind: EntryKind::File,
+        size_bytes: 1,
+        mode: 0o644,
+        mtime_secs: 1,
+    };
+    for first in (0..MAX_DIR_ENTRIES).step_by(AT_ONCE) {
+        let lines = (first..first + AT_ONCE)
+            .map(|number| serde_json::to_string(&entry(number)).unwrap() + "\n");
+        frame::write(stream, Kind::Data, lines.collect::<String>().as_bytes()).await?;
+    }
+    frame::write(stream, Kind::End, &[]).await
 }

@@ -4,20 +4,28 @@
 //!
 //! One test a process: what is looked at is the process's own memory.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod agent;
 mod world;
 
 use axum::http::{StatusCode, header};
 use futures_util::future::join_all;
+use futures_util::{SinkExt, StreamExt};
 use http_body_util::BodyExt;
-use pando_types::limits::{MAX_EXEC_OUTPUT_BYTES, MAX_HELD_BYTES};
+use pando_types::limits::{
+    MAX_DIR_ENTRIES, MAX_EXEC_OUTPUT_BYTES, MAX_HELD_BYTES, MAX_INPUTS_WAITING,
+};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
-use agent::{FLOOD, SMALL, SMALL_SAYS};
+use agent::{DEAF, FLOOD, SMALL, SMALL_SAYS};
 use world::{World, resident_bytes, resident_peak_bytes};
 
 /// Twice as many as there is room for.
 const FLOODS: usize = 60;
+/// Directories of as many entries as are taken.
+const LISTINGS: usize = 16;
 /// What the process may take beside what it counts: code, rows, runtimes, what the
 /// allocator keeps.
 const BESIDE_BYTES: usize = 128 << 20;
@@ -76,7 +84,7 @@ fn unread_floods_of_one_org_find_an_end_and_another_org_goes_on() {
         assert!(resident_peak_bytes() - before <= most + BESIDE_BYTES);
 
         drop((answer, unread));
-        assert_eq!(world.budget.taken_bytes(), 0);
+        world.until_taken(0).await;
         let again = flooder.exec(&json!({ "cmd": SMALL })).await;
         assert_eq!(again.status(), StatusCode::OK);
     });
@@ -90,6 +98,59 @@ fn a_thousand_small_commands_at_once_are_nothing() {
         let answers = join_all((0..1000).map(|_| org.exec(&small))).await;
         assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
         drop(answers);
-        assert_eq!(world.budget.taken_bytes(), 0);
+        // What was typed goes with a task of its own.
+        world.until_taken(0).await;
+    });
+}
+
+#[test]
+fn listings_of_long_paths_are_made_as_they_are_taken() {
+    World::run(async |world| {
+        let [org, _] = &world.orgs;
+        let before = resident_bytes();
+        // Whole, one such answer has a hundred times a thousand times this path, and more.
+        let path = format!("/{}", "x/".repeat(250));
+        let answers = join_all((0..LISTINGS).map(|_| org.list(&path))).await;
+        let most = MAX_HELD_BYTES / 2;
+        let grown = resident_peak_bytes() - before;
+        assert!(grown <= most + BESIDE_BYTES, "{} MiB more", grown >> 20);
+        let mut answers = answers.into_iter().filter(|answer| answer.status() == StatusCode::OK);
+        let mut one = answers.next().unwrap().into_body();
+        drop(answers);
+        let (mut length, mut last) = (0, Vec::new());
+        while let Some(frame) = one.frame().await {
+            last = frame.unwrap().into_data().unwrap().to_vec();
+            length += last.len();
+        }
+        assert!(length > MAX_DIR_ENTRIES * path.len(), "{length} bytes");
+        assert!(last.ends_with(b"\"mtime\":1}]}"), "{}", String::from_utf8_lossy(&last));
+        assert!(resident_peak_bytes() - before <= most + BESIDE_BYTES);
+        drop(one);
+        world.until_taken(0).await;
+    });
+}
+
+#[test]
+fn inputs_that_a_command_does_not_read_find_an_end() {
+    World::run(async |world| {
+        let [org, neighbour] = &world.orgs;
+        let mut socket = org.socket().await;
+        // All that the org may take alone, but for a little.
+        let account = world.budget.account(Some(org.id));
+        let left = 4 << 20;
+        let hog = account.take(MAX_HELD_BYTES / 2 - world.budget.taken_bytes() - left).unwrap();
+        let start = json!({ "id": "a", "cmd": DEAF, "open_stdin": true });
+        socket.send(Message::text(start.to_string())).await.unwrap();
+        let input = [b"{\"id\":\"a\"}\n".as_slice(), &[0; 250 << 10]].concat();
+        for _ in 0..MAX_INPUTS_WAITING {
+            socket.send(Message::binary(input.clone())).await.unwrap();
+        }
+        let said = socket.next().await.unwrap().unwrap().into_text().unwrap();
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((&said["id"], &said["code"]), (&json!("a"), &json!("unavailable")), "{said}");
+        assert!(said["error"].as_str().unwrap().ends_with("so the command was killed"), "{said}");
+        assert_eq!(neighbour.exec(&json!({ "cmd": SMALL })).await.status(), StatusCode::OK);
+        drop(socket);
+        world.until_taken(hog.bytes()).await;
     });
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -23,11 +24,14 @@ use pando_vm::driver::null::Null;
 use pando_vm::network::Network;
 use rustix::thread::UnshareFlags;
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, PATIENCE};
 
 pub struct World {
     pub orgs: [Org; 2],
@@ -38,6 +42,7 @@ pub struct World {
 
 /// An org, its key and its sandbox.
 pub struct Org {
+    pub id: OrgId,
     router: Router,
     key: String,
     sandbox: String,
@@ -114,14 +119,26 @@ impl World {
             store,
         });
         let [first, second] = keys;
-        let orgs = [Org::new(&router, first).await, Org::new(&router, second).await];
+        let orgs =
+            [Org::new(&router, orgs[0], first).await, Org::new(&router, orgs[1], second).await];
         Self { orgs, agent, budget, node }
+    }
+
+    /// Waits until no more than this is taken, by anybody.
+    pub async fn until_taken(&self, bytes: usize) {
+        let waited = async {
+            while self.budget.taken_bytes() > bytes {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waited).await.unwrap();
+        assert_eq!(self.budget.taken_bytes(), bytes);
     }
 }
 
 impl Org {
-    async fn new(router: &Router, key: String) -> Self {
-        let mut org = Self { router: router.clone(), key, sandbox: String::new() };
+    async fn new(router: &Router, id: OrgId, key: String) -> Self {
+        let mut org = Self { id, router: router.clone(), key, sandbox: String::new() };
         let made = json(org.post("/v1/sandboxes", &json!({})).await).await;
         org.sandbox = made["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
         org
@@ -130,6 +147,26 @@ impl Org {
     /// Runs a command; the answer's body is not read.
     pub async fn exec(&self, command: &Value) -> Response<Body> {
         self.post(&format!("/v1/sandboxes/{}/exec", self.sandbox), command).await
+    }
+
+    /// Lists a directory; the answer's body is not read.
+    pub async fn list(&self, path: &str) -> Response<Body> {
+        let uri = format!("/v1/sandboxes/{}/fs/dir?path={path}", self.sandbox);
+        let request = Request::get(uri).header("x-api-key", &self.key).body(Body::empty());
+        self.router.clone().oneshot(request.unwrap()).await.unwrap()
+    }
+
+    /// A WebSocket for commands, over a listener of its own.
+    pub async fn socket(&self) -> WebSocketStream<TcpStream> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = self.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let path = format!("ws://{address}/v1/sandboxes/{}/exec/ws", self.sandbox);
+        let mut request = path.into_client_request().unwrap();
+        request.headers_mut().insert("x-api-key", self.key.parse().unwrap());
+        let stream = TcpStream::connect(address).await.unwrap();
+        tokio_tungstenite::client_async(request, stream).await.unwrap().0
     }
 
     async fn post(&self, path: &str, body: &Value) -> Response<Body> {

@@ -31,6 +31,7 @@ pub(super) struct Metrics {
     sandboxes: Family<InState, Gauge<i64, AtomicI64>>,
     memory_available: Gauge<u64, AtomicU64>,
     disk_free: Gauge<u64, AtomicU64>,
+    held: Gauge<u64, AtomicU64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,7 +65,10 @@ impl Metrics {
         let disk_free = Gauge::default();
         let help = "Disk of the pool of sandboxes that is free, in bytes";
         registry.register("pool_free_bytes", help, disk_free.clone());
-        Self { registry, store, node, sandboxes: in_state, memory_available, disk_free }
+        let held = Gauge::default();
+        let help = "Bodies, guests' words and answers held for requests under way, in bytes";
+        registry.register("held_bytes", help, held.clone());
+        Self { registry, store, node, sandboxes: in_state, memory_available, disk_free, held }
     }
 
     async fn text(&self) -> anyhow::Result<String> {
@@ -78,6 +82,7 @@ impl Metrics {
         let host = self.node.host();
         self.memory_available.set(host.memory.map_or(0, |memory| memory.available_bytes));
         self.disk_free.set(host.free_disk_bytes.unwrap_or(0));
+        self.held.set(self.node.budget().taken_bytes() as u64);
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
         Ok(out)
