@@ -25,7 +25,7 @@ use world::{World, resident_bytes, resident_peak_bytes};
 /// Twice as many as there is room for.
 const FLOODS: usize = 60;
 /// Directories of as many entries as are taken.
-const LISTINGS: usize = 16;
+const LISTINGS: usize = 12;
 /// What the process may take beside what it counts: code, rows, runtimes, what the
 /// allocator keeps.
 const BESIDE_BYTES: usize = 128 << 20;
@@ -76,7 +76,7 @@ fn unread_floods_of_one_org_find_an_end_and_another_org_goes_on() {
         let (mut nuls, mut length) = (0, 0);
         while let Some(frame) = answer.frame().await {
             let piece = frame.unwrap().into_data().unwrap();
-            nuls += piece.windows(6).filter(|letters| letters == b"\\u0000").count();
+            nuls += piece.iter().filter(|letter| **letter == b'\\').count();
             length += piece.len();
         }
         assert_eq!(nuls, each);
@@ -119,8 +119,10 @@ fn listings_of_long_paths_are_made_as_they_are_taken() {
         drop(answers);
         let (mut length, mut last) = (0, Vec::new());
         while let Some(frame) = one.frame().await {
-            last = frame.unwrap().into_data().unwrap().to_vec();
-            length += last.len();
+            let piece = frame.unwrap().into_data().unwrap();
+            length += piece.len();
+            last.extend_from_slice(&piece);
+            last.drain(..last.len().saturating_sub(100));
         }
         assert!(length > MAX_DIR_ENTRIES * path.len(), "{length} bytes");
         assert!(last.ends_with(b"\"mtime\":1}]}"), "{}", String::from_utf8_lossy(&last));
