@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 
 use crate::memory::{MemoryError, Saved};
 use crate::network::Slot;
+use crate::sys::durable;
 
 /// How many empty spare disks each machine is baked with, beside its root disk.
 pub const SPARE_DISKS: usize = 3;
@@ -258,6 +259,18 @@ pub enum VmError {
 }
 
 impl VmError {
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::Memory(MemoryError::NoRoom { .. }) => true,
+            Self::Memory(MemoryError::Write(source)) | Self::Io { source, .. } => {
+                durable::is_out_of_space(source)
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }

@@ -33,6 +33,8 @@ pub struct Null {
 struct NullMachine {
     pid: u32,
     paused: AtomicBool,
+    /// Whether its guest's processes stand still.
+    frozen: AtomicBool,
     /// What its guest has in memory: the file that it was restored from, at first.
     memory: Mutex<Vec<u8>>,
     refuse_saves: Arc<AtomicBool>,
@@ -77,10 +79,39 @@ impl Null {
         })
     }
 
-    /// Whether a machine's vCPUs run; none when there is none of that name.
+    /// Makes a machine that an earlier server has started, as far as anyone can tell.
+    pub fn put(&self, name: MachineName, memory: &[u8]) {
+        let machine = self.machine(memory.to_owned());
+        self.machines().insert(name, machine);
+    }
+
+    fn machine(&self, memory: Vec<u8>) -> Arc<NullMachine> {
+        Arc::new(NullMachine {
+            pid: self.last_pid.fetch_add(1, Ordering::SeqCst) + 1,
+            paused: AtomicBool::new(false),
+            frozen: AtomicBool::new(false),
+            memory: Mutex::new(memory),
+            refuse_saves: Arc::clone(&self.refuse_saves),
+            ended: watch::Sender::new(None),
+        })
+    }
+
+    /// Whether a machine's vCPUs run, and its guest's processes; none when there is
+    /// none of that name.
     #[must_use]
     pub fn runs(&self, name: &MachineName) -> Option<bool> {
-        self.machines().get(name).map(|machine| !machine.paused.load(Ordering::SeqCst))
+        let stands = |machine: &Arc<NullMachine>| {
+            machine.paused.load(Ordering::SeqCst) || machine.frozen.load(Ordering::SeqCst)
+        };
+        self.machines().get(name).map(|machine| !stands(machine))
+    }
+
+    /// Stops a machine and its guest, as one that is saved.
+    pub fn hold(&self, name: &MachineName) {
+        if let Some(machine) = self.machines().get(name) {
+            machine.paused.store(true, Ordering::SeqCst);
+            machine.frozen.store(true, Ordering::SeqCst);
+        }
     }
 
     /// Ends a machine as a crash would. False when there is none of that name.
@@ -104,13 +135,7 @@ impl Null {
     }
 
     fn start(&self, home: Home, first_words: &[u8], memory: Vec<u8>) -> Result<Started, VmError> {
-        let machine = Arc::new(NullMachine {
-            pid: self.last_pid.fetch_add(1, Ordering::SeqCst) + 1,
-            paused: AtomicBool::new(false),
-            memory: Mutex::new(memory),
-            refuse_saves: Arc::clone(&self.refuse_saves),
-            ended: watch::Sender::new(None),
-        });
+        let machine = self.machine(memory);
         self.machines().insert(home.name, Arc::clone(&machine));
         let control = guest(&machine, first_words)?;
         Ok(Started { machine, control })
@@ -124,6 +149,7 @@ fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, V
     let mut lines =
         BufReader::new(std::io::Cursor::new(first_words.to_vec()).chain(reader)).lines();
     let mut ended = machine.ended.subscribe();
+    let machine = Arc::clone(machine);
     tokio::spawn(async move {
         loop {
             let line = tokio::select! {
@@ -131,7 +157,13 @@ fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, V
                 _ = ended.wait_for(Option::is_some) => return,
             };
             let Ok(Some(line)) = line else { return };
-            let answer = match serde_json::from_str(&line) {
+            let message = serde_json::from_str(&line);
+            match &message {
+                Ok(ToGuest::Freeze) => machine.frozen.store(true, Ordering::SeqCst),
+                Ok(ToGuest::Thaw { .. }) => machine.frozen.store(false, Ordering::SeqCst),
+                _ => {}
+            }
+            let answer = match message {
                 Ok(ToGuest::Restored(_)) => ToHost::Ready,
                 Ok(ToGuest::Attached { .. }) => ToHost::Attached,
                 Ok(ToGuest::Freeze) => ToHost::Frozen,
