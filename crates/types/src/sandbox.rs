@@ -145,6 +145,10 @@ pub enum SandboxEventKind {
     Paused,
     /// They run again.
     Resumed,
+    /// It was put to sleep: its machine is an image on disk.
+    Hibernated,
+    /// It was woken, and answers again.
+    Woken,
     /// Its TTL or persistence was set.
     LifecycleSet,
     /// Its machine died or could not be made.

@@ -44,6 +44,8 @@ pub enum Actual {
     Running,
     /// Its vCPUs are stopped.
     Paused,
+    /// It is asleep on disk, and is woken by who needs it.
+    Hibernated,
     /// It has no machine; the reason says why.
     Failed,
     /// Nothing is left of it.
@@ -54,6 +56,7 @@ words!(Actual {
     Creating => "creating",
     Running => "running",
     Paused => "paused",
+    Hibernated => "hibernated",
     Failed => "failed",
     Deleted => "deleted",
 });
