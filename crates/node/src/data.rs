@@ -12,6 +12,7 @@
 //!   kernels/<version>/{vmlinuz,modules/}
 //!   machines/<key>/{manifest.json,memory,devices,root.raw}
 //!   sandboxes/<id>/{manifest.json,root.raw,…}
+//!   snapshots/<id>/{image.json,memory,devices,root.raw}
 //!   staging/           half-made things; emptied at each start
 //! ```
 
@@ -21,7 +22,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pando_types::{NodeId, SandboxId};
+use pando_types::{NodeId, SandboxId, SnapshotId};
 use pando_vm::sys::command::{self, CommandError};
 use pando_vm::sys::{durable, reflink};
 use rustix::fs::FlockOperation;
@@ -100,7 +101,7 @@ impl DataDir {
         let data = Self { root, _lock: Arc::new(lock) };
         make(data.pool())?;
         data.mount_pool().await?;
-        for part in ["templates", "kernels", "machines", "sandboxes"] {
+        for part in ["templates", "kernels", "machines", "sandboxes", "snapshots"] {
             make(data.pool().join(part))?;
         }
         let staging = data.staging();
@@ -219,6 +220,19 @@ impl DataDir {
 
     pub(crate) fn staging(&self) -> PathBuf {
         self.pool().join("staging")
+    }
+
+    /// A new name for what is to be gone at the next start, if not before.
+    pub(crate) fn grave(&self) -> PathBuf {
+        self.staging().join(crate::random::hex::<16>())
+    }
+
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.pool().join("snapshots")
+    }
+
+    pub(crate) fn snapshot(&self, id: SnapshotId) -> PathBuf {
+        self.snapshots().join(id.to_string())
     }
 
     pub(crate) fn template(&self, name: &str, version: &str) -> PathBuf {

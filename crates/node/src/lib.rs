@@ -5,6 +5,7 @@
 //!   owner sees of it. What the API and deployments use.
 //! - [`guest`]: the client of a guest's agent.
 //! - `sandbox`: one sandbox's states, the actor that acts for it, its manifest.
+//! - `image`: a saved machine, that others are made of.
 //! - `capacity`: whose create goes next, and whether there is room for it.
 //! - `bake`: from a recipe to machines; `reconcile`: what a start finds.
 //! - [`Routes`]: host → sandbox, for the edge.
@@ -19,6 +20,7 @@ mod data;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod guest;
+mod image;
 mod node;
 mod random;
 mod reconcile;
@@ -31,7 +33,10 @@ mod tests;
 
 pub use bake::{BakeError, Progress};
 pub use data::{DataDir, DataError};
-pub use node::{ConnectError, Node, NodeConfig, NodeError, Observation, SandboxSpec};
+pub use node::{
+    Child, ConnectError, Forked, Node, NodeConfig, NodeError, Observation, SandboxSpec, Snapshot,
+    Source,
+};
 pub use routes::Routes;
 pub use sandbox::policy::State;
 pub use shared::Report;

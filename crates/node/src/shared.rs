@@ -1,11 +1,13 @@
 //! What every actor of a node shares.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use pando_types::{Clock, Epoch, Generation, SandboxId};
 use pando_vm::driver::Hypervisor;
+use pando_vm::sys::durable;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,6 +48,15 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn find(&self, id: SandboxId) -> Option<Arc<Handle>> {
         self.sandboxes.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Removes a folder that nobody finds any more, while everything goes on.
+    pub(crate) fn sweep(&self, dir: PathBuf) {
+        self.tasks.spawn_blocking(move || {
+            if let Err(error) = durable::remove_dir(&dir) {
+                tracing::warn!(%error, "what is no longer used stays until the next start");
+            }
+        });
     }
 
     pub(crate) fn forget(&self, id: SandboxId) {

@@ -14,10 +14,13 @@ use tokio::sync::mpsc;
 
 use crate::bake::Recipe;
 use crate::{
-    DataDir, DataError, Node, NodeConfig, NodeError, Report, SandboxSpec, State, WarmSlots,
+    DataDir, DataError, Node, NodeConfig, NodeError, Report, SandboxSpec, Source, State, WarmSlots,
 };
 
+mod faults;
+mod fork;
 mod hostile_agent;
+mod sleep;
 
 const SHAPE: Shape = Shape { cpu: 1, memory_mib: 512 };
 
@@ -80,12 +83,40 @@ impl World {
         let spec = SandboxSpec {
             egress_deny: Vec::new(),
             org: self.org,
-            template: "base".into(),
+            source: Source::Template("base".into()),
             shape: SHAPE,
             deadline,
             persistent,
         };
         self.node.create(id, Epoch::first(), spec).await.map(drop)
+    }
+
+    fn name(&self, id: SandboxId) -> MachineName {
+        name(self.folder.path(), id)
+    }
+
+    /// What the machine of a sandbox has in memory.
+    fn memory(&self, id: SandboxId) -> String {
+        String::from_utf8(self.machines.memory(&self.name(id)).unwrap()).unwrap()
+    }
+
+    /// Writes to the memory and to the disk of a sandbox, as its guest would.
+    fn write(&self, id: SandboxId, text: &str) {
+        assert!(self.machines.write_memory(&self.name(id), text.as_bytes()));
+        std::fs::write(self.dir(id).join("root.raw"), text).unwrap();
+    }
+
+    fn disk(&self, id: SandboxId) -> String {
+        std::fs::read_to_string(self.dir(id).join("root.raw")).unwrap()
+    }
+
+    fn dir(&self, id: SandboxId) -> std::path::PathBuf {
+        self.folder.path().join("pool/sandboxes").join(id.to_string())
+    }
+
+    /// The names in a folder of the pool.
+    fn names(&self, dir: &str) -> Vec<String> {
+        names(&self.folder.path().join("pool").join(dir))
     }
 
     fn state(&self, id: SandboxId) -> Option<State> {
@@ -178,7 +209,7 @@ async fn asked_twice_it_makes_one_machine_and_an_older_epoch_is_fenced() {
     let spec = SandboxSpec {
         egress_deny: Vec::new(),
         org: world.org,
-        template: "base".into(),
+        source: Source::Template("base".into()),
         shape: SHAPE,
         deadline: None,
         persistent: false,
@@ -240,8 +271,22 @@ async fn a_machine_that_dies_is_noticed_now_and_at_a_start() {
 }
 
 fn crash(world: &World, id: SandboxId) {
-    let file = std::fs::read_to_string(world.folder.path().join("node.json")).unwrap();
+    assert!(world.machines.crash(&world.name(id)));
+}
+
+/// What the machine of a sandbox is called on the node of that folder.
+fn name(folder: &Path, id: SandboxId) -> MachineName {
+    let file = std::fs::read_to_string(folder.join("node.json")).unwrap();
     let owner = serde_json::from_str::<serde_json::Value>(&file).unwrap();
     let owner = owner["id"].as_str().unwrap().to_owned();
-    assert!(world.machines.crash(&MachineName { owner, machine: id.to_string() }));
+    MachineName { owner, machine: id.to_string() }
+}
+
+/// The names in a folder, in order.
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }

@@ -5,6 +5,9 @@ use pando_e2e::{Fault, Options, Sandbox, Server, orphans, prefix, run};
 use reqwest::Method;
 use serde_json::json;
 
+/// Steps that no request leads to yet; the node's own tests end a server in each.
+const STEPS_WITHOUT_ROUTE: [&str; 5] = ["save.", "snapshot.", "fork.", "hibernate.", "wake."];
+
 /// What is tried for a fault: the step whose name it begins with.
 async fn provoke(server: &Server, fault: Fault, kept: &str, victim: Option<&str>) {
     let post = |path: String| server.request(Method::POST, &path).json(&json!({})).send();
@@ -25,6 +28,9 @@ async fn a_crash_at_any_step_leaves_before_or_after() -> anyhow::Result<()> {
     let kept = server.sandbox(json!({ "persistent": true })).await?.id;
     for fault in Fault::ALL {
         let name = fault.name();
+        if STEPS_WITHOUT_ROUTE.iter().any(|step| name.starts_with(step)) {
+            continue;
+        }
         let victim = match name.starts_with("delete.") {
             true => Some(server.sandbox(json!({})).await?.id),
             false => None,

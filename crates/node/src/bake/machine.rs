@@ -102,16 +102,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn memory(&self) -> PathBuf {
-        self.dir.join("memory")
-    }
-
-    pub(crate) fn device_state(&self) -> PathBuf {
-        self.dir.join("devices")
-    }
-
-    pub(crate) fn root_disk(&self) -> PathBuf {
-        self.dir.join("root.raw")
+    pub(crate) fn parts(&self) -> crate::image::Parts {
+        crate::image::Parts::within(&self.dir)
     }
 }
 

@@ -196,8 +196,10 @@ fn kind(from: Actual, to: Actual) -> Option<SandboxEventKind> {
         (from, to) if from == to => None,
         (_, Actual::Creating) => None,
         (Actual::Paused, Actual::Running) => Some(SandboxEventKind::Resumed),
+        (Actual::Hibernated, Actual::Running) => Some(SandboxEventKind::Woken),
         (_, Actual::Running) => Some(SandboxEventKind::Running),
         (_, Actual::Paused) => Some(SandboxEventKind::Paused),
+        (_, Actual::Hibernated) => Some(SandboxEventKind::Hibernated),
         (_, Actual::Failed) => Some(SandboxEventKind::Failed),
         (_, Actual::Deleted) => Some(SandboxEventKind::Deleted),
     }
@@ -267,5 +269,6 @@ mod tests {
         assert_eq!(kind(Actual::Creating, Actual::Running), Some(SandboxEventKind::Running));
         assert_eq!(kind(Actual::Paused, Actual::Running), Some(SandboxEventKind::Resumed));
         assert_eq!(kind(Actual::Running, Actual::Running), None);
+        assert_eq!(kind(Actual::Hibernated, Actual::Running), Some(SandboxEventKind::Woken));
     }
 }

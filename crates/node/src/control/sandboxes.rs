@@ -18,7 +18,7 @@ use super::journal::{Journal, Seen};
 use super::times::{CreateTimes, Phase};
 use super::{spec, sync, view};
 use crate::guest::Guest;
-use crate::node::{Node, NodeError, SandboxSpec};
+use crate::node::{Node, NodeError, SandboxSpec, Source};
 use crate::shared::Report;
 
 /// How often a change is tried again when somebody else changed the row meanwhile.
@@ -165,7 +165,7 @@ impl Sandboxes {
         let spec = SandboxSpec {
             egress_deny: wanted.egress_deny,
             org: row.org,
-            template: wanted.template,
+            source: Source::Template(wanted.template),
             shape: wanted.shape,
             deadline: row.deadline,
             persistent: row.persistent,
@@ -307,13 +307,14 @@ impl Sandboxes {
         self.observed(org, id).await
     }
 
-    /// The client of a running sandbox's agent.
+    /// The client of a sandbox's agent; one that sleeps is woken first.
     ///
     /// # Errors
-    /// [`Code::NotFound`], [`Code::Conflict`] when it does not run.
+    /// [`Code::NotFound`], [`Code::Conflict`] when it does not run; what stands against
+    /// waking it.
     pub async fn guest(&self, org: OrgId, id: SandboxId) -> Result<Guest, PublicError> {
         self.row(org, id).await?;
-        self.node.guest(id).map_err(|error| match error {
+        self.node.access(id).await.map_err(|error| match error {
             NodeError::NotFound => PublicError::not_found("sandbox", id),
             other => PublicError::from(&other),
         })

@@ -12,6 +12,7 @@ pub(super) fn status(desired: Desired, actual: Actual) -> SandboxStatus {
         (_, Actual::Creating) => SandboxStatus::Creating,
         (_, Actual::Running) => SandboxStatus::Running,
         (_, Actual::Paused) => SandboxStatus::Paused,
+        (_, Actual::Hibernated) => SandboxStatus::Hibernated,
         (_, Actual::Failed) => SandboxStatus::Failed,
     }
 }

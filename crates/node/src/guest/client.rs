@@ -1,7 +1,6 @@
 //! Opening a session and asking for one thing.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use pando_guest_protocol::frame::{self, Frame, FrameError, Kind};
@@ -11,14 +10,13 @@ use pando_guest_protocol::session::{
 use pando_guest_protocol::{GUEST_ADDRESS, SESSION_PORT};
 use pando_types::limits::MAX_DIR_ENTRIES;
 use pando_types::{Code, PublicError};
-use pando_vm::network::Slot;
 use rustix::net::sockopt;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::sandbox::handle::Observed;
+use crate::sandbox::handle::{Observed, Seat};
 use crate::sandbox::policy::State;
 
 /// How long a connection inside the namespace may take. A guest under load
@@ -36,8 +34,7 @@ const MAX_LISTING_BYTES: usize = 64 * 1024 * 1024;
 /// The client of one guest's agent. Cheap to clone; holds no connection.
 #[derive(Debug, Clone)]
 pub struct Guest {
-    slot: Arc<Slot>,
-    token: Arc<str>,
+    seat: Seat,
     observed: watch::Receiver<Observed>,
 }
 
@@ -59,6 +56,9 @@ pub enum GuestError {
     /// The sandbox was deleted, or its machine died.
     #[error("the sandbox has ended")]
     Gone,
+    /// The sandbox was put to sleep.
+    #[error("the sandbox went to sleep")]
+    Asleep,
     /// What was to be sent to the guest could not be read.
     #[error("the data to send broke off")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -87,7 +87,7 @@ impl From<&GuestError> for PublicError {
                 FailureKind::Token | FailureKind::Refused | FailureKind::Other => Code::GuestFailed,
             },
             GuestError::Timeout(_) => Code::Timeout,
-            GuestError::Gone => Code::Gone,
+            GuestError::Gone | GuestError::Asleep => Code::Gone,
             GuestError::TooLarge { .. } | GuestError::Body(_) => Code::TooLarge,
             GuestError::Connect(_) | GuestError::Frame(_) => Code::GuestFailed,
         };
@@ -96,33 +96,34 @@ impl From<&GuestError> for PublicError {
 }
 
 impl Guest {
-    pub(crate) fn new(
-        slot: Arc<Slot>,
-        token: Arc<str>,
-        observed: watch::Receiver<Observed>,
-    ) -> Self {
-        Self { slot, token, observed }
+    pub(crate) fn new(seat: Seat, observed: watch::Receiver<Observed>) -> Self {
+        Self { seat, observed }
     }
 
-    /// Returns when the sandbox has no machine any more. Its connections would not
+    /// Returns when the machine that it talks to is no more. Its connections would not
     /// tell: nothing is left that could close them.
-    pub(super) async fn gone(&self) -> GuestError {
-        let is_over =
-            |state: &State| !matches!(state, State::Creating | State::Running | State::Paused);
+    pub(crate) async fn gone(&self) -> GuestError {
+        let is_over = |observed: &Observed| {
+            let lives = matches!(observed.state, State::Creating | State::Running | State::Paused);
+            !lives || observed.seat.as_ref() != Some(&self.seat)
+        };
         // An error means that its actor has ended, with the server or with the sandbox.
-        let _ = self.observed.clone().wait_for(|observed| is_over(&observed.state)).await;
-        GuestError::Gone
+        match self.observed.clone().wait_for(is_over).await.map(|observed| observed.state.clone()) {
+            // Awake again, it has another machine.
+            Ok(State::Hibernated | State::Running | State::Paused) => GuestError::Asleep,
+            _ => GuestError::Gone,
+        }
     }
 
     /// Opens a session for `operation`.
     pub(super) async fn open(&self, operation: Operation) -> Result<TcpStream, GuestError> {
-        let connected = self.slot.connect(SESSION_PORT, CONNECT_TIMEOUT).await;
+        let connected = self.seat.slot.connect(SESSION_PORT, CONNECT_TIMEOUT).await;
         let mut stream = connected.map_err(GuestError::Connect)?;
         stream.set_nodelay(true).map_err(GuestError::Connect)?;
         // Given up, it is reset: what the agent does not read would hide an ordinary
         // close from it, and stay with our kernel (tcp(7), SO_LINGER in socket(7)).
         stream.set_zero_linger().map_err(GuestError::Connect)?;
-        let request = Request { protocol: PROTOCOL, token: self.token.to_string(), operation };
+        let request = Request { protocol: PROTOCOL, token: self.seat.token.to_string(), operation };
         within(ANSWER_TIMEOUT, async {
             Ok(frame::write_json(&mut stream, Kind::Request, &request).await?)
         })
@@ -231,7 +232,7 @@ impl Guest {
     /// # Errors
     /// [`GuestError::Failed`] with [`FailureKind::Refused`] when nobody listens.
     pub async fn connect(&self, port: u16) -> Result<TcpStream, GuestError> {
-        match self.slot.connect(port, CONNECT_TIMEOUT).await {
+        match self.seat.slot.connect(port, CONNECT_TIMEOUT).await {
             Ok(stream) => Ok(stream),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 within(ANSWER_TIMEOUT, async {

@@ -4,22 +4,27 @@
 //! of their own: all that they take and return can be sent, each names the
 //! sandbox and the epoch it speaks for, and asking twice is asking once.
 
+mod access;
 mod create;
 mod error;
+mod fork;
+mod sleep;
+mod snapshot;
 
 pub use error::{ConnectError, NodeError};
+pub use fork::{Child, Forked};
+pub use snapshot::Snapshot;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pando_guest_protocol::{GUEST_ADDRESS, SESSION_PORT};
+use pando_guest_protocol::GUEST_ADDRESS;
 use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
 use pando_types::sandbox::Template;
-use pando_types::{Clock, Epoch, Generation, OrgId, SandboxId, Timestamp};
+use pando_types::{Clock, Epoch, Generation, OrgId, SandboxId, SnapshotId, Timestamp};
 use pando_vm::driver::{Accelerator, Hypervisor, Shape};
 use pando_vm::network::{Cidr, Network};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,9 +32,8 @@ use tokio_util::task::TaskTracker;
 use crate::bake::{Bakery, BakeryConfig, Progress};
 use crate::capacity::turns::{LONGEST_WAIT, Turns};
 use crate::data::DataDir;
-use crate::guest::{Guest, GuestError};
 use crate::reconcile;
-use crate::sandbox::handle::{ActorError, Command, Handle, Reply};
+use crate::sandbox::handle::{Command, Handle, Reply};
 use crate::sandbox::policy::State;
 use crate::shared::{Report, Shared};
 use crate::slots::{Slots, WarmSlots};
@@ -74,9 +78,9 @@ pub struct Node {
 pub struct SandboxSpec {
     /// Who it is for: orgs take turns.
     pub org: OrgId,
-    /// The template it is restored from.
-    pub template: String,
-    /// Its size.
+    /// What it is made of.
+    pub source: Source,
+    /// Its size; what is made of a snapshot has the snapshot's.
     pub shape: Shape,
     /// When it is to be gone.
     pub deadline: Option<Timestamp>,
@@ -84,6 +88,15 @@ pub struct SandboxSpec {
     pub persistent: bool,
     /// What it may not reach, beside what no sandbox may.
     pub egress_deny: Vec<Cidr>,
+}
+
+/// What a sandbox is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A template, by its name.
+    Template(String),
+    /// A snapshot of this node.
+    Snapshot(SnapshotId),
 }
 
 /// What a node knows of a sandbox now.
@@ -134,6 +147,7 @@ impl Node {
             .map_err(|error| NodeError::Failed(crate::chain(&error)))?;
         tracing::info!(
             adopted = found.adopted,
+            asleep = found.asleep,
             lost = found.lost,
             removed = found.removed,
             "found what an earlier server left"
@@ -201,11 +215,14 @@ impl Node {
         self.ask(id, epoch, Command::Pause).await
     }
 
-    /// Lets a paused sandbox run.
+    /// Lets a paused sandbox run; wakes one that sleeps.
     ///
     /// # Errors
     /// Any [`NodeError`].
     pub async fn resume(&self, id: SandboxId, epoch: Epoch) -> Result<(), NodeError> {
+        if self.handle(id, epoch)?.observed.borrow().state == State::Hibernated {
+            return self.wake(id, epoch).await;
+        }
         self.ask(id, epoch, Command::Resume).await
     }
 
@@ -223,76 +240,21 @@ impl Node {
         self.ask(id, epoch, |reply| Command::SetLifecycle { deadline, persistent, reply }).await
     }
 
-    async fn ask(
+    async fn ask<T>(
         &self,
         id: SandboxId,
         epoch: Epoch,
-        command: impl FnOnce(Reply) -> Command,
-    ) -> Result<(), NodeError> {
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, NodeError> {
         let handle = self.handle(id, epoch)?;
         handle.touch(self.shared.clock.now());
-        let (reply, outcome) = oneshot::channel();
-        let gone = || NodeError::NotFound;
-        handle.commands.send(command(reply)).await.map_err(|_| gone())?;
-        outcome.await.map_err(|_| gone())?.map_err(|error| match error {
-            ActorError::Denied(denial) => NodeError::Denied(denial.to_string()),
-            other => NodeError::Failed(crate::chain(&other)),
-        })
+        asked(&handle, command).await
     }
 
     /// What this node knows of a sandbox; no I/O.
     #[must_use]
     pub fn observe(&self, id: SandboxId) -> Option<Observation> {
         self.shared.find(id).map(|handle| observation(&handle))
-    }
-
-    /// The client of a running sandbox's agent. Asking counts as using it.
-    ///
-    /// # Errors
-    /// [`NodeError::NotFound`], [`NodeError::NotRunning`].
-    pub fn guest(&self, id: SandboxId) -> Result<Guest, NodeError> {
-        self.guest_of(&*self.shared.find(id).ok_or(NodeError::NotFound)?)
-    }
-
-    fn guest_of(&self, handle: &Handle) -> Result<Guest, NodeError> {
-        let state = handle.observed.borrow().state.clone();
-        if state != State::Running {
-            return Err(NodeError::NotRunning(state));
-        }
-        handle.touch(self.shared.clock.now());
-        Ok(Guest::new(Arc::clone(&handle.slot), Arc::clone(&handle.token), handle.observed.clone()))
-    }
-
-    /// A connection to a port of a running sandbox. Asking counts as using it.
-    ///
-    /// # Errors
-    /// Any [`ConnectError`].
-    pub async fn connect(&self, id: SandboxId, port: u16) -> Result<TcpStream, ConnectError> {
-        // The agent is no app, and talks to this server alone.
-        if port == SESSION_PORT {
-            return Err(ConnectError::Refused);
-        }
-        let handle = self.shared.find(id).ok_or(ConnectError::NotFound)?;
-        let guest = self.guest_of(&handle).map_err(|error| match error {
-            NodeError::NotRunning(state) => ConnectError::NotRunning(state),
-            _ => ConnectError::NotFound,
-        })?;
-        let connected = guest.connect(port).await;
-        if connected.is_ok() {
-            handle.answered.note(port);
-        }
-        connected.map_err(|error| match &error {
-            GuestError::Failed(failure)
-                if failure.kind == pando_guest_protocol::session::FailureKind::Refused =>
-            {
-                if handle.answered.knows(port) {
-                    ConnectError::Stopped
-                } else {
-                    ConnectError::Refused
-                }
-            }
-            _ => ConnectError::Unreachable(error),
-        })
     }
 
     /// The templates that sandboxes can be made from.
@@ -353,6 +315,17 @@ impl Node {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
+}
+
+/// Sends a wish to an actor, and waits for what comes of it.
+async fn asked<T>(
+    handle: &Handle,
+    command: impl FnOnce(Reply<T>) -> Command,
+) -> Result<T, NodeError> {
+    let (reply, outcome) = oneshot::channel();
+    let gone = || NodeError::NotFound;
+    handle.commands.send(command(reply)).await.map_err(|_| gone())?;
+    outcome.await.map_err(|_| gone())?.map_err(NodeError::from)
 }
 
 fn fence(handle: &Handle, epoch: Epoch) -> Result<(), NodeError> {

@@ -40,6 +40,9 @@ impl Backend for Guests {
             NodeConnectError::NotRunning(_) => ConnectError::NotRunning,
             NodeConnectError::Refused => ConnectError::Refused,
             NodeConnectError::Stopped => ConnectError::Stopped,
+            NodeConnectError::NotWoken(source) => {
+                ConnectError::Failed(std::io::Error::other(source))
+            }
             NodeConnectError::Unreachable(source) => {
                 ConnectError::Failed(std::io::Error::other(source))
             }

@@ -39,10 +39,11 @@ struct InState {
 }
 
 /// The states of sandboxes that are there.
-const STATES: [(Actual, &str); 4] = [
+const STATES: [(Actual, &str); 5] = [
     (Actual::Creating, "creating"),
     (Actual::Running, "running"),
     (Actual::Paused, "paused"),
+    (Actual::Hibernated, "hibernated"),
     (Actual::Failed, "failed"),
 ];
 

@@ -17,7 +17,7 @@ use super::machines::Machines;
 use super::memory::Mark;
 use crate::guest::{ExecInput, Guest};
 use crate::tests::{Folder, SHAPE, node, open};
-use crate::{Node, NodeError, SandboxSpec, State};
+use crate::{Node, NodeError, SandboxSpec, Source, State};
 
 /// How long anything that only waits for this process may take, on any host.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -176,7 +176,7 @@ impl World {
 pub(super) async fn create(node: &Node, id: SandboxId) -> Result<(), NodeError> {
     let spec = SandboxSpec {
         org: OrgId::new(),
-        template: "base".into(),
+        source: Source::Template("base".into()),
         shape: SHAPE,
         deadline: None,
         persistent: false,
