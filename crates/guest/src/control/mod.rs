@@ -116,7 +116,9 @@ fn carry_out(request: ToGuest, access: &Access) -> ToHost {
             }
             None => failed("token is malformed".to_owned()),
         },
-        ToGuest::Clock { .. } | ToGuest::Shutdown => failed("not at this point".to_owned()),
+        ToGuest::Clock { .. } | ToGuest::Freeze | ToGuest::Thaw { .. } | ToGuest::Shutdown => {
+            failed("not at this point".to_owned())
+        }
     }
 }
 
@@ -133,6 +135,7 @@ async fn answer(port: &mut Port, message: &ToHost) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pando_guest_protocol::control::{Identity, Who};
 
     #[test]
     fn a_port_is_found_by_its_name() {
@@ -170,13 +173,8 @@ mod tests {
         let access = Access::default();
         let token = "01".repeat(32);
         carry_out(ToGuest::Attached { token: token.clone() }, &access);
-        let identity = pando_guest_protocol::control::Identity {
-            seed: "00".into(),
-            wall_clock_ns: 0,
-            hostname: "stem".into(),
-            machine_id: "00".repeat(16),
-            token: token.clone(),
-        };
+        let identity =
+            Identity { seed: "00".into(), wall_clock_ns: 0, token: token.clone(), who: Who::Woken };
         let reply = carry_out(ToGuest::Restored(identity), &access);
         assert!(matches!(reply, ToHost::Failed { .. }), "{reply:?}");
         assert!(access.admit(&token).is_none());

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pando_guest_protocol::control::{Identity, ToGuest, ToHost};
+use pando_guest_protocol::control::{Identity, ToGuest, ToHost, Who};
 use pando_types::{SandboxId, Timestamp};
 use pando_vm::driver::{
     Disks, Home, Machine as RunningMachine, MachineName, RestoreSpec, SPARE_DISKS, Started, VmError,
@@ -278,9 +278,11 @@ impl Actor {
         let identity = Identity {
             seed: random::hex::<32>(),
             wall_clock_ns: random::wall_clock_ns(),
-            hostname: format!("pando-{}", id.short()),
-            machine_id: random::hex::<16>(),
             token: self.token.to_string(),
+            who: Who::Copy {
+                hostname: format!("pando-{}", id.short()),
+                machine_id: random::hex::<16>(),
+            },
         };
         let restored = self.shared.hypervisor.restore(RestoreSpec {
             home: self.home(),

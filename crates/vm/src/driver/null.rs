@@ -87,6 +87,8 @@ fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, V
             let answer = match serde_json::from_str(&line) {
                 Ok(ToGuest::Restored(_)) => ToHost::Ready,
                 Ok(ToGuest::Attached { .. }) => ToHost::Attached,
+                Ok(ToGuest::Freeze) => ToHost::Frozen,
+                Ok(ToGuest::Thaw { .. }) => ToHost::Thawed,
                 Ok(ToGuest::Clock { .. } | ToGuest::Shutdown) | Err(_) => continue,
             };
             let mut answer = serde_json::to_vec(&answer).unwrap_or_default();
