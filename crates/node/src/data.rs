@@ -9,7 +9,7 @@
 //! pool.xfs             only where the folder's own file system has no reflinks
 //! pool/                everything that is copied by reflink:
 //!   templates/<name>/<version>/rootfs.ext4
-//!   kernels/<version>/{vmlinuz,modules/}
+//!   kernels/<version>-<modules>/{vmlinuz,modules/}
 //!   machines/<key>/{manifest.json,memory,devices,root.raw}
 //!   sandboxes/<id>/{manifest.json,root.raw,…}
 //!   staging/           half-made things; emptied at each start

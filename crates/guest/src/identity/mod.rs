@@ -9,6 +9,7 @@ mod names;
 
 use std::io;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pando_guest_protocol::control::{Identity, Who};
 use rustix::time::{ClockId, Timespec, clock_settime};
@@ -16,6 +17,9 @@ use rustix::time::{ClockId, Timespec, clock_settime};
 pub use hex::decode as decode_hex;
 
 use crate::sys::entropy::{self, SEED_BYTES};
+
+/// How far a clock may be off: what a message on its way takes on a busy host.
+const CLOCK_SLACK: Duration = Duration::from_millis(20);
 
 /// Why a machine could not become another.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +69,19 @@ fn validate(identity: &Identity) -> Result<[u8; SEED_BYTES], IdentityError> {
         decode_hex::<16>(machine_id).ok_or(malformed("machine_id"))?;
     }
     decode_hex(&identity.seed).ok_or(malformed("seed"))
+}
+
+/// Sets the wall clock where it is off by more than a message on its way may make it seem.
+/// One that is right is left alone: it would go back by as much.
+///
+/// # Errors
+/// The kernel's.
+pub fn correct_clock(wall_clock_ns: u64) -> io::Result<()> {
+    let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    if own.abs_diff(Duration::from_nanos(wall_clock_ns)) <= CLOCK_SLACK {
+        return Ok(());
+    }
+    set_clock(wall_clock_ns)
 }
 
 /// Sets the wall clock, in nanoseconds since the epoch.

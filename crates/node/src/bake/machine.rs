@@ -24,7 +24,7 @@ use super::kernel::Kernel;
 use crate::sandbox::control_line::{ControlError, ControlLine};
 
 /// Raised when a change of this code makes older machines unfit.
-const BAKE_FORMAT: u32 = 1;
+const BAKE_FORMAT: u32 = 2;
 /// How much of the end of a console is shown.
 const CONSOLE_BYTES: u64 = 2000;
 /// How long, and how often, a first boot is waited for.
@@ -68,6 +68,9 @@ impl MachineKey {
         add(parts.rootfs_version.as_bytes());
         add(parts.hypervisor.identity().as_bytes());
         add(&read(&parts.kernel.image)?);
+        for module in &parts.kernel.modules {
+            add(&read(module)?);
+        }
         add(parts.agent);
         add(&parts.shape.cpu.to_le_bytes());
         add(&parts.shape.memory_mib.to_le_bytes());
