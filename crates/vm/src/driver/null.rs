@@ -13,6 +13,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
+use crate::memory::{MemoryError, Saved};
+
 use super::{
     Accelerator, BootSpec, Home, Hypervisor, Machine, MachineName, RestoreSpec, Started, VmError,
 };
@@ -23,19 +25,62 @@ pub struct Null {
     machines: Arc<Mutex<HashMap<MachineName, Arc<NullMachine>>>>,
     last_pid: Arc<AtomicU32>,
     refuse_restores: Arc<AtomicBool>,
+    refuse_saves: Arc<AtomicBool>,
+    restores: Arc<AtomicU32>,
 }
 
 #[derive(Debug)]
 struct NullMachine {
     pid: u32,
     paused: AtomicBool,
+    /// What its guest has in memory: the file that it was restored from, at first.
+    memory: Mutex<Vec<u8>>,
+    refuse_saves: Arc<AtomicBool>,
     ended: watch::Sender<Option<String>>,
+}
+
+impl NullMachine {
+    fn memory(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Null {
     /// Makes every restore from now on fail, or no longer.
     pub fn refuse_restores(&self, refuse: bool) {
         self.refuse_restores.store(refuse, Ordering::SeqCst);
+    }
+
+    /// Makes every saving of memory from now on find no room, or no longer.
+    pub fn refuse_saves(&self, refuse: bool) {
+        self.refuse_saves.store(refuse, Ordering::SeqCst);
+    }
+
+    /// How many machines were restored, since ever.
+    #[must_use]
+    pub fn restores(&self) -> u32 {
+        self.restores.load(Ordering::SeqCst)
+    }
+
+    /// What a machine has in memory; none when there is none of that name.
+    #[must_use]
+    pub fn memory(&self, name: &MachineName) -> Option<Vec<u8>> {
+        self.machines().get(name).map(|machine| machine.memory().clone())
+    }
+
+    /// Writes into a machine's memory. False when there is none of that name.
+    pub fn write_memory(&self, name: &MachineName, bytes: &[u8]) -> bool {
+        let machine = self.machines().get(name).cloned();
+        machine.is_some_and(|machine| {
+            *machine.memory() = bytes.to_owned();
+            true
+        })
+    }
+
+    /// Whether a machine's vCPUs run; none when there is none of that name.
+    #[must_use]
+    pub fn runs(&self, name: &MachineName) -> Option<bool> {
+        self.machines().get(name).map(|machine| !machine.paused.load(Ordering::SeqCst))
     }
 
     /// Ends a machine as a crash would. False when there is none of that name.
@@ -58,10 +103,12 @@ impl Null {
         machines
     }
 
-    fn start(&self, home: Home, first_words: &[u8]) -> Result<Started, VmError> {
+    fn start(&self, home: Home, first_words: &[u8], memory: Vec<u8>) -> Result<Started, VmError> {
         let machine = Arc::new(NullMachine {
             pid: self.last_pid.fetch_add(1, Ordering::SeqCst) + 1,
             paused: AtomicBool::new(false),
+            memory: Mutex::new(memory),
+            refuse_saves: Arc::clone(&self.refuse_saves),
             ended: watch::Sender::new(None),
         });
         self.machines().insert(home.name, Arc::clone(&machine));
@@ -119,7 +166,7 @@ impl Hypervisor for Null {
         let (mut guest, host) =
             UnixStream::pair().map_err(VmError::io("cannot make a control line"))?;
         guest.write_all(&booted).await.map_err(VmError::io("cannot write to the control line"))?;
-        let started = self.start(spec.home, &[])?;
+        let started = self.start(spec.home, &[], Vec::new())?;
         Ok(Started { control: host, ..started })
     }
 
@@ -127,7 +174,15 @@ impl Hypervisor for Null {
         if self.refuse_restores.load(Ordering::SeqCst) {
             return Err(VmError::Exited { said: "refused, as asked".into() });
         }
-        self.start(spec.home, &spec.first_words)
+        // As a real one would: without its files there is no machine.
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(VmError::io(format!("cannot read {}", path.display())))
+        };
+        let memory = read(&spec.memory)?;
+        read(&spec.device_state)?;
+        read(&spec.disks.root)?;
+        self.restores.fetch_add(1, Ordering::SeqCst);
+        self.start(spec.home, &spec.first_words, memory)
     }
 
     async fn find(&self, owner: &str) -> Result<Vec<(MachineName, u32)>, VmError> {
@@ -167,6 +222,22 @@ impl Machine for NullMachine {
 
     async fn save_device_state(&self, path: &Path) -> Result<(), VmError> {
         std::fs::write(path, []).map_err(VmError::io("cannot save the device state"))
+    }
+
+    async fn save_memory(
+        &self,
+        _base: &Path,
+        target: &Path,
+        room_bytes: u64,
+    ) -> Result<Saved, VmError> {
+        let memory = self.memory().clone();
+        let written_bytes = memory.len() as u64;
+        if self.refuse_saves.load(Ordering::SeqCst) {
+            let needed_bytes = room_bytes.saturating_add(1);
+            return Err(MemoryError::NoRoom { needed_bytes, room_bytes }.into());
+        }
+        std::fs::write(target, memory).map_err(VmError::io("cannot save the memory"))?;
+        Ok(Saved { written_bytes, hole_bytes: 0 })
     }
 
     async fn kill(&self) -> Result<(), VmError> {

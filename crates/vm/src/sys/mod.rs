@@ -7,6 +7,7 @@ pub mod command;
 pub mod durable;
 pub mod fault;
 pub mod host;
+pub(crate) mod pagemap;
 pub mod process;
 pub mod reflink;
 pub(crate) mod seccomp;
