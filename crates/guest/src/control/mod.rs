@@ -16,10 +16,10 @@ pub use shutdown::power_off;
 
 use self::orders::{Orders, failed};
 use self::port::Port;
-use crate::boot;
 use crate::lines::{Line, Lines};
 use crate::session::{self, Access};
 use crate::sys::log;
+use crate::{boot, identity};
 
 const READ_BYTES: usize = 4096;
 
@@ -62,8 +62,16 @@ pub async fn serve(mut port: Port, access: &Access) -> ControlError {
     }
 }
 
+/// Goes once through what every machine of the template goes through at its beginning.
+async fn rehearse(access: &Access) -> io::Result<()> {
+    session::rehearse(access).await?;
+    identity::rehearse(Path::new("/")).map_err(io::Error::other)?;
+    rustix::fs::sync();
+    Ok(())
+}
+
 async fn converse(port: &mut Port, access: &Access) -> io::Result<std::convert::Infallible> {
-    if let Err(error) = session::rehearse(access).await {
+    if let Err(error) = rehearse(access).await {
         // It only saves time.
         log::info(format_args!("no rehearsal: {error}"));
     }

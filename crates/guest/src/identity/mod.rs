@@ -15,6 +15,7 @@ use pando_guest_protocol::control::{Identity, Who};
 use rustix::time::{ClockId, Timespec, clock_settime};
 
 pub use hex::decode as decode_hex;
+pub use names::rehearse;
 
 use crate::sys::entropy::{self, SEED_BYTES};
 

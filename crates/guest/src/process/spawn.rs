@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use pando_guest_protocol::session::Exec;
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{geteuid, setsid};
+use rustix::process::{geteuid, setpriority_process, setsid};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 use rustix::{fs::Gid, fs::Uid};
 use tokio::net::unix::pipe;
@@ -198,11 +198,13 @@ impl Switch {
         Self { account }
     }
 
-    /// Enters the workload, leads a session of its own, drops the agent's OOM protection,
-    /// becomes the user. The last is about one thread, which is all a fresh child has.
+    /// Enters the workload, leads a session of its own, drops what only the agent has (its
+    /// priority, its OOM protection), becomes the user. The last is about one thread, which is all a fresh child has.
     fn enter(&self) -> io::Result<()> {
         workload::enter()?;
         setsid()?;
+        // It fails only where there is no agent's priority to leave.
+        let _unused = setpriority_process(None, 0);
         leave_oom_protection(c"/proc/self/oom_score_adj");
         if let Some(account) = &self.account {
             set_thread_groups(&account.groups)?;
