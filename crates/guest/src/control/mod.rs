@@ -8,6 +8,7 @@ mod shutdown;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use pando_guest_protocol::CONTROL_PORT;
 use pando_guest_protocol::control::{MAX_LINE_BYTES, ToHost};
@@ -102,7 +103,15 @@ async fn converse(port: &mut Port, access: &Access) -> io::Result<std::convert::
             if let ToHost::Failed { message } = &reply {
                 log::error(format_args!("control: {message}"));
             }
-            answer(port, &reply).await?;
+            // Nobody may be there to take it, and the workload is not held for that.
+            let mut answered = pin!(answer(port, &reply));
+            loop {
+                tokio::select! {
+                    biased;
+                    sent = &mut answered => break sent?,
+                    () = orders.overdue() => orders.let_go(),
+                }
+            }
         }
     }
 }
