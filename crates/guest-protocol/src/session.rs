@@ -20,6 +20,8 @@
 //! Any `Failed` frame ([`Failure`]) ends a session. When the host closes an
 //! `exec` session, the agent kills that command's process group; a `terminal`'s
 //! whole session is hung up; a cell that runs is interrupted.
+//! When the machine is restored instead (as a copy, or woken), its host is gone
+//! without having given anything up: what runs goes on by itself.
 //! A host that gives one up while input is under way resets the connection: a
 //! plain close waits behind bytes that the command may never read.
 
