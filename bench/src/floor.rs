@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use pando_guest_protocol::control::{Identity, ToGuest};
+use pando_guest_protocol::control::{Identity, ToGuest, Who};
 use pando_vm::cage::{CageConfig, DEFAULT_FIRST_UID};
 use pando_vm::driver::qemu::Qemu;
 use pando_vm::driver::{
@@ -178,9 +178,8 @@ fn first_words() -> anyhow::Result<Vec<u8>> {
     let mut words = serde_json::to_vec(&ToGuest::Restored(Identity {
         seed: "5a".repeat(32),
         wall_clock_ns: 1_800_000_000_000_000_000,
-        hostname: "floor".into(),
-        machine_id: "0".repeat(32),
         token: agent::TOKEN.into(),
+        who: Who::Copy { hostname: "floor".into(), machine_id: "0".repeat(32) },
     }))?;
     words.push(b'\n');
     Ok(words)

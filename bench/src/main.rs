@@ -7,6 +7,7 @@
 
 mod agent;
 mod attacks;
+mod copies;
 mod create;
 mod crowd;
 mod edge;
@@ -47,6 +48,8 @@ struct Arguments {
 enum Only {
     /// Creates, execs and memory.
     Sandboxes,
+    /// Snapshots, forks, sleep and wake.
+    Copies,
     /// How many sandboxes fit on this machine.
     Fit {
         /// Where it stops at the latest.
@@ -79,6 +82,7 @@ async fn main() -> anyhow::Result<()> {
         Some(Only::Edge { rounds }) => return edge::print(pool, rounds),
         Some(Only::ServeEdge { listen, upstream }) => return edge::serve(listen, upstream).await,
         Some(Only::Sandboxes) => sandboxes::measure(&arguments).await,
+        Some(Only::Copies) => copies::print(&arguments).await,
         Some(Only::Fit { most }) => fit::print(&arguments, most).await,
         Some(Only::Attacks) => attacks::print(&arguments).await,
         None => everything(&arguments).await,
@@ -90,6 +94,8 @@ async fn main() -> anyhow::Result<()> {
 
 async fn everything(arguments: &Arguments) -> anyhow::Result<()> {
     sandboxes::measure(arguments).await?;
+    println!();
+    copies::print(arguments).await?;
     println!();
     fit::print(arguments, MOST).await?;
     println!();

@@ -93,6 +93,18 @@ impl Server {
         Ok(ours.map(|(pid, _)| pid).collect())
     }
 
+    /// The process id of one machine's VMM.
+    pub(crate) fn machine_of(&self, sandbox: &str) -> anyhow::Result<u32> {
+        let machines = pando_vm::sys::process::with_argument("qemu-system-x86_64", "-name")?;
+        let found = machines.into_iter().find(|(_, name)| name.ends_with(sandbox));
+        found.map(|(pid, _)| pid).context("the sandbox has no VMM")
+    }
+
+    /// Where its sandboxes' files are.
+    pub(crate) fn pool(&self) -> PathBuf {
+        self.data.join("pool")
+    }
+
     /// Stops it, takes down what it made, and returns its log.
     pub(crate) fn finish(mut self) -> anyhow::Result<String> {
         let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);

@@ -17,10 +17,11 @@ KEY = "pds_0123456789abcdef0123456789abcdef"
 # What tells this server's links and namespaces from another's.
 PREFIX = os.environ.get("PANDO_TEST_PREFIX", "pt")
 POOL = os.environ.get("PANDO_TEST_POOL", "10.214.0.0")
-HOST = ["--data", str(DATA), "--network-prefix", PREFIX, "--network-pool", POOL]
 READY_LIMIT_SECONDS = 900
 # Addresses of documentation (RFC 5737): public in form, and nobody's.
 GIT_HOST, GIT_GATEWAY, GIT_NAMESPACE, GIT_LINK = "198.51.100.10", "198.51.100.9", "ptgit", "ptgit0"
+# The git host is next to this one, where sandboxes reach nothing unless it is allowed.
+HOST = ["--data", str(DATA), "--network-prefix", PREFIX, "--network-pool", POOL, "--network-allow", GIT_HOST]
 
 
 def run(*command, **more):

@@ -31,6 +31,16 @@ impl Backend for OneApp {
         Resolution::Found { sandbox: self.sandbox, port: self.address.port() }
     }
 
+    fn sleeps(&self, _sandbox: SandboxId) -> bool {
+        false
+    }
+
+    fn used(&self, _sandbox: SandboxId) {}
+
+    async fn wake(&self, _sandbox: SandboxId) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
     async fn connect(&self, _sandbox: SandboxId, _port: u16) -> Result<TcpStream, ConnectError> {
         TcpStream::connect(self.address).await.map_err(ConnectError::Failed)
     }

@@ -3,26 +3,32 @@
 
 use std::str::FromStr;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
+use futures_util::StreamExt;
+use pando_node::held::Held;
 use pando_types::{Code, PublicError, limits};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
+use crate::held;
 use crate::refusal::Refused;
 
 /// What a message repeats of a text of the client.
 const MAX_SHOWN_CHARS: usize = 64;
+/// What a value takes for each byte of the JSON it was read from: a list of texts of one
+/// letter takes most.
+pub const EACH_BYTE_READ: usize = 16;
 
 /// A JSON object in the body, whatever its content type says. Fields that are
 /// not known are left alone: clients may be newer than the server.
 #[derive(Debug)]
-pub struct JsonBody<T>(pub T);
+pub struct JsonBody<T>(pub Held<T>);
 
 /// The same, where the body may be absent, or null.
 #[derive(Debug)]
-pub struct OptionalJson<T>(pub T);
+pub struct OptionalJson<T>(pub Held<T>);
 
 /// What the placeholders of the route's path stand for.
 #[derive(Debug)]
@@ -31,18 +37,18 @@ pub struct UrlPath<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let body = read(request, state).await?;
-        Ok(Self(parse(&body)?))
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refused> {
+        let body = read(request, limits::MAX_JSON_BODY_BYTES).await?;
+        Ok(Self(understand(body, parse)?))
     }
 }
 
 impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJson<T> {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let body = read(request, state).await?;
-        Ok(Self(parse_optional(&body)?))
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refused> {
+        let body = read(request, limits::MAX_JSON_BODY_BYTES).await?;
+        Ok(Self(understand(body, parse_optional)?))
     }
 }
 
@@ -68,20 +74,44 @@ pub fn shown(text: &str) -> &str {
     text.char_indices().nth(MAX_SHOWN_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 
-/// The body, whole.
-pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refused> {
-    Bytes::from_request(request, state)
-        .await
-        .map_err(|rejection| body_refused(&rejection, limits::MAX_JSON_BODY_BYTES).into())
+/// The body, whole, counted as it comes.
+pub async fn read(request: Request, limit_bytes: usize) -> Result<Held<Vec<u8>>, Refused> {
+    let mut body = Held::nothing(held::account(request.extensions())?);
+    let mut pieces = request.into_body().into_data_stream();
+    let whole = async {
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|_| {
+                let message = "the body ended before it was complete";
+                PublicError::new(Code::InvalidRequest, message)
+            })?;
+            if body.len() + piece.len() > limit_bytes {
+                let message = format!("the body is larger than {limit_bytes} bytes");
+                return Err(PublicError::new(Code::TooLarge, message));
+            }
+            body.push(&piece)?;
+        }
+        Ok(())
+    };
+    let Ok(read) = timeout(limits::MAX_BODY_TIME, whole).await else {
+        let secs = limits::MAX_BODY_TIME.as_secs();
+        let message = format!("the body was not complete after {secs} s");
+        let error = PublicError::new(Code::InvalidRequest, message);
+        return Err(Refused::with_status(StatusCode::REQUEST_TIMEOUT, error));
+    };
+    read?;
+    Ok(body)
 }
 
-/// Why a body could not be read whole: past `limit_bytes`, or the connection broke.
-pub fn body_refused(rejection: &BytesRejection, limit_bytes: usize) -> PublicError {
-    if rejection.status().as_u16() == 413 {
-        let message = format!("the body is larger than {limit_bytes} bytes");
-        return PublicError::new(Code::TooLarge, message);
-    }
-    PublicError::new(Code::InvalidRequest, "the body ended before it was complete")
+/// What `body` says, counted as the most that it may take.
+pub fn understand<T>(
+    body: Held<Vec<u8>>,
+    read: impl FnOnce(&[u8]) -> Result<T, PublicError>,
+) -> Result<Held<T>, PublicError> {
+    let (body, mut charge) = body.apart();
+    charge.grow(EACH_BYTE_READ * body.len())?;
+    let value = read(&body)?;
+    charge.shrink_to(EACH_BYTE_READ * body.len());
+    Ok(Held::new(value, charge))
 }
 
 /// Reads a JSON object. The field of an error is its path: `env.PATH`, `volumes[0].name`.
@@ -132,6 +162,10 @@ fn field_error(path: &str, error: &serde_json::Error) -> PublicError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
+    use axum::response::IntoResponse;
+    use futures_util::stream;
+    use pando_node::held::Budget;
     use pando_types::app::CreateApp;
     use pando_types::sandbox::CreateSandbox;
 
@@ -163,6 +197,41 @@ mod tests {
             let (field, _) = refused::<CreateSandbox>(body);
             assert_eq!(field, None, "{body:?}");
         }
+    }
+
+    fn request(budget: &Budget, body: Body) -> Request {
+        let mut request = Request::new(body);
+        request.extensions_mut().insert(budget.account(None));
+        request
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let budget = Budget::new(1 << 20);
+        let first = stream::iter([Ok::<_, std::io::Error>("{")]);
+        let body = Body::from_stream(first.chain(stream::pending()));
+        let refused = read(request(&budget, body), 100).await.unwrap_err();
+        assert_eq!(refused.into_response().status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(budget.taken_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_body_is_counted_as_it_comes_and_then_as_what_it_may_become() {
+        let budget = Budget::new(1 << 20);
+        let text = format!(r#"{{"name":"{}","git_url":"x"}}"#, "x".repeat(5000));
+        let body = read(request(&budget, text.clone().into()), 8192).await.unwrap();
+        assert_eq!(budget.taken_bytes(), 8192);
+        let app = understand(body, parse::<CreateApp>).unwrap();
+        assert_eq!(app.name.len(), 5000);
+        assert_eq!(budget.taken_bytes(), EACH_BYTE_READ * text.len());
+        drop(app);
+        let long = read(request(&budget, text.clone().into()), 5000).await.unwrap_err();
+        assert_eq!(long.into_error().code, Code::TooLarge);
+        let account = budget.account(None);
+        let _hog = account.take((1 << 19) - 8192).unwrap();
+        let body = read(request(&budget, text.into()), 8192).await.unwrap();
+        let refused = understand(body, parse::<CreateApp>).unwrap_err();
+        assert_eq!((refused.code, refused.retry_after_secs), (Code::Unavailable, Some(5)));
     }
 
     #[test]

@@ -11,15 +11,6 @@ use crate::refusal::Refused;
 
 /// Method, path below `/v1`, and what it would do.
 const LATER: &[(Method, &str, &str)] = &[
-    (Method::POST, "/sandboxes/{id}/fork", "forking a sandbox"),
-    (Method::POST, "/sandboxes/{id}/fork-tree", "forking a sandbox"),
-    (Method::POST, "/sandboxes/{id}/promote", "promoting a fork"),
-    (Method::POST, "/sandboxes/{id}/snapshots", "snapshots"),
-    (Method::POST, "/sandboxes/{id}/hibernate", "hibernation"),
-    (Method::POST, "/sandboxes/{id}/wake", "hibernation"),
-    (Method::GET, "/snapshots", "snapshots"),
-    (Method::GET, "/snapshots/{id}", "snapshots"),
-    (Method::DELETE, "/snapshots/{id}", "snapshots"),
     (Method::GET, "/volumes", "volumes"),
     (Method::POST, "/volumes", "volumes"),
     (Method::GET, "/volumes/{name}", "volumes"),

@@ -6,14 +6,17 @@
 //! is a verb, so `POST /v1/sandboxes/{id}/exec` is `sandboxes/exec.rs`. What all
 //! share: `auth` and `key_usage` (keys), `extract`, `query` and `page` (input),
 //! `idempotency` (creates that may be repeated), `refusal` (every error) and
-//! `refusals` (what the document says of them), `sse`, `socket` and `utf8` (streams),
+//! `refusals` (what the document says of them), `held` (what a request is counted with),
+//! `answer`, `sse`, `socket` and `utf8` (what is written as it is made),
 //! `metrics` and `trace` (what is told of each request), `later` (what answers 501).
 //! `openapi` is the frame of the document; each route describes itself.
 
+mod answer;
 mod apps;
 mod auth;
 mod extract;
 mod health;
+mod held;
 mod idempotency;
 pub mod key;
 mod key_usage;
@@ -28,6 +31,7 @@ mod refusal;
 mod refusals;
 mod router;
 mod sandboxes;
+mod snapshots;
 mod socket;
 mod sse;
 mod templates;

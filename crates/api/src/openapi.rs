@@ -18,6 +18,7 @@ use utoipa::{Modify, OpenApi as _};
     modifiers(&SecuritySchemes),
     tags(
         (name = "sandboxes", description = "One microVM each, restored from a template"),
+        (name = "snapshots", description = "Sandboxes at one instant, to make others of"),
         (name = "code", description = "Interpreters in a sandbox that keep their state"),
         (name = "files", description = "A sandbox's files"),
         (name = "templates", description = "The baked machines that sandboxes start from"),
@@ -55,6 +56,29 @@ fn description() -> String {
     let limits: &[(&str, String)] = &[
         ("JSON body", format!("{} bytes", limits::MAX_JSON_BODY_BYTES)),
         ("webhook body", format!("{} bytes", limits::MAX_WEBHOOK_BODY_BYTES)),
+        (
+            "time that either has to come whole",
+            format!("{} s; 408 beyond it", limits::MAX_BODY_TIME.as_secs()),
+        ),
+        (
+            "held by the server for all requests together (bodies, what guests said, answers that \
+             were not taken yet)",
+            format!(
+                "{} bytes; an org gets as much as it leaves free; beyond it 503 with \
+                 `Retry-After`, and the command is ended",
+                limits::MAX_HELD_BYTES
+            ),
+        ),
+        (
+            "of that, whatever it does",
+            format!(
+                "a request, and a command of `exec/ws`, {} bytes; an answer that is streamed {} \
+                 more; a WebSocket {} more",
+                limits::HELD_BY_REQUEST_BYTES,
+                limits::HELD_BY_STREAM_BYTES,
+                limits::HELD_BY_WEBSOCKET_BYTES
+            ),
+        ),
         (
             "command (a shell string, or an argv together)",
             format!("{} bytes", limits::MAX_COMMAND_BYTES),
@@ -99,6 +123,9 @@ fn description() -> String {
                 limits::MAX_TTL.as_secs()
             ),
         ),
+        ("snapshots of an org", limits::MAX_SNAPSHOTS.to_string()),
+        ("`name` of a snapshot", format!("{} characters", limits::MAX_SNAPSHOT_NAME_CHARS)),
+        ("children of one fork-tree", limits::MAX_FORKS.to_string()),
         ("`cpu`", format!("default {}, at most {}", limits::DEFAULT_CPU, limits::MAX_CPU)),
         (
             "`memory_mb`",
@@ -158,7 +185,8 @@ fn description() -> String {
     format!(
         "Pando gives every pull request a live, isolated copy of the whole app in its own microVM.\n\n\
          Every refusal is `{{\"error\", \"code\", \"field\"?, \"hint\"?}}`; `code` is stable. \
-         Out of room is 503 with `Retry-After`, over quota 429 with `Retry-After`: nothing was made. \
+         Out of room is 503 with `Retry-After`, over quota 429 with `Retry-After`: nothing was made, \
+         and a command that had begun was ended. \
          Unknown fields of a request are ignored. A list is `{{\"items\", \"next_cursor\"}}`, \
          in a stable order: ask on with `?cursor=` until `next_cursor` is null. A create with an \
          `Idempotency-Key` may be sent again and makes one thing.\n\n\

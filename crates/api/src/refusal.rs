@@ -65,7 +65,7 @@ pub fn store_failed(error: StoreError) -> Refused {
 /// client gets the public side.
 pub fn guest_failed(error: GuestError) -> Refused {
     let public = PublicError::from(&error);
-    if public.code.status() >= 500 {
+    if public.code.status() >= 500 && !matches!(error, GuestError::NoRoom(_)) {
         tracing::warn!(error = &error as &dyn std::error::Error, "the guest failed");
     }
     public.into()

@@ -2,6 +2,7 @@
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
+use pando_node::held::Budget;
 use pando_types::limits;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
@@ -10,8 +11,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
-    Api, Requests, apps, auth, health, later, me, metrics, openapi, previews, refusal, sandboxes,
-    templates, trace, webhooks,
+    Api, Requests, apps, auth, health, held, later, me, metrics, openapi, previews, refusal,
+    sandboxes, snapshots, templates, trace, webhooks,
 };
 
 type Routes = Vec<UtoipaMethodRouter<Api>>;
@@ -40,9 +41,16 @@ fn keyed() -> Routes {
         routes!(sandboxes::repl::close::close),
         routes!(sandboxes::ports::ports),
         routes!(sandboxes::lifecycle::lifecycle, sandboxes::lifecycle::set_lifecycle),
+        routes!(sandboxes::lease::take, sandboxes::lease::end),
         routes!(sandboxes::events::events),
         routes!(sandboxes::pause::pause),
         routes!(sandboxes::resume::resume),
+        routes!(sandboxes::hibernate::hibernate),
+        routes!(sandboxes::wake::wake),
+        routes!(sandboxes::snapshot::snapshot),
+        routes!(sandboxes::fork::fork),
+        routes!(sandboxes::fork_tree::fork_tree),
+        routes!(sandboxes::promote::promote),
         routes!(
             sandboxes::fs::read::read,
             sandboxes::fs::write::write,
@@ -51,6 +59,8 @@ fn keyed() -> Routes {
         routes!(sandboxes::fs::dir::dir, sandboxes::fs::mkdir::mkdir),
         routes!(sandboxes::fs::stat::stat),
         routes!(sandboxes::fs::rename::rename),
+        routes!(snapshots::list::list),
+        routes!(snapshots::get::get, snapshots::delete::delete),
         routes!(apps::create::create, apps::list::list),
         routes!(apps::get::get, apps::delete::delete),
         routes!(apps::deploys::create::create, apps::deploys::list::list),
@@ -73,7 +83,8 @@ fn free() -> Routes {
 /// The API as one service. `/openapi.json` and `/docs` are part of it.
 pub fn router(api: Api) -> Router {
     let door = auth::Door { store: api.store.clone(), usage: api.usage.clone() };
-    assemble(parts(), door, api.requests.clone()).with_state(api)
+    let (budget, requests) = (api.node.budget().clone(), api.requests.clone());
+    assemble(parts(), door, budget, requests).with_state(api)
 }
 
 /// The OpenAPI document of every route that works, as `/openapi.json` serves it.
@@ -112,22 +123,28 @@ fn parts() -> Parts<Api> {
 fn assemble<S: Clone + Send + Sync + 'static>(
     parts: Parts<S>,
     door: auth::Door,
+    budget: Budget,
     requests: Requests,
 ) -> Router<S> {
+    let counted = middleware::from_fn_with_state(budget, held::count);
     let keyed = parts
         .keyed
         .method_not_allowed_fallback(refusal::no_method)
         .fallback(refusal::no_route)
+        // Within the door: a request is counted for the org whose key it has.
+        .layer(counted.clone())
         .layer(middleware::from_fn_with_state(door, auth::require_key));
     let signed = parts
         .signed
         .method_not_allowed_fallback(refusal::no_method)
         .layer(DefaultBodyLimit::max(limits::MAX_WEBHOOK_BODY_BYTES));
-    Router::new()
+    let without_key = Router::new()
         .merge(Router::new().nest("/v1", signed))
-        .nest("/v1", keyed)
         .merge(parts.free)
         .merge(SwaggerUi::new("/docs").url("/openapi.json", parts.document))
+        .layer(counted);
+    without_key
+        .nest("/v1", keyed)
         .method_not_allowed_fallback(refusal::no_method)
         .fallback(refusal::no_route)
         .layer(DefaultBodyLimit::max(limits::MAX_JSON_BODY_BYTES))

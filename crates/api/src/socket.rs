@@ -1,6 +1,5 @@
 //! WebSockets: how they begin, and how one whose client is gone is noticed.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -11,11 +10,13 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use pando_types::limits::MAX_WEBSOCKET_MESSAGE_BYTES;
+use pando_node::held::{Account, Charge};
+use pando_types::limits::{HELD_BY_WEBSOCKET_BYTES, MAX_WEBSOCKET_MESSAGE_BYTES};
 use pando_types::{Code, PublicError};
 use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
+use crate::held;
 use crate::refusal::Refused;
 
 /// How often a client is asked whether it is still there.
@@ -24,32 +25,45 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 const SILENCE_LIMIT: Duration = Duration::from_secs(65);
 /// How long a client may not take what it is sent.
 const STALL_LIMIT: Duration = Duration::from_secs(60);
+/// What is read at once, and what is put together before it is written.
+const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Whether a request asks for a WebSocket. One that does not is refused last, so
 /// that plain HTTP, too, learns what else is wrong with it.
-pub struct Handshake(Result<WebSocketUpgrade, WebSocketUpgradeRejection>);
+pub struct Handshake {
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    account: Account,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Handshake {
-    type Rejection = Infallible;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        Ok(Self(WebSocketUpgrade::from_request_parts(parts, state).await))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let account = held::account(&parts.extensions)?.clone();
+        Ok(Self { upgrade: WebSocketUpgrade::from_request_parts(parts, state).await, account })
     }
 }
 
 impl Handshake {
-    /// The WebSocket that is asked for; 426 when none is.
+    /// The WebSocket that is asked for; 426 when none is, 503 when there is no room for
+    /// what it holds.
     pub fn asked(self) -> Result<Upgrade, Refused> {
-        self.0.map(Upgrade).map_err(|rejection| {
+        let upgrade = self.upgrade.map_err(|rejection| {
             let message = format!("this route speaks WebSocket (RFC 6455): {rejection}");
             let error = PublicError::new(Code::InvalidRequest, message);
             Refused::with_status(StatusCode::UPGRADE_REQUIRED, error)
-        })
+        })?;
+        let charge = self.account.take(HELD_BY_WEBSOCKET_BYTES).map_err(PublicError::from)?;
+        Ok(Upgrade { upgrade, charge })
     }
 }
 
 /// A WebSocket that is asked for.
-pub struct Upgrade(WebSocketUpgrade);
+pub struct Upgrade {
+    upgrade: WebSocketUpgrade,
+    /// For as long as it is served.
+    charge: Charge,
+}
 
 impl Upgrade {
     /// The answer that begins the WebSocket, which `serve` serves to its end.
@@ -57,13 +71,16 @@ impl Upgrade {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let sized = self
-            .0
+        let Self { upgrade, charge } = self;
+        let sized = upgrade
+            .read_buffer_size(BUFFER_BYTES)
+            .write_buffer_size(BUFFER_BYTES)
             .max_message_size(MAX_WEBSOCKET_MESSAGE_BYTES)
             .max_frame_size(MAX_WEBSOCKET_MESSAGE_BYTES);
-        sized.on_upgrade(|socket| {
+        sized.on_upgrade(async move |socket| {
             let (sink, stream) = socket.split();
-            serve(Sender(sink), Receiver(stream))
+            serve(Sender(sink), Receiver(stream)).await;
+            drop(charge);
         })
     }
 }
@@ -120,6 +137,16 @@ pub enum Heard {
     Bytes(bytes::Bytes),
     /// Text.
     Text(String),
+}
+
+impl Heard {
+    /// How many bytes that is.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Text(text) => text.len(),
+        }
+    }
 }
 
 /// Where the client is heard.

@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::iter;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
@@ -51,12 +52,16 @@ impl Message {
 
     /// Log lines as nameless events. A line that would read as the end of the
     /// stream (clients strip it before they compare) gets an invisible tail.
-    pub fn lines(text: &str) -> Vec<Self> {
-        let message = |line: &str| {
+    pub fn lines(text: String) -> impl Iterator<Item = Self> + Send {
+        let mut start = Some(0);
+        iter::from_fn(move || {
+            let rest = text.get(start?..)?;
+            let line = rest.split(ends_line).next()?;
+            let end = rest.get(line.len()..)?.chars().next();
+            start = end.map(|end| text.len() - rest.len() + line.len() + end.len_utf8());
             let tail = if line.trim() == "end" { "\u{200B}" } else { "" };
-            Self { name: None, data: format!("{}{tail}", line.trim_end()), id: None }
-        };
-        text.split(ends_line).map(message).collect()
+            Some(Self { name: None, data: format!("{}{tail}", line.trim_end()), id: None })
+        })
     }
 
     /// The event that ends a log.
@@ -152,12 +157,13 @@ mod tests {
 
     #[tokio::test]
     async fn log_lines_are_raw_and_only_the_end_ends() {
-        let mut messages = Message::lines("installing\u{2028}näh");
-        messages.extend(Message::lines("  end "));
-        messages.extend(Message::lines("10%\r20%"));
+        let mut messages: Vec<_> = Message::lines("installing\u{2028}näh".into()).collect();
+        messages.extend(Message::lines("  end ".into()));
+        messages.extend(Message::lines("10%\r20%".into()));
         messages.push(Message::end());
         let want = "data: installing\n\ndata: näh\n\ndata:   end\u{200B}\n\n\
                     data: 10%\n\ndata: 20%\n\ndata: end\n\n";
         assert_eq!(sent(messages).await, want);
+        assert_eq!(Message::lines("\n".into()).count(), 2);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use pando_node::Routes;
+use pando_node::held::{Account, Held};
 use pando_store::{AppKind, AppRow, DeploymentRow, Listed, Sealer, Store};
 use pando_types::app::{App, CreateApp, CreateDeployment, Delivery, Deployment};
 use pando_types::page::{Cursor, List, PageRequest};
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::context::{Context, Effects, Running};
-use crate::deployment::log::{LogBook, LogLine};
+use crate::deployment::log::{self, LogBook, LogLine};
 use crate::deployment::reason::Reason;
 use crate::deployment::{revive, view};
 use crate::error::DeployError;
@@ -160,7 +161,7 @@ impl Deploy {
         request: CreateDeployment,
     ) -> Result<Deployment, PublicError> {
         let row = self.new_deployment(id, org, app, request).await?;
-        Ok(view::deployment(&row, None))
+        Ok(view::deployment(&row))
     }
 
     /// What became of a deployment's creation whose end nobody heard. `None` when
@@ -174,7 +175,7 @@ impl Deploy {
         id: DeploymentId,
     ) -> Result<Option<Deployment>, PublicError> {
         let row = self.context.store.deployment_get(id).await.map_err(DeployError::from)?;
-        Ok(row.filter(|row| row.org == org).map(|row| view::deployment(&row, None)))
+        Ok(row.filter(|row| row.org == org).map(|row| view::deployment(&row)))
     }
 
     async fn new_deployment(
@@ -223,22 +224,26 @@ impl Deploy {
         let rows = self.context.store.deployment_list(app.id, before, page.rows()).await;
         let rows = rows.map_err(DeployError::from)?;
         let place = |row: &DeploymentRow| Cursor { created: row.created, id: row.id };
-        Ok(List::of(rows, &page, place, |row| view::deployment(row, None)))
+        Ok(List::of(rows, &page, place, view::deployment))
     }
 
-    /// One deployment, with its log so far.
+    /// One deployment, and its log so far, which is held for `account`.
     ///
     /// # Errors
-    /// [`Code::NotFound`].
+    /// [`Code::NotFound`]; [`Code::Unavailable`] when there is no room for the log.
     pub async fn deployment_get(
         &self,
         org: OrgId,
         app: AppId,
         id: DeploymentId,
-    ) -> Result<Deployment, PublicError> {
+        account: &Account,
+    ) -> Result<(Deployment, Held<Vec<u8>>), PublicError> {
         let row = self.deployment(org, app, id).await?;
-        let log = self.context.logs.read(row.id).await.map_err(DeployError::from)?;
-        Ok(view::deployment(&row, Some(log)))
+        let _page = account.take(log::PAGE_BYTES).map_err(PublicError::from)?;
+        let mut log = Held::nothing(account);
+        let keep = |text: &str| Ok(log.push(text.as_bytes()).map_err(PublicError::from)?);
+        self.context.logs.read::<DeployError>(row.id, keep).await?;
+        Ok((view::deployment(&row), log))
     }
 
     /// A deployment's log from its start, then live; it ends when the deployment has.

@@ -12,12 +12,29 @@ pub trait Backend: Send + Sync + 'static {
     /// Where `label` leads. Called on every request: from memory, without I/O.
     fn resolve(&self, label: &HostLabel) -> Resolution;
 
+    /// Whether `sandbox` sleeps, or falls asleep. From memory, without I/O.
+    fn sleeps(&self, sandbox: SandboxId) -> bool;
+
+    /// Notes that `sandbox` was used within the last second: of those that were, each is
+    /// named once a second.
+    fn used(&self, sandbox: SandboxId);
+
+    /// Returns once `sandbox` runs: one that sleeps is woken, once, however many ask;
+    /// one that falls asleep is waited for and woken. It goes on when nobody waits for
+    /// it any more. Where it runs already, this costs nothing and waits for nothing.
+    ///
+    /// # Errors
+    /// [`ConnectError::NotWoken`], or why no connection is possible; [`ConnectError::Asleep`]
+    /// when it fell asleep again.
+    fn wake(&self, sandbox: SandboxId) -> impl Future<Output = Result<(), ConnectError>> + Send;
+
     /// A connection to `port` inside `sandbox`, whether its app listens on the
-    /// guest's own address or on loopback alone.
+    /// guest's own address or on loopback alone. It wakes nothing.
     ///
     /// # Errors
     /// Each [`ConnectError`] becomes a different answer; [`ConnectError::Refused`] and
-    /// [`ConnectError::Stopped`] are asked again for a short while.
+    /// [`ConnectError::Stopped`] are asked again for a short while, after
+    /// [`ConnectError::Asleep`] the sandbox is woken.
     fn connect(
         &self,
         sandbox: SandboxId,
@@ -63,6 +80,12 @@ pub enum ConnectError {
     /// The sandbox exists and is not running: paused, or about to stop.
     #[error("the sandbox is not running")]
     NotRunning,
+    /// The sandbox sleeps, or falls asleep.
+    #[error("the sandbox is asleep")]
+    Asleep,
+    /// The sandbox sleeps, and could not be woken.
+    #[error("the sandbox could not be woken")]
+    NotWoken(#[source] io::Error),
     /// Nobody answered in time.
     #[error("the connection timed out")]
     Timeout,

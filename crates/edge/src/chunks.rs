@@ -7,6 +7,8 @@ pub(crate) enum Chunks {
     Begin,
     /// More digits, or what ends them.
     Size(u64),
+    /// Whitespace after a size; what it pads is an extension, or nothing.
+    Padding(u64),
     /// Anything up to the end of the line.
     Extension(u64),
     /// The LF after a size.
@@ -38,7 +40,9 @@ impl Chunks {
         matches!(self, Self::TrailerBegin | Self::Trailer | Self::TrailerLf | Self::LastLf)
     }
 
-    /// Reads on: how many of `bytes` belong to the body, and whether it ended there.
+    /// Reads on in what a client sends: how many of `bytes` belong to the body, and
+    /// whether it ended there. A size that is padded and then ends is refused (RFC 9112
+    /// section 7.1); apps are not held to that, old ones pad theirs.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), Broken> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
@@ -51,6 +55,9 @@ impl Chunks {
                 continue;
             }
             at += 1;
+            if matches!(self, Self::Padding(_)) && byte == b'\r' {
+                return Err(Broken);
+            }
             match self.next(byte)? {
                 Some(next) => *self = next,
                 None => return Ok((at, true)),
@@ -64,8 +71,12 @@ impl Chunks {
         let sized = |size: u64| if size == 0 { Self::TrailerBegin } else { Self::Data(size) };
         Ok(Some(match (self, byte) {
             (Self::Begin, _) => Self::Size(digit(byte).ok_or(Broken)?),
-            (Self::Size(size) | Self::Extension(size), b'\r') => Self::SizeLf(size),
-            (Self::Size(size), b';' | b' ' | b'\t') => Self::Extension(size),
+            (Self::Size(size) | Self::Padding(size) | Self::Extension(size), b'\r') => {
+                Self::SizeLf(size)
+            }
+            (Self::Size(size) | Self::Padding(size), b';') => Self::Extension(size),
+            (Self::Size(size) | Self::Padding(size), b' ' | b'\t') => Self::Padding(size),
+            (Self::Padding(_), _) => return Err(Broken),
             (Self::Size(size), _) => {
                 let digit = digit(byte).ok_or(Broken)?;
                 Self::Size(
@@ -109,7 +120,8 @@ mod tests {
         for body in [
             "0\r\n\r\n",
             "5\r\nhello\r\n0\r\n\r\n",
-            "A;x=\"y\"\r\n0123456789\r\n0000 \r\n\r\n",
+            "A;x=\"y\"\r\n0123456789\r\n0000\r\n\r\n",
+            "5 \t;x\r\nhello\r\n0;y \r\n\r\n",
             "0\r\nx-sum: 1\r\ny: 2\r\n\r\n",
         ] {
             let followed = format!("{body}GET ");
@@ -124,6 +136,10 @@ mod tests {
             "\r\n",
             "5\nhello\n0\n\n",
             "5\r\nhello0\r\n\r\n",
+            "5 \r\nhello\r\n0\r\n\r\n",
+            "5\t\r\nhello\r\n0\r\n\r\n",
+            "5 5\r\nhello",
+            "0 \r\n\r\n",
             "5\r\nhello\n",
             "5\rhello",
             "x\r\n",
@@ -136,6 +152,15 @@ mod tests {
         ] {
             assert_eq!(whole(body), Err(Broken), "{body:?}");
         }
+    }
+
+    #[test]
+    fn an_app_may_pad_its_sizes() {
+        let after = |text: &str| {
+            text.bytes().try_fold(Chunks::Begin, |at, byte| at.next(byte)?.ok_or(Broken))
+        };
+        assert_eq!(after("5  \r\n"), Ok(Chunks::Data(5)));
+        assert_eq!(after("5  5\r\n"), Err(Broken));
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! The edge itself: what its requests share, and where each of them goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -14,6 +15,7 @@ use crate::headers::Origin;
 use crate::host::{self, HostError, Suffix, SuffixError};
 use crate::lane::Lanes;
 use crate::limits::Limits;
+use crate::quiet::QuietAgents;
 use crate::trouble::Trouble;
 use crate::websocket;
 
@@ -38,6 +40,7 @@ pub(crate) struct Target {
 /// What all requests share.
 pub(crate) struct Shared<B> {
     pub backend: B,
+    pub quiet: QuietAgents,
     pub limits: Limits,
     pub lanes: Lanes,
     /// Every connection to an app.
@@ -54,8 +57,22 @@ impl<B: Backend> Edge<B> {
     /// # Errors
     /// [`SuffixError`] if the suffix is not made of DNS labels.
     pub fn new(backend: B, urls: &PublicUrls, limits: Limits) -> Result<Self, SuffixError> {
+        Self::with_quiet(backend, urls, limits, QuietAgents::default())
+    }
+
+    /// The same, for which `quiet` are those who look without waking.
+    ///
+    /// # Errors
+    /// As [`Edge::new`].
+    pub fn with_quiet(
+        backend: B,
+        urls: &PublicUrls,
+        limits: Limits,
+        quiet: QuietAgents,
+    ) -> Result<Self, SuffixError> {
         let shared = Shared {
             backend,
+            quiet,
             limits,
             lanes: Lanes::new(&limits),
             connections: TaskTracker::new(),
@@ -74,6 +91,33 @@ impl<B: Backend> Edge<B> {
     /// does not know, or twice, does nothing.
     pub fn forget(&self, sandbox: SandboxId) {
         self.shared.lanes.forget(sandbox);
+    }
+
+    /// Closes the way into `sandbox` for what comes from now on, which asks the backend
+    /// to wake it first; so the backend must say before that it falls asleep. What is
+    /// under way goes on, over the connections that it has.
+    pub fn close(&self, sandbox: SandboxId) {
+        self.shared.lanes.close(sandbox);
+    }
+
+    /// After [`Edge::close`]: returns when all that was under way then has ended. What
+    /// has not after `grace` is cut.
+    pub async fn clear(&self, sandbox: SandboxId, grace: Duration) {
+        self.shared.lanes.clear(sandbox, grace).await;
+    }
+
+    /// How many requests, streams and tunnels into `sandbox` are under way, those that
+    /// wait for it to wake among them.
+    #[must_use]
+    pub fn under_way(&self, sandbox: SandboxId) -> usize {
+        self.shared.lanes.under_way(sandbox)
+    }
+
+    /// Whether anything is under way into `sandbox`, or was since this was last asked,
+    /// those that only look left out.
+    #[must_use]
+    pub fn was_used(&self, sandbox: SandboxId) -> bool {
+        self.shared.lanes.was_used(sandbox)
     }
 
     /// Ends tunnels and streams of events, which would never end by themselves.

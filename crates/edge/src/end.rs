@@ -25,13 +25,13 @@ struct Inner {
 impl End {
     /// Lets it come.
     pub(crate) fn come(&self) {
-        self.0.came.store(true, Ordering::Release);
+        self.0.came.store(true, Ordering::SeqCst);
         // After the flag: whoever enrols later finds the token cancelled.
         self.0.token.cancel();
     }
 
     pub(crate) fn has_come(&self) -> bool {
-        self.0.came.load(Ordering::Acquire)
+        self.0.came.load(Ordering::SeqCst)
     }
 
     /// Waits for it, in one task from the first poll to the last.

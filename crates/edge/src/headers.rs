@@ -173,6 +173,15 @@ pub(crate) fn length(value: &[u8]) -> Option<u64> {
     str::from_utf8(digits).ok()?.parse().ok().filter(|length| i64::try_from(*length).is_ok())
 }
 
+/// Whether all that an `Expect` line asks for is to be told to continue, which is all
+/// that can be met (RFC 9110 section 10.1.1).
+pub(crate) fn expects_continue(value: &[u8]) -> bool {
+    let members = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    members
+        .filter(|member| !member.is_empty())
+        .all(|member| member.eq_ignore_ascii_case(b"100-continue"))
+}
+
 /// Whether whoever sent a message goes on with its connection afterwards.
 pub(crate) fn keeps_alive(headers: &HeaderMap, version: Version) -> bool {
     let says = |token| lists(headers, &header::CONNECTION, token);

@@ -55,14 +55,18 @@ pub const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// The time it has to say so.
 pub const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The time a request waits for its sandbox to be woken, however often it falls asleep
+/// or is replaced meanwhile.
+pub const WAKE: Duration = Duration::from_secs(60);
+/// How long a browser that opens a page waits for that before it is shown a page that
+/// asks again by itself.
+pub const WAIT_PAGE_AFTER: Duration = Duration::from_millis(1500);
 /// The time one attempt to connect to an app may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a request waits for its app to start listening.
 pub const LISTEN_WAIT: Duration = Duration::from_secs(3);
 /// The pause between two attempts while nobody listens.
 pub const LISTEN_RETRY: Duration = Duration::from_millis(100);
-/// How often a connection is made anew because the sandbox ended meanwhile.
-pub const MAX_REPLACED: usize = 3;
 /// How long an app may take to begin its answer, counted from the last byte of
 /// the request that came from the client.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -125,6 +129,10 @@ pub struct Limits {
     pub api_half_closed: Duration,
     /// See [`WRITE_STALL`].
     pub write_stall: Duration,
+    /// See [`WAKE`].
+    pub wake: Duration,
+    /// See [`WAIT_PAGE_AFTER`].
+    pub wait_page_after: Duration,
     /// See [`CONNECT_TIMEOUT`].
     pub connect: Duration,
     /// See [`LISTEN_WAIT`].
@@ -153,6 +161,8 @@ impl Default for Limits {
             half_closed: HALF_CLOSED,
             api_half_closed: API_HALF_CLOSED,
             write_stall: WRITE_STALL,
+            wake: WAKE,
+            wait_page_after: WAIT_PAGE_AFTER,
             connect: CONNECT_TIMEOUT,
             listen_wait: LISTEN_WAIT,
             first_byte: FIRST_BYTE_TIMEOUT,
@@ -188,6 +198,8 @@ mod tests {
             ("APP_REQUEST_BURST", count(APP_REQUEST_BURST.get() as usize)),
             ("APP_REQUESTS_AT_ONCE", count(APP_REQUESTS_AT_ONCE)),
             ("LISTEN_WAIT", secs(LISTEN_WAIT)),
+            ("WAKE", secs(WAKE)),
+            ("WAIT_PAGE_AFTER", format!("{} s", WAIT_PAGE_AFTER.as_secs_f64())),
             ("CONNECT_TIMEOUT", secs(CONNECT_TIMEOUT)),
             ("FIRST_BYTE_TIMEOUT", secs(FIRST_BYTE_TIMEOUT)),
             ("WRITE_STALL", secs(WRITE_STALL)),

@@ -17,6 +17,10 @@ const RETRY_SECS: u32 = 2;
 /// Seconds after which a sandbox that stands still is worth another try.
 const NOT_RUNNING_RETRY_SECS: u32 = 10;
 
+/// Seconds after which a sandbox that is being woken is worth another look.
+const WAKING_RETRY_SECS: u32 = 1;
+/// Seconds after which one that could not be woken is worth another try.
+const NOT_WOKEN_RETRY_SECS: u32 = 5;
 /// Seconds after which one of many requests under way is likely over.
 const SHARE_RETRY_SECS: u32 = 1;
 
@@ -45,6 +49,10 @@ pub(crate) enum Trouble {
     /// No deployment of the app was live yet.
     NotLive,
     NotRunning,
+    /// It sleeps and is being woken: told to browsers, which ask again by themselves.
+    Waking,
+    /// It sleeps, and could not be woken.
+    NotWoken,
     /// Nobody listened on the port for as long as a request waits.
     NotListening {
         port: u16,
@@ -79,8 +87,19 @@ impl Trouble {
             ConnectError::NotFound => Self::UnknownSandbox,
             ConnectError::Gone => Self::Gone,
             ConnectError::NotRunning => Self::NotRunning,
+            ConnectError::Asleep | ConnectError::NotWoken(_) => Self::NotWoken,
             ConnectError::Timeout => Self::ConnectTimeout { port },
             ConnectError::Failed(_) => Self::Unreachable { port },
+        }
+    }
+
+    /// What a sandbox that does not run means for the request.
+    pub(crate) fn of_wake(error: &ConnectError) -> Self {
+        match error {
+            ConnectError::NotFound => Self::UnknownSandbox,
+            ConnectError::Gone => Self::Gone,
+            ConnectError::NotRunning => Self::NotRunning,
+            _ => Self::NotWoken,
         }
     }
 
@@ -96,6 +115,8 @@ impl Trouble {
             Self::Gone => "This sandbox is gone".to_owned(),
             Self::NotLive => "This app is not live yet".to_owned(),
             Self::NotRunning => "This sandbox is not running".to_owned(),
+            Self::Waking => "This sandbox is waking up".to_owned(),
+            Self::NotWoken => "This sandbox could not be woken".to_owned(),
             Self::NotListening { port } => format!("Nothing listens on port {port} yet"),
             Self::Stopped { port } => format!("The app on port {port} has stopped"),
             Self::Unreachable { port } | Self::ConnectTimeout { port } => {
@@ -108,7 +129,10 @@ impl Trouble {
 
     /// Whether waiting is likely to be enough: the page then tries again by itself.
     pub(crate) fn passes_by_itself(self) -> bool {
-        matches!(self, Self::NotLive | Self::NotListening { .. } | Self::Stopped { .. })
+        matches!(
+            self,
+            Self::NotLive | Self::Waking | Self::NotListening { .. } | Self::Stopped { .. }
+        )
     }
 
     /// Whether the next request on the connection may not be where it seems to
@@ -122,6 +146,7 @@ impl Trouble {
         match self {
             Self::Head(Refusal::Slow) => StatusCode::REQUEST_TIMEOUT,
             Self::Head(Refusal::LongUrl) => StatusCode::URI_TOO_LONG,
+            Self::Head(Refusal::Expectation) => StatusCode::EXPECTATION_FAILED,
             Self::Head(Refusal::TooLarge | Refusal::TooManyLines) => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
@@ -179,6 +204,18 @@ impl Trouble {
                     .hint("resume it, then try again")
                     .retry_after(NOT_RUNNING_RETRY_SECS)
             }
+            Self::Waking => PublicError::new(
+                Code::Unavailable,
+                "nobody used this sandbox for a while, so it sleeps; it is being woken",
+            )
+            .hint("it goes on where it was")
+            .retry_after(WAKING_RETRY_SECS),
+            Self::NotWoken => PublicError::new(
+                Code::Unavailable,
+                "this sandbox is asleep and could not be woken",
+            )
+            .hint("nothing of it is lost; the server may be out of memory, so try again later")
+            .retry_after(NOT_WOKEN_RETRY_SECS),
             Self::NotListening { port } => {
                 PublicError::new(Code::Unavailable, format!("nothing listens on port {port} yet"))
                     .hint("the sandbox is up; it answers here once its app listens")
@@ -228,6 +265,10 @@ impl Trouble {
             Refusal::LongUrl => PublicError::new(
                 Code::TooLarge,
                 format!("the request's URL is longer than {} KiB", MAX_URL_BYTES / 1024),
+            ),
+            Refusal::Expectation => PublicError::invalid(
+                "Expect",
+                "the request's `Expect` cannot be met: only `100-continue` is known",
             ),
             Refusal::Slow => PublicError::new(
                 Code::Timeout,

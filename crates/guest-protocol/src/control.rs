@@ -2,17 +2,36 @@
 //!
 //! The host may connect again at any time (the server was restarted); it then
 //! sends an empty line first, which ends whatever half line was left.
+//!
+//! How a machine is copied, or put to sleep and woken:
+//!
+//! ```text
+//! Freeze ─► Frozen ─► (the host pauses the machine and saves it)
+//!   the same machine goes on:   resumed        ─► Thaw     ─► Thawed
+//!   another is made of it:      a restore      ─► Restored ─► Ready
+//! ```
+//!
+//! A host may be newer than the agent in a snapshot's memory: fields are added
+//! with a default and unknown ones are passed over, and neither is ever renamed.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 /// The longest line either side accepts, in bytes without its newline.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
 
+/// How long an agent keeps its machine's processes frozen by itself, in the machine's
+/// own time, which stands still while the machine is paused. A host that has not
+/// paused it long before has no snapshot.
+pub const FROZEN_LIMIT: Duration = Duration::from_secs(30);
+
 /// Host to guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToGuest {
-    /// After a restore, before anything else runs: become this machine.
+    /// After a restore, before anything else runs: become this machine. Answered by
+    /// [`ToHost::Ready`]. Processes that were frozen run again only then.
     Restored(Identity),
     /// After a restart of the server: the machine goes on as it is, sessions get a new token.
     Attached {
@@ -23,6 +42,16 @@ pub enum ToGuest {
     /// first words and its first instruction, or while it was paused. Not answered, so
     /// that an agent which does not know it is not waited for.
     Clock {
+        /// The host's wall clock, in nanoseconds since the epoch.
+        wall_clock_ns: u64,
+    },
+    /// Write what is dirty to the disks, then hold every process but the agent: the
+    /// machine is about to be saved. Answered by [`ToHost::Frozen`], also when it was
+    /// frozen before. After [`FROZEN_LIMIT`] the agent lets go by itself.
+    Freeze,
+    /// The machine goes on as it is: correct the clock if it is off, and let processes
+    /// run. Answered by [`ToHost::Thawed`], also when nothing was frozen.
+    Thaw {
         /// The host's wall clock, in nanoseconds since the epoch.
         wall_clock_ns: u64,
     },
@@ -37,12 +66,25 @@ pub struct Identity {
     pub seed: String,
     /// The host's wall clock, in nanoseconds since the epoch.
     pub wall_clock_ns: u64,
-    /// The new hostname: `[a-z0-9-]`, at most 63 characters.
-    pub hostname: String,
-    /// The new `/etc/machine-id`: 32 hex digits.
-    pub machine_id: String,
     /// The token that sessions must show (64 hex digits).
     pub token: String,
+    /// Which machine it is.
+    pub who: Who,
+}
+
+/// Whether a restored guest is another machine than the one that was saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// A new one, made of a template, a snapshot or a running machine.
+    Copy {
+        /// The new hostname: `[a-z0-9-]`, at most 63 characters.
+        hostname: String,
+        /// The new `/etc/machine-id`: 32 hex digits.
+        machine_id: String,
+    },
+    /// The same one, after it was asleep: it keeps its names.
+    Woken,
 }
 
 /// Guest to host.
@@ -58,6 +100,10 @@ pub enum ToHost {
     Ready,
     /// [`ToGuest::Attached`] was carried out.
     Attached,
+    /// [`ToGuest::Freeze`] was carried out: no process but the agent runs.
+    Frozen,
+    /// [`ToGuest::Thaw`] was carried out.
+    Thawed,
     /// A request on this line could not be carried out.
     Failed {
         /// What failed.

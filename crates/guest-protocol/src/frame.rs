@@ -1,7 +1,7 @@
 //! Frames: one byte of kind, four of length (big endian), then that many bytes.
 //!
 //! A reader believes no length beyond [`MAX_PAYLOAD_BYTES`], and never holds more
-//! than one frame.
+//! than one frame. One that is to hold less reads the [`Header`] first.
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -52,6 +52,15 @@ impl Kind {
     }
 }
 
+/// What comes before a frame's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// What the frame holds.
+    pub kind: Kind,
+    /// How many bytes follow.
+    pub length: usize,
+}
+
 /// One frame, read whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -91,13 +100,16 @@ impl Frame {
     }
 }
 
-/// Reads one frame; `None` when the connection ended cleanly before it.
+/// Reads what comes before a frame's bytes; `None` when the connection ended cleanly
+/// before it.
 ///
 /// Not cancel-safe: a reader that is dropped midway has lost its place.
 ///
 /// # Errors
 /// Any [`FrameError`] but [`FrameError::Ended`].
-pub async fn read<R: AsyncRead + Unpin>(reader: &mut R) -> Result<Option<Frame>, FrameError> {
+pub async fn read_header<R: AsyncRead + Unpin>(
+    reader: &mut R,
+) -> Result<Option<Header>, FrameError> {
     let mut header = [0u8; 5];
     let mut filled = 0;
     while filled < header.len() {
@@ -115,6 +127,17 @@ pub async fn read<R: AsyncRead + Unpin>(reader: &mut R) -> Result<Option<Frame>,
     if length > MAX_PAYLOAD_BYTES {
         return Err(FrameError::TooLong(length));
     }
+    Ok(Some(Header { kind, length }))
+}
+
+/// Reads one frame; `None` when the connection ended cleanly before it.
+///
+/// Not cancel-safe: a reader that is dropped midway has lost its place.
+///
+/// # Errors
+/// Any [`FrameError`] but [`FrameError::Ended`].
+pub async fn read<R: AsyncRead + Unpin>(reader: &mut R) -> Result<Option<Frame>, FrameError> {
+    let Some(Header { kind, length }) = read_header(reader).await? else { return Ok(None) };
     let mut payload = vec![0; length];
     reader.read_exact(&mut payload).await?;
     Ok(Some(Frame { kind, payload }))

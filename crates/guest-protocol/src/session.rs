@@ -17,9 +17,14 @@
 //! | `stat`, `make_dir`, `rename`, `remove`, `ports`, `stats`, `open_repl`, `close_repl`, `list_repls`, `ping` | — | `Reply` |
 //! | `relay` | raw bytes after the guest's `Reply` | `Reply`, then raw bytes |
 //!
+//! While a `list`, `remove` or `open_repl` is worked on, `Data` of no bytes comes every
+//! [`BEAT_SECS`] and says that it goes on.
+//!
 //! Any `Failed` frame ([`Failure`]) ends a session. When the host closes an
 //! `exec` session, the agent kills that command's process group; a `terminal`'s
 //! whole session is hung up; a cell that runs is interrupted.
+//! When the machine is restored instead (as a copy, or woken), its host is gone
+//! without having given anything up: what runs goes on by itself.
 //! A host that gives one up while input is under way resets the connection: a
 //! plain close waits behind bytes that the command may never read.
 
@@ -36,6 +41,9 @@ pub const PROTOCOL: u32 = 1;
 
 /// The most sessions that the agent serves at once; one more is told [`FailureKind::Busy`].
 pub const MAX_SESSIONS: usize = 512;
+
+/// How often the agent says of work that takes a while that it goes on.
+pub const BEAT_SECS: u64 = 5;
 
 /// What the host asks. The first frame of a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

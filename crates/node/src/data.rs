@@ -9,9 +9,10 @@
 //! pool.xfs             only where the folder's own file system has no reflinks
 //! pool/                everything that is copied by reflink:
 //!   templates/<name>/<version>/rootfs.ext4
-//!   kernels/<version>/{vmlinuz,modules/}
+//!   kernels/<version>-<modules>/{vmlinuz,modules/}
 //!   machines/<key>/{manifest.json,memory,devices,root.raw}
 //!   sandboxes/<id>/{manifest.json,root.raw,…}
+//!   snapshots/<id>/{image.json,memory,devices,root.raw}
 //!   staging/           half-made things; emptied at each start
 //! ```
 
@@ -21,9 +22,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pando_types::{NodeId, SandboxId};
+use pando_types::{NodeId, SandboxId, SnapshotId};
 use pando_vm::sys::command::{self, CommandError};
-use pando_vm::sys::{durable, reflink};
+use pando_vm::sys::{durable, host, reflink};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
@@ -100,7 +101,7 @@ impl DataDir {
         let data = Self { root, _lock: Arc::new(lock) };
         make(data.pool())?;
         data.mount_pool().await?;
-        for part in ["templates", "kernels", "machines", "sandboxes"] {
+        for part in ["templates", "kernels", "machines", "sandboxes", "snapshots"] {
             make(data.pool().join(part))?;
         }
         let staging = data.staging();
@@ -209,6 +210,16 @@ impl DataDir {
         self.root.join("room")
     }
 
+    /// What the pool can still take, in bytes, as far as it can be told. Its image is
+    /// sparse: what is free inside is only there while the disk below has it.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        let inside = host::free_disk_bytes(&self.pool())?;
+        if !self.pool_image().exists() {
+            return Some(inside);
+        }
+        host::free_disk_bytes(&self.root).map(|below| inside.min(below))
+    }
+
     pub(crate) fn pool(&self) -> PathBuf {
         self.root.join("pool")
     }
@@ -221,7 +232,22 @@ impl DataDir {
         self.pool().join("staging")
     }
 
-    pub(crate) fn template(&self, name: &str, version: &str) -> PathBuf {
+    /// A new name for what is to be gone at the next start, if not before.
+    pub(crate) fn grave(&self) -> PathBuf {
+        self.staging().join(crate::random::hex::<16>())
+    }
+
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.pool().join("snapshots")
+    }
+
+    pub(crate) fn snapshot(&self, id: SnapshotId) -> PathBuf {
+        self.snapshots().join(id.to_string())
+    }
+
+    /// Where a version of a template is kept.
+    #[must_use]
+    pub fn template(&self, name: &str, version: &str) -> PathBuf {
         self.pool().join("templates").join(name).join(version)
     }
 

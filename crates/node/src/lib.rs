@@ -4,7 +4,9 @@
 //! - [`control`]: rows and placement: which node a sandbox lives on, and what its
 //!   owner sees of it. What the API and deployments use.
 //! - [`guest`]: the client of a guest's agent.
+//! - [`held`]: how much the server holds for requests, over all of them.
 //! - `sandbox`: one sandbox's states, the actor that acts for it, its manifest.
+//! - `image`: a saved machine, that others are made of.
 //! - `capacity`: whose create goes next, and whether there is room for it.
 //! - `bake`: from a recipe to machines; `reconcile`: what a start finds.
 //! - [`Routes`]: host → sandbox, for the edge.
@@ -19,6 +21,8 @@ mod data;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod guest;
+pub mod held;
+mod image;
 mod node;
 mod random;
 mod reconcile;
@@ -28,14 +32,20 @@ mod shared;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod visitors;
 
-pub use bake::{BakeError, Progress};
+pub use bake::{BakeError, Progress, Recipe, RecipeError};
+pub use capacity::promised::Overcommit;
 pub use data::{DataDir, DataError};
-pub use node::{ConnectError, Node, NodeConfig, NodeError, Observation, SandboxSpec};
+pub use node::{
+    Child, ConnectError, Forked, Life, Node, NodeConfig, NodeError, Observation, SandboxSpec,
+    Snapshot, Source,
+};
 pub use routes::Routes;
 pub use sandbox::policy::State;
 pub use shared::Report;
 pub use slots::WarmSlots;
+pub use visitors::Visitors;
 
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

@@ -2,14 +2,18 @@
 //!
 //! The rules, by what is there of a sandbox:
 //!
-//! | manifest | machine | then |
-//! | --- | --- | --- |
-//! | running or paused | runs | adopted |
-//! | running or paused | gone | failed, with the reason; its files stay if it is persistent, else it is removed |
-//! | failed | – | kept as it is (its owner deletes it) |
-//! | creating | any | removed: nobody was told of it |
-//! | deleting | any | removed |
-//! | none that makes sense | any | removed |
+//! | manifest | machine | image | then |
+//! | --- | --- | --- | --- |
+//! | running or paused | runs | none, or one that it was woken of | adopted; what was being saved is dropped |
+//! | running or paused | runs | a later one | it was going to sleep: the machine is ended, it sleeps |
+//! | running or paused | gone | whole | it sleeps: nobody was told otherwise |
+//! | running or paused | gone | none | failed, with the reason; its files stay if it is persistent, else it is removed |
+//! | hibernated | any | whole | a machine that was being made of it is ended, it sleeps |
+//! | hibernated | any | none | failed, with the reason |
+//! | failed | – | – | kept as it is (its owner deletes it) |
+//! | creating | any | – | removed: nobody was told of it |
+//! | deleting | any | – | removed |
+//! | none that makes sense | any | any | removed |
 //!
 //! Slots and machines that belong to no manifest are removed.
 
@@ -21,10 +25,13 @@ use std::sync::Arc;
 
 use pando_types::SandboxId;
 use pando_vm::driver::{Home, MachineName, VmError};
+use pando_vm::network::Slot;
 use pando_vm::sys::durable;
 
+use crate::image::{Image, Parts};
 use crate::sandbox::actor::{self, Origin};
-use crate::sandbox::manifest::Manifest;
+use crate::sandbox::files::Files;
+use crate::sandbox::manifest::{Lasting, Manifest};
 use crate::sandbox::policy::State;
 use crate::shared::Shared;
 use crate::slots::SlotError;
@@ -33,6 +40,7 @@ use crate::slots::SlotError;
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Found {
     pub adopted: usize,
+    pub asleep: usize,
     pub lost: usize,
     pub removed: usize,
 }
@@ -52,17 +60,47 @@ pub(crate) enum ReconcileError {
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Adopt { pid: u32 },
-    Lost,
+    Asleep,
+    Lost { reason: &'static str },
     Keep,
     Remove,
 }
 
-fn judge(state: &State, persistent: bool, pid: Option<u32>) -> Verdict {
-    match (state, pid) {
-        (State::Running | State::Paused, Some(pid)) => Verdict::Adopt { pid },
-        (State::Running | State::Paused, None) if persistent => Verdict::Lost,
-        (State::Failed { .. }, _) => Verdict::Keep,
+/// What there is of an image that a sandbox may sleep in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slept {
+    None,
+    /// It was taken before the last change that is recorded.
+    Before,
+    /// It was taken after that.
+    After,
+}
+
+fn judge(state: &State, persistent: bool, pid: Option<u32>, slept: Slept) -> Verdict {
+    match (state, pid, slept) {
+        (State::Running | State::Paused, Some(_), Slept::After) => Verdict::Asleep,
+        (State::Running | State::Paused, Some(pid), _) => Verdict::Adopt { pid },
+        // An image goes before anyone is told that its sandbox is awake.
+        (State::Running | State::Paused, None, Slept::Before | Slept::After) => Verdict::Asleep,
+        (State::Running | State::Paused, None, Slept::None) if persistent => Verdict::Lost {
+            reason: "its machine was gone when the server started; its disk is kept",
+        },
+        (State::Hibernated, _, Slept::Before | Slept::After) => Verdict::Asleep,
+        (State::Hibernated, _, Slept::None) => {
+            Verdict::Lost { reason: "the image that it slept in is not there, or not whole" }
+        }
+        (State::Failed { .. }, ..) => Verdict::Keep,
         _ => Verdict::Remove,
+    }
+}
+
+fn slept(manifest: &Manifest, image: Option<&Image>) -> Slept {
+    match image {
+        // Another's would be nobody's.
+        Some(image) if image.about.sandbox != manifest.id => Slept::None,
+        Some(image) if image.about.generation > manifest.generation => Slept::After,
+        Some(_) => Slept::Before,
+        None => Slept::None,
     }
 }
 
@@ -81,16 +119,30 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
             continue;
         };
         let name = MachineName { owner: shared.owner.clone(), machine: manifest.id.to_string() };
-        match judge(&manifest.state, manifest.persistent, machines.get(&name).copied()) {
+        let pid = machines.get(&name).copied();
+        let files = Files::new(dir.clone());
+        let slept = slept(&manifest, files.image()?.as_ref());
+        match judge(&manifest.state, manifest.persistent, pid, slept) {
             Verdict::Adopt { pid } => {
                 machines.remove(&name);
+                // What it was woken of, when the server ended before that was removed.
+                durable::remove_dir(&files.consumed())?;
+                durable::remove_dir(&files.asleep())?;
                 keep.push((manifest, Some((name, pid))));
                 found.adopted += 1;
             }
-            Verdict::Lost => {
-                manifest.state = State::Failed {
-                    reason: "its machine was gone when the server started; its disk is kept".into(),
-                };
+            Verdict::Asleep => {
+                kill_of(shared, &mut machines, &dir).await?;
+                lay_to_rest(&files)?;
+                if manifest.state != State::Hibernated {
+                    change(&mut manifest, State::Hibernated, &dir);
+                }
+                keep.push((manifest, None));
+                found.asleep += 1;
+            }
+            Verdict::Lost { reason } => {
+                kill_of(shared, &mut machines, &dir).await?;
+                change(&mut manifest, State::Failed { reason: reason.into() }, &dir);
                 keep.push((manifest, None));
                 found.lost += 1;
             }
@@ -107,27 +159,64 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
         shared.hypervisor.kill(&name, pid).await?;
         found.removed += 1;
     }
-    // Those in use first: a slot that is taken anew must be nobody's.
-    keep.sort_by_key(|(_, machine)| machine.is_none());
     let mut ready = Vec::new();
     for (manifest, machine) in keep {
-        let slot = match manifest.slot {
-            Some(number) if machine.is_some() => shared.slots.adopt(number)?,
-            // A failed sandbox has no use for its slot; it gets one that is its own.
-            _ => shared.slots.take().await?,
+        let slot = match (manifest.slot, &machine) {
+            (Some(number), Some(_)) => Some(shared.slots.adopt(number)?),
+            // Without a machine there is no use for one.
+            _ => None,
         };
         ready.push((manifest, machine, slot));
     }
     found.removed += shared.slots.discard_unused()?;
     for (mut manifest, machine, slot) in ready {
         let id = manifest.id;
-        let origin = match machine {
-            Some((name, pid)) => adopt(shared, &mut manifest, name, pid).await?,
-            None => Origin::Lost,
+        let origin = match (machine, slot) {
+            (Some((name, pid)), Some(slot)) => {
+                adopt(shared, &mut manifest, name, pid, slot).await?
+            }
+            _ => Origin::Still,
         };
-        shared.remember(id, actor::spawn(shared, manifest, slot, origin));
+        shared.remember(id, actor::spawn(shared, manifest, origin));
     }
     Ok(found)
+}
+
+/// Leaves nothing of a sandbox that sleeps but its image, under the name that counts.
+fn lay_to_rest(files: &Files) -> io::Result<()> {
+    durable::remove_dir(&files.saving())?;
+    // Of two, the other one was used up, or never whole.
+    if Image::find(&files.asleep())?.is_some() {
+        durable::remove_dir(&files.consumed())?;
+    } else {
+        durable::remove_dir(&files.asleep())?;
+        files.put_back()?;
+    }
+    Manifest::forget_prepared(&files.dir)?;
+    files.remove_machine()
+}
+
+/// Records what was found, as a change: it is told with a number of its own.
+fn change(manifest: &mut Manifest, state: State, dir: &Path) {
+    manifest.state = state;
+    manifest.slot = None;
+    manifest.generation = manifest.generation.next();
+    if let Err(error) = manifest.write(dir, Lasting::PowerCut) {
+        // A full disk keeps no server from starting; the next one finds the same.
+        tracing::warn!(sandbox = manifest.id.short(), %error, "what was found is not recorded");
+    }
+}
+
+/// Gives a machine that an older server made what is saved with it: its memory's
+/// beginnings under a name of its own.
+fn link_memory(shared: &Shared, manifest: &Manifest) {
+    let memory = Files::new(shared.data.sandbox(manifest.id)).memory();
+    if !memory.exists() {
+        let machine = shared.data.machines().join(manifest.machine.to_string());
+        if let Err(error) = fs::hard_link(Parts::within(&machine).memory, memory) {
+            tracing::warn!(sandbox = manifest.id.short(), %error, "it can be neither saved nor put to sleep");
+        }
+    }
 }
 
 /// Takes over a machine. One that cannot be is ended: a VMM that was taken over by
@@ -137,16 +226,25 @@ async fn adopt(
     manifest: &mut Manifest,
     name: MachineName,
     pid: u32,
-) -> Result<Origin, VmError> {
-    let home = Home { dir: shared.data.sandbox(manifest.id), name: name.clone() };
+    slot: Arc<Slot>,
+) -> Result<Origin, ReconcileError> {
+    link_memory(shared, manifest);
+    let dir = shared.data.sandbox(manifest.id);
+    let home = Home { dir: dir.clone(), name: name.clone() };
     match shared.hypervisor.adopt(home, pid).await {
-        Ok(started) => Ok(Origin::Adopt { started }),
+        Ok(started) => {
+            let promise = shared.promises.keep(manifest.shape);
+            Ok(Origin::Adopt { started, slot, promise })
+        }
         Err(error) => {
             let reason = format!("after a restart of the server: {}", crate::chain(&error));
             tracing::warn!(sandbox = manifest.id.short(), reason, "not adopted");
             shared.hypervisor.kill(&name, pid).await?;
-            manifest.state = State::Failed { reason };
-            Ok(Origin::Lost)
+            change(manifest, State::Failed { reason }, &dir);
+            if let Err(error) = shared.slots.release(&slot).await {
+                tracing::warn!(error = crate::chain(&error), "a network slot stays");
+            }
+            Ok(Origin::Still)
         }
     }
 }
@@ -184,16 +282,34 @@ mod tests {
     #[test]
     fn nothing_is_adopted_without_a_machine_and_nothing_unacknowledged_stays() {
         let failed = State::Failed { reason: String::new() };
-        for (state, persistent, pid, verdict) in [
-            (State::Running, false, Some(7), Verdict::Adopt { pid: 7 }),
-            (State::Paused, true, Some(7), Verdict::Adopt { pid: 7 }),
-            (State::Running, true, None, Verdict::Lost),
-            (State::Running, false, None, Verdict::Remove),
-            (State::Creating, true, Some(7), Verdict::Remove),
-            (State::Deleting, true, None, Verdict::Remove),
-            (failed, false, None, Verdict::Keep),
+        for (state, persistent, pid, slept, verdict) in [
+            (State::Running, false, Some(7), Slept::None, "adopt"),
+            (State::Paused, true, Some(7), Slept::Before, "adopt"),
+            (State::Running, true, Some(7), Slept::After, "asleep"),
+            (State::Running, true, None, Slept::None, "lost"),
+            (State::Running, false, None, Slept::None, "remove"),
+            (State::Running, false, None, Slept::Before, "asleep"),
+            (State::Paused, false, None, Slept::After, "asleep"),
+            (State::Hibernated, false, Some(7), Slept::Before, "asleep"),
+            (State::Hibernated, false, None, Slept::Before, "asleep"),
+            (State::Hibernated, false, None, Slept::None, "lost"),
+            (State::Creating, true, Some(7), Slept::None, "remove"),
+            (State::Deleting, true, None, Slept::Before, "remove"),
+            (failed, false, None, Slept::None, "keep"),
         ] {
-            assert_eq!(judge(&state, persistent, pid), verdict, "{state}");
+            assert_eq!(judge(&state, persistent, pid, slept).kind(), verdict, "{state} {slept:?}");
+        }
+    }
+
+    impl Verdict {
+        fn kind(&self) -> &'static str {
+            match self {
+                Self::Adopt { .. } => "adopt",
+                Self::Asleep => "asleep",
+                Self::Lost { .. } => "lost",
+                Self::Keep => "keep",
+                Self::Remove => "remove",
+            }
         }
     }
 }

@@ -1,19 +1,25 @@
 //! What every actor of a node shares.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use pando_types::{Clock, Epoch, Generation, SandboxId};
-use pando_vm::driver::Hypervisor;
+use pando_vm::driver::{Hypervisor, Shape};
+use pando_vm::sys::{durable, host};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bake::MachineKey;
+use crate::capacity::promised::{Promise, Promises};
+use crate::capacity::room;
 use crate::data::DataDir;
 use crate::sandbox::handle::Handle;
 use crate::sandbox::policy::State;
 use crate::slots::Slots;
+use crate::visitors::{Nobody, Visitors};
 
 /// A change of a sandbox that its node tells about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +42,38 @@ pub(crate) struct Shared {
     pub owner: String,
     pub hypervisor: Arc<dyn Hypervisor>,
     pub slots: Arc<Slots>,
+    /// The memory that machines may take.
+    pub promises: Arc<Promises>,
     pub clock: Arc<dyn Clock>,
     pub reports: mpsc::Sender<Report>,
     pub stopping: CancellationToken,
     pub tasks: TaskTracker,
     pub sandboxes: RwLock<HashMap<SandboxId, Arc<Handle>>>,
+    /// Set once the edge is there, which asks this node.
+    pub visitors: OnceLock<Arc<dyn Visitors>>,
 }
 
 impl Shared {
     pub(crate) fn find(&self, id: SandboxId) -> Option<Arc<Handle>> {
         self.sandboxes.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// The promise of its memory to a new machine; `None` when too much is promised.
+    pub(crate) fn promise(&self, shape: Shape) -> Option<Promise> {
+        self.promises.make(shape, host::memory().map(room::for_machines))
+    }
+
+    pub(crate) fn visitors(&self) -> &dyn Visitors {
+        self.visitors.get().map_or(&Nobody, |visitors| &**visitors)
+    }
+
+    /// Removes a folder that nobody finds any more, while everything goes on.
+    pub(crate) fn sweep(&self, dir: PathBuf) {
+        self.tasks.spawn_blocking(move || {
+            if let Err(error) = durable::remove_dir(&dir) {
+                tracing::warn!(%error, "what is no longer used stays until the next start");
+            }
+        });
     }
 
     pub(crate) fn forget(&self, id: SandboxId) {
@@ -54,6 +82,12 @@ impl Shared {
 
     pub(crate) fn remember(&self, id: SandboxId, handle: Arc<Handle>) {
         self.sandboxes.write().unwrap_or_else(PoisonError::into_inner).insert(id, handle);
+    }
+
+    /// The baked machines that there are sandboxes of.
+    pub(crate) fn machines(&self) -> HashSet<MachineKey> {
+        let sandboxes = self.sandboxes.read().unwrap_or_else(PoisonError::into_inner);
+        sandboxes.values().map(|handle| handle.machine.clone()).collect()
     }
 
     pub(crate) fn all(&self) -> Vec<(SandboxId, Arc<Handle>)> {

@@ -14,18 +14,30 @@ use tokio::sync::mpsc;
 
 use crate::bake::Recipe;
 use crate::{
-    DataDir, DataError, Node, NodeConfig, NodeError, Report, SandboxSpec, State, WarmSlots,
+    DataDir, DataError, Node, NodeConfig, NodeError, Overcommit, Report, SandboxSpec, Source,
+    State, WarmSlots,
 };
 
+mod faults;
+mod fork;
+mod full_disk;
 mod hostile_agent;
+mod idle;
+mod promised;
+mod sizes;
+mod sleep;
 
 const SHAPE: Shape = Shape { cpu: 1, memory_mib: 512 };
 
 /// A data folder whose pool is unmounted however the test ends.
-struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn path(&self) -> &Path {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 }
@@ -49,7 +61,7 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let folder = Folder(tempfile::tempdir().unwrap());
+        let folder = Folder::new();
         let machines = Null::default();
         let (node, reports) = node(folder.path(), Arc::new(machines.clone())).await;
         Self { folder, machines, node, reports, org: OrgId::new() }
@@ -80,12 +92,41 @@ impl World {
         let spec = SandboxSpec {
             egress_deny: Vec::new(),
             org: self.org,
-            template: "base".into(),
+            source: Source::Template("base".into()),
             shape: SHAPE,
             deadline,
             persistent,
+            idle_timeout: None,
         };
         self.node.create(id, Epoch::first(), spec).await.map(drop)
+    }
+
+    fn name(&self, id: SandboxId) -> MachineName {
+        name(self.folder.path(), id)
+    }
+
+    /// What the machine of a sandbox has in memory.
+    fn memory(&self, id: SandboxId) -> String {
+        String::from_utf8(self.machines.memory(&self.name(id)).unwrap()).unwrap()
+    }
+
+    /// Writes to the memory and to the disk of a sandbox, as its guest would.
+    fn write(&self, id: SandboxId, text: &str) {
+        assert!(self.machines.write_memory(&self.name(id), text.as_bytes()));
+        std::fs::write(self.dir(id).join("root.raw"), text).unwrap();
+    }
+
+    fn disk(&self, id: SandboxId) -> String {
+        std::fs::read_to_string(self.dir(id).join("root.raw")).unwrap()
+    }
+
+    fn dir(&self, id: SandboxId) -> std::path::PathBuf {
+        self.folder.path().join("pool/sandboxes").join(id.to_string())
+    }
+
+    /// The names in a folder of the pool.
+    fn names(&self, dir: &str) -> Vec<String> {
+        names(&self.folder.path().join("pool").join(dir))
     }
 
     fn state(&self, id: SandboxId) -> Option<State> {
@@ -138,6 +179,7 @@ async fn node(folder: &Path, hypervisor: Arc<dyn Hypervisor>) -> (Node, mpsc::Re
     std::fs::write(&nothing, "").unwrap();
     Node::start(NodeConfig {
         warm_slots: WarmSlots::Fixed(1),
+        overcommit: Overcommit::default(),
         data,
         hypervisor,
         network: Network::null(),
@@ -158,7 +200,7 @@ async fn a_sandbox_pauses_resumes_and_goes() {
         world.node.pause(id, epoch).await.unwrap();
         assert_eq!(world.state(id), Some(State::Paused));
     }
-    assert!(matches!(world.node.guest(id), Err(NodeError::NotRunning(State::Paused))));
+    assert!(matches!(world.node.guest(id, None), Err(NodeError::NotRunning(State::Paused))));
     world.node.resume(id, epoch).await.unwrap();
     assert_eq!(world.state(id), Some(State::Running));
     for _ in 0..2 {
@@ -178,10 +220,11 @@ async fn asked_twice_it_makes_one_machine_and_an_older_epoch_is_fenced() {
     let spec = SandboxSpec {
         egress_deny: Vec::new(),
         org: world.org,
-        template: "base".into(),
+        source: Source::Template("base".into()),
         shape: SHAPE,
         deadline: None,
         persistent: false,
+        idle_timeout: None,
     };
     world.node.create(id, Epoch::first().next(), spec).await.unwrap();
     let stale = world.node.pause(id, Epoch::first()).await;
@@ -240,8 +283,22 @@ async fn a_machine_that_dies_is_noticed_now_and_at_a_start() {
 }
 
 fn crash(world: &World, id: SandboxId) {
-    let file = std::fs::read_to_string(world.folder.path().join("node.json")).unwrap();
+    assert!(world.machines.crash(&world.name(id)));
+}
+
+/// What the machine of a sandbox is called on the node of that folder.
+fn name(folder: &Path, id: SandboxId) -> MachineName {
+    let file = std::fs::read_to_string(folder.join("node.json")).unwrap();
     let owner = serde_json::from_str::<serde_json::Value>(&file).unwrap();
     let owner = owner["id"].as_str().unwrap().to_owned();
-    assert!(world.machines.crash(&MachineName { owner, machine: id.to_string() }));
+    MachineName { owner, machine: id.to_string() }
+}
+
+/// The names in a folder, in order.
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    app, bake, completions, doctor, key, org, preview, sandbox, serve, teardown,
+    app, bake, completions, doctor, key, org, preview, sandbox, serve, snapshot, teardown,
 };
 use crate::error::Failure;
 
@@ -30,6 +30,8 @@ pub enum Command {
     Teardown(teardown::TeardownArgs),
     /// MicroVMs
     Sandbox(sandbox::SandboxArgs),
+    /// Sandboxes at one instant, to make others of
+    Snapshot(snapshot::SnapshotArgs),
     /// Repositories with a stable URL
     App(app::AppArgs),
     /// Apps that live as long as a pull request
@@ -51,6 +53,7 @@ impl Command {
             Self::Doctor(args) => return crate::doctor::run(args).await,
             Self::Teardown(args) => crate::teardown::run(args).await?,
             Self::Sandbox(args) => return sandbox::run(args).await,
+            Self::Snapshot(args) => snapshot::run(args).await?,
             Self::App(args) => app::run(args).await?,
             Self::Preview(args) => preview::run(args).await?,
             Self::Key(args) => key::run(args).await?,

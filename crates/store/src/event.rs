@@ -15,6 +15,8 @@ words!(SandboxEventKind {
     Running => "running",
     Paused => "paused",
     Resumed => "resumed",
+    Hibernated => "hibernated",
+    Woken => "woken",
     LifecycleSet => "lifecycle_set",
     Failed => "failed",
     Deleted => "deleted",

@@ -28,6 +28,7 @@ mod org;
 mod route;
 mod sandbox;
 mod seal;
+mod snapshot;
 mod swap;
 
 pub use app::{AppKind, AppRow, Flip, Listed, Presence, PreviewOf};
@@ -41,6 +42,7 @@ pub use job::{Finish, JobRow, JobWish, Lease};
 pub use key::{KeyRow, KeyUse};
 pub use open::{Store, Tx};
 pub use org::{OrgRow, QuotaRow};
-pub use sandbox::{Actual, Desired, SandboxRow};
+pub use sandbox::{Actual, Desired, MadeOf, SandboxLife, SandboxRow};
 pub use seal::{SealError, Sealer};
+pub use snapshot::{SnapshotRow, SnapshotSize, SnapshotState};
 pub use swap::{Insert, Swap};

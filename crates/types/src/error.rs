@@ -44,7 +44,7 @@ pub enum Code {
     NotImplemented,
     /// The guest did not answer as it should (502).
     GuestFailed,
-    /// No room or not ready: nothing was made, try again (503).
+    /// No room or not ready: nothing was made, or it was ended; try again (503).
     Unavailable,
     /// A command or a wait ran past its limit (504).
     Timeout,

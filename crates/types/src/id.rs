@@ -72,6 +72,8 @@ macro_rules! id {
 }
 
 id!(/** One running or hibernated microVM. */ SandboxId, "sandbox", new_v4);
+id!(/** The saved machine of a sandbox at a moment. */ SnapshotId, "snapshot", new_v4);
+id!(/** The children that one sandbox was forked into together. */ TreeId, "fork tree", new_v4);
 id!(/** Who owns apps, sandboxes and keys. */ OrgId, "org", new_v4);
 id!(/** One API key; the key itself is never stored. */ ApiKeyId, "api key", new_v4);
 id!(/** A repository, a branch and settings, with a stable host. */ AppId, "app", new_v4);

@@ -18,10 +18,12 @@ pub mod repl;
 pub mod route;
 pub mod sandbox;
 pub mod schema;
+pub mod snapshot;
 pub mod url;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Code, PublicError, Refusal};
 pub use id::{
-    ApiKeyId, AppId, BootId, DeploymentId, Epoch, Generation, JobId, NodeId, OpId, OrgId, SandboxId,
+    ApiKeyId, AppId, BootId, DeploymentId, Epoch, Generation, JobId, NodeId, OpId, OrgId,
+    SandboxId, SnapshotId, TreeId,
 };

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 /// The TTL of a sandbox that is neither persistent nor given one.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(3600);
+/// The longest lease, by which a sandbox is kept awake: a day.
+pub const MAX_LEASE: Duration = Duration::from_secs(24 * 3600);
+/// After how long without use a preview is put to sleep.
+pub const DEFAULT_PREVIEW_IDLE: Duration = Duration::from_secs(300);
 /// The longest TTL: 30 days.
 pub const MAX_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -29,7 +33,7 @@ pub const MAX_MULTIPLEXED_COMMANDS: usize = 32;
 /// that sends more waits, and its other commands with it.
 pub const MAX_INPUTS_WAITING: usize = 32;
 /// The longest message that a WebSocket takes.
-pub const MAX_WEBSOCKET_MESSAGE_BYTES: usize = 1024 * 1024;
+pub const MAX_WEBSOCKET_MESSAGE_BYTES: usize = 256 * 1024;
 /// The longest line or row of a terminal, in characters.
 pub const MAX_TERMINAL_SIDE: u16 = 1000;
 /// The longest command that a terminal is opened with: it comes in a URL, with each byte as three.
@@ -49,6 +53,21 @@ pub const MAX_PATH_BYTES: usize = 4096;
 pub const MAX_PATH_COMPONENT_BYTES: usize = 255;
 /// The most entries that one directory listing returns.
 pub const MAX_DIR_ENTRIES: usize = 100_000;
+
+/// The bytes that the server holds for all requests together: bodies that came, what guests said,
+/// answers that were not taken yet. Of these an org gets as much as it leaves free: half, when it
+/// is alone.
+pub const MAX_HELD_BYTES: usize = 1024 * 1024 * 1024;
+/// What a request under way is counted with whatever it does, and each command of a multiplexed
+/// connection: its task, its session with the guest, an answer of a few lines.
+pub const HELD_BY_REQUEST_BYTES: usize = 128 * 1024;
+/// What an answer that is written as it is made is counted with beside that: a piece in the
+/// making, and those that wait to be sent.
+pub const HELD_BY_STREAM_BYTES: usize = 256 * 1024;
+/// What a WebSocket is counted with beside that: the same, and a message that is coming in.
+pub const HELD_BY_WEBSOCKET_BYTES: usize = HELD_BY_STREAM_BYTES + 2 * MAX_WEBSOCKET_MESSAGE_BYTES;
+/// How long the body of a request may take that is read whole.
+pub const MAX_BODY_TIME: Duration = Duration::from_secs(60);
 
 /// The largest JSON body of a request.
 pub const MAX_JSON_BODY_BYTES: usize = 1024 * 1024;
@@ -92,6 +111,13 @@ pub const DEFAULT_EVENTS: u32 = 50;
 pub const MAX_EVENT_SEQ: u64 = (1 << 53) - 1;
 /// How long a sandbox's events are kept after its end.
 pub const KEEP_EVENTS: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The most snapshots of an org.
+pub const MAX_SNAPSHOTS: u32 = 1000;
+/// The longest name of a snapshot, in characters.
+pub const MAX_SNAPSHOT_NAME_CHARS: usize = 100;
+/// The most children of one fork-tree.
+pub const MAX_FORKS: usize = 16;
 
 /// The most addresses and networks that a sandbox is denied by `egress_deny`.
 pub const MAX_EGRESS_DENY: usize = 64;

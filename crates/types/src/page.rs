@@ -72,7 +72,8 @@ impl<I> PageRequest<I> {
 /// A page of a list, as every list route returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct List<T> {
-    /// The items.
+    /// The items, under their noun where public clients look for that.
+    #[serde(alias = "snapshots")]
     pub items: Vec<T>,
     /// What to send as `cursor` for the next page; null on the last.
     #[serde(default)]

@@ -50,6 +50,10 @@ pub struct CreateSandbox {
     /// Whether it outlives idleness and, without `ttl_seconds`, has no deadline.
     #[serde(default)]
     pub persistent: Option<bool>,
+    /// Seconds without use after which it is put to sleep, up to 2592000; 0, or absent: never.
+    #[serde(default, deserialize_with = "crate::number::whole")]
+    #[schema(minimum = 0, maximum = 2_592_000)]
+    pub idle_timeout_seconds: Option<i64>,
     /// Free text pairs, returned as given; lists are filtered by them. At most 64 pairs,
     /// keys of 1 to 64 characters, values of at most 512, 16 KiB together.
     #[serde(default)]
@@ -60,12 +64,11 @@ pub struct CreateSandbox {
     #[serde(default)]
     #[schema(schema_with = crate::schema::egress_deny)]
     pub egress_deny: Option<Vec<String>>,
-    /// Restore from a snapshot instead of a template: answers 501, so the document, which
-    /// lists what works, does not name it.
+    /// The snapshot to go on from. Template and size are then the snapshot's, whatever is asked for.
     #[serde(default)]
-    #[schema(ignore)]
+    #[schema(format = Uuid)]
     pub from_snapshot: Option<String>,
-    /// Volumes to attach: answers 501 in the same way.
+    /// Volumes to attach: answers 501, so the document, which lists what works, does not name it.
     #[serde(default)]
     #[schema(ignore)]
     pub volumes: Option<Vec<serde_json::Value>>,
@@ -100,7 +103,7 @@ pub struct Sandbox {
     pub from_snapshot: Option<String>,
     /// Milliseconds from the request to an answering agent.
     pub boot_ms: u64,
-    /// How it was made: `snapshot` (restored from a baked template).
+    /// How it was made: `snapshot` (restored from a baked template, or from a snapshot) or `fork`.
     pub boot_mode: String,
     /// Whether it is kept when idle.
     pub persistent: bool,
@@ -115,6 +118,10 @@ pub struct Lifecycle {
     pub ttl_seconds: Option<u64>,
     /// Whether it is kept when idle.
     pub persistent: bool,
+    /// Seconds without use after which it is put to sleep; null means never.
+    pub idle_timeout_seconds: Option<u64>,
+    /// Until when a lease keeps it awake: RFC 3339, UTC.
+    pub leased_until: Option<String>,
     /// Seconds since its last request.
     pub idle_seconds: u64,
     /// When it will be removed: RFC 3339, UTC.
@@ -131,6 +138,18 @@ pub struct SetLifecycle {
     /// Whether it is kept when idle. Turning it on without a TTL removes the deadline.
     #[serde(default)]
     pub persistent: Option<bool>,
+    /// Seconds without use after which it is put to sleep, up to 2592000; 0: never.
+    #[serde(default, deserialize_with = "crate::number::whole")]
+    #[schema(minimum = 0, maximum = 2_592_000)]
+    pub idle_timeout_seconds: Option<i64>,
+}
+
+/// `POST /v1/sandboxes/{id}/lease`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TakeLease {
+    /// Seconds from now for which it is not put to sleep, 1 to 86400.
+    #[schema(minimum = 1, maximum = 86_400)]
+    pub seconds: i64,
 }
 
 /// What happened to a sandbox.
@@ -145,6 +164,10 @@ pub enum SandboxEventKind {
     Paused,
     /// They run again.
     Resumed,
+    /// It was put to sleep: its machine is an image on disk.
+    Hibernated,
+    /// It was woken, and answers again.
+    Woken,
     /// Its TTL or persistence was set.
     LifecycleSet,
     /// Its machine died or could not be made.

@@ -3,6 +3,7 @@
 //! - [`driver`]: what Pando asks of a hypervisor, and QEMU's answer. Read
 //!   [`driver::Hypervisor`] first.
 //! - [`cage`]: what holds a VMM, so that a guest that breaks out finds nothing.
+//! - [`memory`]: saving what a running machine has in memory.
 //! - [`network`]: the network slot a machine lives in.
 //! - [`sys`]: the one place for each kernel facility and each outside tool.
 //!
@@ -11,5 +12,6 @@
 
 pub mod cage;
 pub mod driver;
+pub mod memory;
 pub mod network;
 pub mod sys;

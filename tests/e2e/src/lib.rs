@@ -6,6 +6,7 @@
 //! are here. One test runs at a time (see `.config/nextest.toml`).
 
 mod attack;
+pub mod bare;
 mod chaos;
 mod host;
 mod sandbox;

@@ -261,6 +261,8 @@ impl Vmm {
     }
 
     fn is_limited(&self) -> anyhow::Result<()> {
+        let goes_first: i32 = fs::read_to_string(self.path("oom_score_adj"))?.trim().parse()?;
+        assert!(goes_first > 0, "out of memory, the kernel spares it: {goes_first}");
         let limits = fs::read_to_string(self.path("limits"))?;
         for name in ["Max core file size", "Max locked memory"] {
             let line = limits.lines().find(|line| line.starts_with(name)).context(name)?;

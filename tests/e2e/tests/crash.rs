@@ -3,36 +3,80 @@
 use anyhow::{Context, ensure};
 use pando_e2e::{Fault, Options, Sandbox, Server, orphans, prefix, run};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-/// What is tried for a fault: the step whose name it begins with.
+/// What a fault is met by: the step whose name it begins with.
+fn step(fault: Fault) -> &'static str {
+    fault.name().split('.').next().unwrap_or_default()
+}
+
+/// What is tried for a fault. No answer is expected: the server ends in its midst.
 async fn provoke(server: &Server, fault: Fault, kept: &str, victim: Option<&str>) {
     let post = |path: String| server.request(Method::POST, &path).json(&json!({})).send();
-    let sandbox = |id: &str, rest: &str| format!("/v1/sandboxes/{id}{rest}");
-    // No answer is expected of any of these: the server ends in their midst.
-    let step = fault.name().split('.').next().unwrap_or_default();
-    let _ = match (step, victim) {
-        ("pause", _) => post(sandbox(kept, "/pause")).await,
-        ("resume", _) => post(sandbox(kept, "/resume")).await,
-        ("delete", Some(id)) => server.request(Method::DELETE, &sandbox(id, "")).send().await,
+    let kept = |verb: &str| format!("/v1/sandboxes/{kept}/{verb}");
+    let _ = match (step(fault), victim) {
+        ("delete", Some(id)) => {
+            server.request(Method::DELETE, &format!("/v1/sandboxes/{id}")).send().await
+        }
+        ("snapshot", Some(id)) => {
+            server.request(Method::DELETE, &format!("/v1/snapshots/{id}")).send().await
+        }
+        ("save" | "snapshot", _) => post(kept("snapshots")).await,
+        (verb @ ("pause" | "resume" | "fork" | "hibernate" | "wake"), _) => post(kept(verb)).await,
         _ => post("/v1/sandboxes".into()).await,
     };
+}
+
+/// What must be there before a fault is met: a state of the kept sandbox, or a victim.
+async fn prepare(
+    server: &Server,
+    fault: Fault,
+    kept: &Sandbox<'_>,
+) -> anyhow::Result<Option<String>> {
+    let post = async |path: String| -> anyhow::Result<Value> {
+        let answer = server.request(Method::POST, &path).json(&json!({})).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    };
+    let made = match (step(fault), fault) {
+        ("delete", _) => server.sandbox(json!({})).await?.made,
+        (_, Fault::SnapshotUnwanted) => post(kept.path("/snapshots")).await?,
+        ("resume", _) => return post(kept.path("/pause")).await.map(|_| None),
+        ("wake", _) => return post(kept.path("/hibernate")).await.map(|_| None),
+        _ => return Ok(None),
+    };
+    Ok(Some(made["id"].as_str().context("no id")?.to_owned()))
+}
+
+/// Snapshots that are listed are whole; none is wanted any more.
+async fn remove_snapshots(server: &Server) -> anyhow::Result<()> {
+    let list: Value = server
+        .request(Method::GET, "/v1/snapshots")
+        .send()
+        .await?
+        .error_for_status()?
+        .json()
+        .await?;
+    for snapshot in list["snapshots"].as_array().context("no list")? {
+        let id = &snapshot["id"];
+        let made = server.sandbox(json!({ "from_snapshot": id })).await?;
+        ensure!(made.sh("cat /root/mark /run/mark | uniq | wc -l").await? == "1");
+        ensure!(made.delete().await? == 204);
+        let path = format!("/v1/snapshots/{}", id.as_str().context("no id")?);
+        server.request(Method::DELETE, &path).send().await?.error_for_status()?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_step_leaves_before_or_after() -> anyhow::Result<()> {
     let mut server = Server::start(Options::default()).await?;
     let kept = server.sandbox(json!({ "persistent": true })).await?.id;
-    for fault in Fault::ALL {
+    for (round, fault) in Fault::ALL.iter().enumerate() {
         let name = fault.name();
-        let victim = match name.starts_with("delete.") {
-            true => Some(server.sandbox(json!({})).await?.id),
-            false => None,
-        };
-        if name.starts_with("resume.") {
-            let pause = server.request(Method::POST, &format!("/v1/sandboxes/{kept}/pause"));
-            pause.send().await?.error_for_status()?;
-        }
+        let survivor = Sandbox::of(&server, &kept);
+        // On the disk and in memory: the two must stay of one moment.
+        survivor.sh(&format!("echo {round} | tee /root/mark > /run/mark")).await.context(name)?;
+        let victim = prepare(&server, *fault, &survivor).await.context(name)?;
         server.terminate()?;
         server.set_fault(Some(*fault));
         // A fault of the start ends it before it is ready.
@@ -45,13 +89,13 @@ async fn a_crash_at_any_step_leaves_before_or_after() -> anyhow::Result<()> {
         server.launch().await.context(name)?;
         let mut known: Vec<String> =
             server.sandboxes().await?.into_iter().map(|(id, _)| id).collect();
-        if let Some(victim) = victim {
+        if let ("delete", Some(victim)) = (step(*fault), victim) {
             // Wanted gone before the end: it goes at the start, or when it is asked again.
             let gone = Sandbox::of(&server, &victim).delete().await?;
             ensure!(gone == 204, "{name}: deleting again answered {gone}");
             known.retain(|id| *id != victim);
         }
-        if *fault == Fault::CreateRecorded
+        if matches!(fault, Fault::CreateRecorded | Fault::ForkMade)
             && let Some(made) = known.iter().find(|id| **id != kept).cloned()
         {
             // Its row may have been written in the last moment: then it is whole.
@@ -62,9 +106,13 @@ async fn a_crash_at_any_step_leaves_before_or_after() -> anyhow::Result<()> {
         }
         ensure!(known == [kept.as_str()], "{name}: {known:?}");
         let survivor = Sandbox::of(&server, &kept);
-        let resume = server.request(Method::POST, &survivor.path("/resume"));
-        resume.send().await?.error_for_status().context(name)?;
-        ensure!(survivor.sh("echo on").await.context(name)? == "on");
+        if matches!(step(*fault), "pause" | "resume") {
+            let resume = server.request(Method::POST, &survivor.path("/resume"));
+            resume.send().await?.error_for_status().context(name)?;
+        }
+        let marks = survivor.sh("echo $(cat /root/mark /run/mark)").await.context(name)?;
+        ensure!(marks == format!("{round} {round}"), "{name}: {marks}");
+        remove_snapshots(&server).await.context(name)?;
         let orphans = orphans(&server, &known)?;
         ensure!(orphans.is_empty(), "{name}: {orphans:?}\n{}", server.log_tail());
     }

@@ -32,7 +32,7 @@ async fn every_refusal_has_its_status_and_names_the_fault() -> anyhow::Result<()
     refused(create(json!({ "cpu": 99 })), 400, "cpu").await?;
     refused(create(json!({ "memory_mb": 1_000_000 })), 400, "memory_mb").await?;
     refused(create(json!({ "memory_mb": 1025 })), 400, "memory_mb").await?;
-    refused(create(json!({ "from_snapshot": "x" })), 501, "snapshot").await?;
+    refused(create(json!({ "from_snapshot": "x" })), 400, "snapshot").await?;
     refused(server.request(Method::POST, "/v1/sandboxes").body("{"), 400, "").await?;
 
     refused(fs("path=/etc/../etc/passwd"), 400, "path").await?;

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use pando_node::held::Held;
 use pando_types::app::{App, CreateApp};
 use pando_types::{AppId, OrgId, PublicError};
 
@@ -31,7 +32,7 @@ pub async fn create(
 struct Wanted {
     api: Api,
     org: OrgId,
-    request: CreateApp,
+    request: Held<CreateApp>,
 }
 
 impl Create for Wanted {
@@ -44,7 +45,8 @@ impl Create for Wanted {
     }
 
     async fn make(self, id: AppId) -> Result<App, PublicError> {
-        self.api.deploy.app_create(id, self.org, self.request).await
+        let (request, _held) = self.request.apart();
+        self.api.deploy.app_create(id, self.org, request).await
     }
 
     async fn made(&self, id: AppId) -> Result<Option<App>, PublicError> {

@@ -2,11 +2,11 @@
 //! from others.
 
 use aws_lc_rs::digest;
-use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName};
+use pando_node::held::Held;
 use pando_types::PublicError;
-use pando_types::limits::MAX_IDEMPOTENCY_KEY_BYTES;
+use pando_types::limits::{MAX_IDEMPOTENCY_KEY_BYTES, MAX_JSON_BODY_BYTES};
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
@@ -33,7 +33,7 @@ pub struct IdempotencyKey {
 #[derive(Debug)]
 pub struct Once<T> {
     /// What the body says.
-    pub request: T,
+    pub request: Held<T>,
     repeat: Repeat,
 }
 
@@ -55,33 +55,34 @@ pub(super) struct Key {
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Once<T> {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let (repeat, body) = Repeat::of(request, state).await?;
-        Ok(Self { request: extract::parse(&body)?, repeat })
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refused> {
+        let (repeat, body) = Repeat::of(request).await?;
+        Ok(Self { request: extract::understand(body, extract::parse)?, repeat })
     }
 }
 
 impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalOnce<T> {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let (repeat, body) = Repeat::of(request, state).await?;
-        Ok(Self(Once { request: extract::parse_optional(&body)?, repeat }))
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refused> {
+        let (repeat, body) = Repeat::of(request).await?;
+        let request = extract::understand(body, extract::parse_optional)?;
+        Ok(Self(Once { request, repeat }))
     }
 }
 
 impl<T> Once<T> {
     /// The request and its repeat, apart.
-    pub fn apart(self) -> (T, Repeat) {
+    pub fn apart(self) -> (Held<T>, Repeat) {
         (self.request, self.repeat)
     }
 }
 
 impl Repeat {
-    async fn of<S: Send + Sync>(request: Request, state: &S) -> Result<(Self, Bytes), Refused> {
+    async fn of(request: Request) -> Result<(Self, Held<Vec<u8>>), Refused> {
         let text = key_text(request.headers())?;
         let what = format!("{} {}\n", request.method(), request.uri().path());
-        let body = extract::read(request, state).await?;
+        let body = extract::read(request, MAX_JSON_BODY_BYTES).await?;
         let key = text.map(|text| {
             let mut context = digest::Context::new(&digest::SHA256);
             context.update(what.as_bytes());

@@ -1,9 +1,10 @@
 //! What every request meets, whatever its route: the real shell around probe
 //! routes, with real keys in a real store.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{Request, Response, StatusCode, header};
 use axum::routing::{get, post, put};
+use http_body_util::BodyExt;
 use pando_types::app::{CreateApp, CreateDeployment};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,7 +27,16 @@ struct Shell {
     requests: Requests,
     store: Store,
     key: NewKey,
+    budget: Budget,
     _data: TempDir,
+}
+
+/// Room for a few requests, and for the largest body of a webhook.
+const BUDGET_BYTES: usize = 64 << 20;
+const LARGE_BYTES: usize = 1 << 20;
+
+fn chunks() -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> {
+    futures_util::stream::iter((0..4).map(|_| Ok(Bytes::from_static(&[b'y'; 1000]))))
 }
 
 impl Shell {
@@ -38,7 +48,7 @@ impl Shell {
         assert_eq!(store.key_insert(&key.row).await.unwrap(), pando_store::Insert::Done);
         let keyed = Router::new()
             .route("/label", get(async |caller: Caller| caller.label))
-            .route("/app", post(async |JsonBody(app): JsonBody<CreateApp>| app.name))
+            .route("/app", post(async |JsonBody(app): JsonBody<CreateApp>| app.name.clone()))
             .route(
                 "/deploy",
                 post(async |OptionalOnce(once): OptionalOnce<CreateDeployment>| {
@@ -47,6 +57,8 @@ impl Shell {
             )
             .route("/file", put(async |path: crate::sandboxes::fs::path::FilePath| path.0))
             .route("/socket", get(async |handshake: Handshake| handshake.asked().map(|_| "asked")))
+            .route("/large", get(async || Body::from(vec![b'x'; LARGE_BYTES])))
+            .route("/stream", get(async || Body::from_stream(chunks())))
             .route("/panic", get(async || -> String { panic!("on purpose") }));
         let signed = Router::new()
             .route("/webhooks/probe", post(async |body: String| body.len().to_string()));
@@ -58,7 +70,9 @@ impl Shell {
         };
         let requests = Requests::default();
         let door = auth::Door { store: store.clone(), usage: KeyUsage::default() };
-        Self { router: assemble(parts, door, requests.clone()), requests, store, key, _data: data }
+        let budget = Budget::new(BUDGET_BYTES);
+        let router = assemble(parts, door, budget.clone(), requests.clone());
+        Self { router, requests, store, key, budget, _data: data }
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {
@@ -211,6 +225,65 @@ async fn every_refusal_has_one_shape() {
 }
 
 #[tokio::test]
+async fn a_request_is_counted_until_its_answer_was_taken() {
+    let shell = Shell::start().await;
+    let ask = async |path: &str| {
+        let request = Request::get(path).header("x-api-key", &shell.key.text);
+        shell.send(request.body(Body::empty()).unwrap()).await
+    };
+    for (path, more) in [
+        ("/v1/label", 0),
+        ("/v1/large", LARGE_BYTES),
+        ("/v1/stream", limits::HELD_BY_STREAM_BYTES),
+        ("/docs/swagger-ui-bundle.js", 1 << 20),
+    ] {
+        let counted = limits::HELD_BY_REQUEST_BYTES + more;
+        let response = ask(path).await;
+        assert!(shell.budget.taken_bytes() >= counted, "{path}");
+        assert_eq!(response.headers().contains_key("content-length"), path != "/v1/stream");
+        let mut body = response.into_body();
+        let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        while body.frame().await.is_some() {}
+        drop(body);
+        // Taken from the body, and not written yet.
+        assert!(shell.budget.taken_bytes() >= counted, "{path}");
+        assert!(!piece.is_empty());
+        drop(piece);
+        assert_eq!(shell.budget.taken_bytes(), 0, "{path}");
+    }
+    let given_up = ask("/v1/large").await;
+    drop(given_up);
+    assert_eq!(shell.budget.taken_bytes(), 0);
+}
+
+#[tokio::test]
+async fn what_finds_no_room_is_refused_and_another_org_is_not() {
+    let shell = Shell::start().await;
+    let (theirs, others) = (Some(shell.key.row.org), Some(pando_types::OrgId::new()));
+    let app = |length: usize| format!(r#"{{"name":"a","git_url":"{}"}}"#, "x".repeat(length));
+    assert_eq!(shell.ask("POST", "/v1/app", app(900_000)).await.0, 200);
+    let room = BUDGET_BYTES / 2;
+    // For a request and a little, but not for what a large body may become.
+    let few = shell.budget.account(theirs).take(room - (1 << 20)).unwrap();
+    assert_eq!(shell.ask("POST", "/v1/app", app(100)).await.0, 200);
+    let unavailable = |field: Option<String>| (503, "unavailable".to_owned(), field);
+    assert_eq!(shell.refused("POST", "/v1/app", app(900_000)).await, unavailable(None));
+    assert_eq!(shell.refused("GET", "/v1/large", "").await, unavailable(None));
+    let more = shell.budget.account(theirs).take((1 << 20) - (100 << 10)).unwrap();
+    let request = Request::get("/v1/label").header("x-api-key", &shell.key.text);
+    let response = shell.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+    assert_eq!(said(response).await.0, 503);
+    // Whoever gives no key, and whoever else has one, still finds room.
+    assert_eq!(shell.ask("GET", "/healthz", "").await.0, 200);
+    assert_eq!(shell.ask("POST", "/v1/webhooks/probe", "x").await.0, 200);
+    assert!(shell.budget.account(others).take(room / 4).is_ok());
+    assert_eq!(shell.budget.taken_bytes(), few.bytes() + more.bytes());
+    drop((few, more));
+    assert_eq!(shell.ask("GET", "/v1/label", "").await.0, 200);
+}
+
+#[tokio::test]
 async fn a_route_for_websockets_names_what_it_wants() {
     let shell = Shell::start().await;
     let request = Request::get("/v1/socket").header("x-api-key", &shell.key.text);
@@ -268,7 +341,7 @@ async fn a_webhook_may_be_larger_than_other_bodies() {
 async fn what_comes_later_says_so() {
     let shell = Shell::start().await;
     for (method, path) in [
-        ("POST", "/v1/sandboxes/6f1c1f3e-8f57-4b5e-9a51-6d1f0d5a7c11/fork"),
+        ("POST", "/v1/templates/build"),
         ("GET", "/v1/functions"),
         ("POST", "/v1/schedules"),
         ("PATCH", "/v1/databases/x"),

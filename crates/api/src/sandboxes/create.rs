@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use pando_node::held::Held;
 use pando_types::sandbox::{CreateSandbox, Sandbox};
 use pando_types::{OrgId, PublicError, SandboxId};
 
@@ -33,7 +34,7 @@ pub async fn create(
 struct Wanted {
     api: Api,
     org: OrgId,
-    request: CreateSandbox,
+    request: Held<CreateSandbox>,
 }
 
 impl Create for Wanted {
@@ -46,7 +47,8 @@ impl Create for Wanted {
     }
 
     async fn make(self, id: SandboxId) -> Result<Sandbox, PublicError> {
-        self.api.sandboxes.create_as(id, self.org, None, self.request).await
+        let (request, _held) = self.request.apart();
+        self.api.sandboxes.create_as(id, self.org, None, request).await
     }
 
     async fn made(&self, id: SandboxId) -> Result<Option<Sandbox>, PublicError> {

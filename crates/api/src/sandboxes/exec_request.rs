@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use pando_guest_protocol::session::{Exec, FailureKind};
 use pando_node::guest::{ExecInput, GuestError};
+use pando_node::held::{Charge, Held};
 use pando_types::limits;
 use pando_types::sandbox::{Command, ExecCommand};
 use pando_types::{Code, PublicError};
@@ -63,9 +64,16 @@ pub fn check_surroundings(
     check_env(env)
 }
 
-/// The standard input of a checked command.
-pub fn input(stdin: Option<Bytes>) -> ExecInput {
-    stdin.map_or(ExecInput::Empty, ExecInput::Bytes)
+/// The standard input of a checked command, a part of what its request is `held` by
+/// until the guest has taken it.
+pub fn input(stdin: Option<Bytes>, held: &mut Charge) -> ExecInput {
+    stdin.map_or(ExecInput::Empty, |stdin| ExecInput::Bytes(part(stdin, held)))
+}
+
+/// Bytes that are counted by their part of `held` for as long as they live.
+pub fn part(bytes: Bytes, held: &mut Charge) -> Bytes {
+    let charge = held.split(bytes.len());
+    Bytes::from_owner(Held::new(bytes, charge))
 }
 
 /// What a client is told when the time limit ended its command. Public clients

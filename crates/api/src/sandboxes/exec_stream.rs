@@ -37,9 +37,10 @@ pub async fn exec_stream(
     UrlPath(id): UrlPath<String>,
     JsonBody(command): JsonBody<ExecCommand>,
 ) -> Result<Response, Refused> {
+    let (command, mut held) = command.apart();
     let command = exec_request::check(command)?;
     let guest = guest(&api, &caller, &id).await?;
-    let stdin = exec_request::input(command.stdin);
+    let stdin = exec_request::input(command.stdin, &mut held);
     let events = guest
         .exec_stream(command.exec, stdin)
         .await

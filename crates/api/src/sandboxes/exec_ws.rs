@@ -10,7 +10,8 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use pando_guest_protocol::session::{Exec, ExecDone};
 use pando_node::guest::{ExecEvent, ExecInput, ExecSay, Guest};
-use pando_types::limits::{MAX_INPUTS_WAITING, MAX_MULTIPLEXED_COMMANDS};
+use pando_node::held::{Charge, Held};
+use pando_types::limits::{HELD_BY_REQUEST_BYTES, MAX_INPUTS_WAITING, MAX_MULTIPLEXED_COMMANDS};
 use pando_types::{Code, PublicError};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -21,14 +22,14 @@ use self::message::{Ask, CommandId, Form, Start};
 use super::{exec_request, guest};
 use crate::Api;
 use crate::auth::Caller;
-use crate::extract::UrlPath;
+use crate::extract::{EACH_BYTE_READ, UrlPath};
 use crate::refusal::Refused;
 use crate::refusals::Refusals;
 use crate::socket::{self, Handshake, Heard, Receiver, Sender};
 use crate::utf8::Utf8Pieces;
 
 /// Messages of all commands that wait for the client; then the commands wait.
-const MESSAGES_WAITING: usize = 64;
+const MESSAGES_WAITING: usize = 8;
 /// How long a client waits that sent more input than may wait, before the command that does
 /// not read is ended: the connection's other commands wait too.
 const INPUT_LIMIT: Duration = Duration::from_secs(30);
@@ -126,13 +127,17 @@ impl Commands {
                     continue;
                 }
             };
+            let heard_bytes = heard.as_ref().map_or(0, Heard::len);
             let read = match heard {
                 Some(Heard::Text(text)) => message::read(&text),
                 Some(Heard::Bytes(bytes)) => message::read_bytes(bytes).map_err(|e| (None, e)),
                 None => return,
             };
             let answer = match read {
-                Ok((id, ask)) => self.carry_out(&id, ask).await.err().map(|e| refusal(&id, &e)),
+                Ok((id, ask)) => {
+                    let carried_out = self.carry_out(&id, ask, heard_bytes).await;
+                    carried_out.err().map(|error| refusal(&id, &error))
+                }
                 Err((id, error)) => Some(refusal(&id.unwrap_or_default(), &error)),
             };
             if let Some(answer) = answer
@@ -143,9 +148,15 @@ impl Commands {
         }
     }
 
-    async fn carry_out(&mut self, id: &CommandId, ask: Ask) -> Result<(), PublicError> {
+    /// Does what was asked in a message of so many bytes.
+    async fn carry_out(
+        &mut self,
+        id: &CommandId,
+        ask: Ask,
+        heard_bytes: usize,
+    ) -> Result<(), PublicError> {
         match ask {
-            Ask::Start(start) => self.start(id, *start),
+            Ask::Start(start) => self.start(id, *start, heard_bytes),
             Ask::Cancel => {
                 let running = self.running.remove(id).ok_or_else(|| unknown(id))?;
                 running.task.abort();
@@ -157,6 +168,7 @@ impl Commands {
             Ask::Say(said) => {
                 let inputs = self.running.get(id).ok_or_else(|| unknown(id))?.inputs.clone();
                 for say in said {
+                    let say = self.counted(id, say)?;
                     match timeout(INPUT_LIMIT, inputs.send(say)).await {
                         Ok(Ok(())) => {}
                         // It has just ended, and says so itself.
@@ -178,7 +190,29 @@ impl Commands {
         }
     }
 
-    fn start(&mut self, id: &CommandId, start: Start) -> Result<(), PublicError> {
+    /// Counts an input for as long as it waits. Where there is no room, its command is
+    /// ended: it must not go on without it.
+    fn counted(&mut self, id: &CommandId, say: ExecSay) -> Result<ExecSay, PublicError> {
+        let ExecSay::Input(bytes) = say else { return Ok(say) };
+        match Held::counted(bytes, self.guest.account()) {
+            Ok(held) => Ok(ExecSay::Input(Bytes::from_owner(held))),
+            Err(no_room) => {
+                if let Some(running) = self.running.remove(id) {
+                    running.task.abort();
+                }
+                let refusal = PublicError::from(no_room);
+                let message = format!("{}, so the command was killed", refusal.message);
+                Err(PublicError { message, ..refusal })
+            }
+        }
+    }
+
+    fn start(
+        &mut self,
+        id: &CommandId,
+        start: Start,
+        heard_bytes: usize,
+    ) -> Result<(), PublicError> {
         if self.running.get(id).is_some_and(|running| !running.task.is_finished()) {
             let message = "a command of this `id` is running: give each its own";
             return Err(PublicError::invalid("id", message));
@@ -190,10 +224,12 @@ impl Commands {
             return Err(PublicError::new(Code::OverQuota, message));
         }
         let command = exec_request::check(start.command)?;
+        let account = self.guest.account();
+        let mut held = account.take(HELD_BY_REQUEST_BYTES + EACH_BYTE_READ * heard_bytes)?;
         let (inputs, to_say) = mpsc::channel(MAX_INPUTS_WAITING);
         // The queue is empty, so there is room for both.
         if let Some(stdin) = command.stdin {
-            let _ = inputs.try_send(ExecSay::Input(stdin));
+            let _ = inputs.try_send(ExecSay::Input(exec_request::part(stdin, &mut held)));
         }
         if !start.open_stdin {
             let _ = inputs.try_send(ExecSay::End);
@@ -203,7 +239,7 @@ impl Commands {
         let speaker = Speaker { id: id.clone(), form: start.form, said: self.said.clone() };
         let guest = self.guest.clone();
         let task = self.tasks.spawn(async move {
-            let last = match run(&guest, command.exec, to_say, &speaker).await {
+            let last = match run(&guest, command.exec, to_say, &speaker, &mut held).await {
                 Ok(done) if done.timed_out => {
                     refusal(&speaker.id, &exec_request::timed_out(command.timeout))
                 }
@@ -271,10 +307,13 @@ async fn run(
     exec: Exec,
     to_say: mpsc::Receiver<ExecSay>,
     speaker: &Speaker,
+    held: &mut Charge,
 ) -> Result<ExecDone, PublicError> {
     let failed = |error| exec_request::failed("cmd", error).into_error();
     let (live, inputs) = mpsc::channel(1);
     let mut events = guest.exec_stream(exec, ExecInput::Live(inputs)).await.map_err(failed)?;
+    // The guest has what the message said.
+    held.shrink_to(HELD_BY_REQUEST_BYTES);
     let (mut stdout, mut stderr) = (Utf8Pieces::default(), Utf8Pieces::default());
     let pass = async {
         while let Some(event) = events.next().await {

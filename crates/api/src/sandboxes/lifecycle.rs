@@ -35,5 +35,6 @@ pub async fn set_lifecycle(
     UrlPath(id): UrlPath<String>,
     JsonBody(request): JsonBody<SetLifecycle>,
 ) -> Result<Json<Lifecycle>, Refused> {
+    let (request, _held) = request.apart();
     Ok(Json(api.sandboxes.set_lifecycle(caller.org, sandbox_id(&id)?, request).await?))
 }

@@ -1,12 +1,15 @@
 //! `GET /v1/sandboxes/{id}/logs`.
 
+use std::iter;
+
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use futures_util::future::Either;
 use futures_util::{StreamExt, stream};
 use pando_guest_protocol::log::{LogLines, LogQuery, Output};
-use pando_node::guest::LogStream;
+use pando_node::guest::{GuestError, LogStream};
 use pando_types::limits::{MAX_LOG_SINCE_SECS, MAX_LOG_TAIL};
 use pando_types::schema::value::{LogOutput, LogSince, LogTail};
 use pando_types::{PublicError, Timestamp};
@@ -15,6 +18,7 @@ use utoipa::IntoParams;
 
 use super::guest;
 use crate::Api;
+use crate::answer::pieces;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
 use crate::query;
@@ -46,7 +50,8 @@ pub struct Asked {
 ///
 /// The sandbox keeps the last 2 MiB; what is typed and shown at a terminal is not in it. With
 /// `follow=true` it is a stream of server-sent events, each `{"line", "stream", "time", "pid"}`,
-/// that goes on with what comes, until the sandbox ends; else it is lines of text.
+/// that goes on with what comes, until the sandbox ends, or with an `error` event if the sandbox's
+/// agent fails; else it is lines of text.
 #[utoipa::path(
     get, path = "/sandboxes/{id}/logs", tag = "sandboxes", operation_id = "sandbox_logs",
     params(("id" = String, Path, format = Uuid), Asked),
@@ -65,7 +70,17 @@ pub async fn logs(
     let timestamps = query::switch(query, "timestamps")?;
     let follow = wanted.follow;
     let lines = guest(&api, &caller, &id).await?.logs(wanted).await.map_err(guest_failed)?;
-    Ok(if follow { events(lines) } else { text(lines, timestamps) })
+    if follow {
+        return Ok(events(lines));
+    }
+    Ok(text(begun(lines).await.map_err(guest_failed)?, timestamps))
+}
+
+/// The same lines, once the first of them are there: a guest that fails before is told
+/// by the status.
+async fn begun(mut lines: LogStream) -> Result<LogStream, GuestError> {
+    let first = lines.next().await.transpose()?;
+    Ok(stream::iter(first.map(Ok)).chain(lines).boxed())
 }
 
 fn wanted(query: Option<&str>) -> Result<LogQuery, PublicError> {
@@ -100,27 +115,26 @@ fn time(line: &LogLines) -> String {
 }
 
 fn events(lines: LogStream) -> Response {
-    let messages = lines.flat_map(|lines| {
-        stream::iter(match lines {
-            Ok(lines) => lines.iter().flat_map(events_of).collect(),
-            Err(error) => {
-                vec![Message::error(&guest_failed(error).into_error())]
-            }
-        })
+    let messages = lines.flat_map(|lines| match lines {
+        Ok(lines) => Either::Left(stream::iter(events_of(lines))),
+        Err(error) => {
+            Either::Right(stream::iter([Message::error(&guest_failed(error).into_error())]))
+        }
     });
     sse::response(messages)
 }
 
-fn events_of(lines: &LogLines) -> Vec<Message> {
-    let (stream, time) = (name(lines.output), time(lines));
-    let event = |line| json!({"line": line, "stream": stream, "time": time, "pid": lines.pid});
-    lines.text.split('\n').map(|line| Message::data(&event(line))).collect()
+fn events_of(lines: LogLines) -> impl Iterator<Item = Message> + Send {
+    let (stream, time, pid) = (name(lines.output), time(&lines), lines.pid);
+    let event = move |line| json!({"line": line, "stream": stream, "time": time, "pid": pid});
+    each(lines.text).map(move |line| Message::data(&event(line)))
 }
 
 /// If the guest fails midway, the response breaks off without its end.
 fn text(lines: LogStream, timestamps: bool) -> Response {
-    let pieces = lines.map(move |lines| {
-        lines.map(|lines| lines.iter().map(|lines| rows(lines, timestamps)).collect::<String>())
+    let pieces = lines.flat_map(move |lines| match lines {
+        Ok(lines) => Either::Left(stream::iter(pieces(rows(lines, timestamps)).map(Ok))),
+        Err(error) => Either::Right(stream::iter([Err(error)])),
     });
     let mut response = Response::new(Body::from_stream(pieces));
     let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -128,16 +142,30 @@ fn text(lines: LogStream, timestamps: bool) -> Response {
     response
 }
 
-fn rows(lines: &LogLines, timestamps: bool) -> String {
-    if !timestamps {
-        return format!("{}\n", lines.text);
-    }
-    let start = format!("{} {}", time(lines), name(lines.output));
-    lines.text.split('\n').map(|line| format!("{start} {line}\n")).collect()
+fn rows(lines: LogLines, timestamps: bool) -> impl Iterator<Item = Vec<u8>> + Send {
+    let start = match timestamps {
+        true => format!("{} {} ", time(&lines), name(lines.output)),
+        false => String::new(),
+    };
+    each(lines.text).map(move |line| format!("{start}{line}\n").into_bytes())
+}
+
+/// The lines of a text, made one by one: a text of newlines alone would become a
+/// hundred times as long.
+fn each(text: String) -> impl Iterator<Item = String> + Send {
+    let mut start = Some(0);
+    iter::from_fn(move || {
+        let rest = text.get(start?..)?;
+        let line = rest.split('\n').next()?;
+        start = (line.len() < rest.len()).then_some(text.len() - rest.len() + line.len() + 1);
+        Some(line.to_owned())
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use pando_guest_protocol::frame::FrameError;
+
     use super::*;
 
     #[test]
@@ -166,17 +194,64 @@ mod tests {
         }
     }
 
+    fn coming(lines: impl IntoIterator<Item = Result<LogLines, GuestError>>) -> LogStream {
+        stream::iter(lines.into_iter().collect::<Vec<_>>()).boxed()
+    }
+
+    fn line() -> Result<LogLines, GuestError> {
+        Ok(LogLines { time_ms: 0, output: Output::Stdout, pid: 7, text: "hello".to_owned() })
+    }
+
+    fn broken() -> Result<LogLines, GuestError> {
+        Err(GuestError::Frame(FrameError::Ended))
+    }
+
+    async fn body(response: Response) -> Result<String, axum::Error> {
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await?;
+        Ok(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_fails_is_told_by_the_status_until_there_is_a_line() {
+        let Err(error) = begun(coming([broken()])).await else { panic!("it begins") };
+        assert_eq!(guest_failed(error).into_error().code.status(), 502);
+        // Then only by the end of what was begun.
+        let lines = begun(coming([line(), broken()])).await.unwrap();
+        assert!(body(text(lines, false)).await.is_err());
+        let lines = begun(coming([line(), line()])).await.unwrap();
+        assert_eq!(body(text(lines, false)).await.unwrap(), "hello\nhello\n");
+        let nothing = begun(coming([])).await.unwrap();
+        assert_eq!(body(text(nothing, false)).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn what_is_followed_and_fails_ends_with_an_error() {
+        for lines in [vec![broken()], vec![line(), broken()]] {
+            let said = body(events(coming(lines))).await.unwrap();
+            let last = said.trim_end().rsplit("\n\n").next().unwrap();
+            assert!(last.starts_with("event: error\ndata: {"), "{said}");
+            assert!(last.contains("\"guest_failed\""), "{said}");
+        }
+        let said = body(events(coming([line()]))).await.unwrap();
+        assert!(!said.contains("event: error"), "{said}");
+    }
+
     #[test]
     fn a_line_as_text_and_as_an_event() {
         let text = "näh\r\n".to_owned();
         let lines = LogLines { time_ms: 250, output: Output::Stderr, pid: 7, text };
-        assert_eq!(rows(&lines, false), "näh\r\n\n");
+        let rows = |timestamps| {
+            let text = rows(lines.clone(), timestamps).flatten().collect();
+            String::from_utf8(text).unwrap()
+        };
+        assert_eq!(rows(false), "näh\r\n\n");
         let start = "1970-01-01T00:00:00.250Z stderr ";
-        assert_eq!(rows(&lines, true), format!("{start}näh\r\n{start}\n"));
+        assert_eq!(rows(true), format!("{start}näh\r\n{start}\n"));
         let want = |line: &str| {
             let time = "1970-01-01T00:00:00.250Z";
             Message::data(&json!({"line": line, "stream": "stderr", "time": time, "pid": 7}))
         };
-        assert_eq!(events_of(&lines), [want("näh\r"), want("")]);
+        let events: Vec<_> = events_of(lines.clone()).collect();
+        assert_eq!(events, [want("näh\r"), want("")]);
     }
 }

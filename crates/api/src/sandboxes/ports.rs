@@ -1,6 +1,5 @@
 //! `GET /v1/sandboxes/{id}/ports`.
 
-use axum::Json;
 use axum::extract::State;
 use pando_guest_protocol::session::Listener;
 use pando_types::SandboxId;
@@ -9,6 +8,7 @@ use pando_types::url::PublicUrls;
 
 use super::sandbox_id;
 use crate::Api;
+use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
 use crate::refusal::{Refused, guest_failed};
@@ -23,21 +23,25 @@ pub async fn ports(
     State(api): State<Api>,
     caller: Caller,
     UrlPath(id): UrlPath<String>,
-) -> Result<Json<Ports>, Refused> {
+) -> Result<Answer, Refused> {
     let id = sandbox_id(&id)?;
     let guest = api.sandboxes.guest(caller.org, id).await?;
     let listeners = guest.ports().await.map_err(guest_failed)?;
-    Ok(Json(Ports { ports: with_urls(listeners, id, &api.urls) }))
+    let listeners = listeners.map(|mut listeners| {
+        listeners.sort_unstable_by_key(|listener| (listener.port, listener.address));
+        listeners
+    });
+    // A `Ports`.
+    let public = move |listener| public(&listener, id, &api.urls);
+    Ok(Answer::new().list("ports", listeners.into_iter().map(public)))
 }
 
-fn with_urls(mut listeners: Vec<Listener>, id: SandboxId, urls: &PublicUrls) -> Vec<ListeningPort> {
-    listeners.sort_by_key(|listener| (listener.port, listener.address));
-    let public = |listener: Listener| ListeningPort {
+fn public(listener: &Listener, id: SandboxId, urls: &PublicUrls) -> ListeningPort {
+    ListeningPort {
         port: listener.port,
         address: listener.address.to_string(),
         url: urls.port(id, listener.port),
-    };
-    listeners.into_iter().map(public).collect()
+    }
 }
 
 #[cfg(test)]
@@ -46,13 +50,12 @@ mod tests {
     use pando_types::url::Scheme;
 
     #[test]
-    fn ports_come_by_number() {
+    fn a_port_has_its_url() {
         let id = SandboxId::new();
         let urls = PublicUrls { scheme: Scheme::Http, suffix: "preview.localhost:7070".into() };
-        let listener = |address: &str, port| Listener { address: address.parse().unwrap(), port };
-        let ports = with_urls(vec![listener("::1", 8080), listener("127.0.0.1", 3000)], id, &urls);
-        assert_eq!(ports[0].port, 3000);
-        assert_eq!(ports[0].url, format!("http://3000-{id}.preview.localhost:7070"));
-        assert_eq!((ports[1].port, ports[1].address.as_str()), (8080, "::1"));
+        let listener = Listener { address: "::1".parse().unwrap(), port: 3000 };
+        let shown = public(&listener, id, &urls);
+        assert_eq!((shown.port, shown.address.as_str()), (3000, "::1"));
+        assert_eq!(shown.url, format!("http://3000-{id}.preview.localhost:7070"));
     }
 }

@@ -1,12 +1,12 @@
 //! `GET /v1/sandboxes/{id}/processes`.
 
-use axum::Json;
 use axum::extract::State;
 use pando_types::machine::Process;
 use pando_types::page::List;
 
 use super::guest;
 use crate::Api;
+use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
 use crate::refusal::{Refused, guest_failed};
@@ -21,9 +21,9 @@ pub async fn processes(
     State(api): State<Api>,
     caller: Caller,
     UrlPath(id): UrlPath<String>,
-) -> Result<Json<List<Process>>, Refused> {
+) -> Result<Answer, Refused> {
     let found = guest(&api, &caller, &id).await?.processes().await.map_err(guest_failed)?;
-    Ok(Json(List::whole(found.into_iter().map(public).collect())))
+    Ok(Answer::whole_list(found.into_iter().map(public)))
 }
 
 fn public(process: pando_guest_protocol::machine::Process) -> Process {

@@ -1,10 +1,8 @@
 //! `POST /v1/webhooks/github`.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use pando_deploy::WebhookRequest;
 use pando_types::app::Delivery;
 use pando_types::limits::MAX_WEBHOOK_BODY_BYTES;
@@ -12,7 +10,7 @@ use pando_types::schema::value::{WebhookName, WebhookSignature};
 use utoipa::IntoParams;
 
 use crate::Api;
-use crate::extract::body_refused;
+use crate::extract;
 use crate::refusal::Refused;
 use crate::refusals::Refusals;
 
@@ -43,10 +41,10 @@ pub struct Headers {
 )]
 pub async fn github(
     State(api): State<Api>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<(StatusCode, Json<Delivery>), Refused> {
-    let body = body.map_err(|rejection| body_refused(&rejection, MAX_WEBHOOK_BODY_BYTES))?;
+    let headers = request.headers().clone();
+    let body = extract::read(request, MAX_WEBHOOK_BODY_BYTES).await?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let request = WebhookRequest {
         event: header("x-github-event"),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use pando_node::guest::ExecEvent;
+use pando_store::AppKind;
+use pando_types::limits::DEFAULT_PREVIEW_IDLE;
 use pando_types::{Code, PublicError, SandboxId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -57,6 +59,9 @@ impl Run {
             template: self.app.template.clone(),
             cpu: self.app.cpu,
             memory_mib: self.app.memory_mib,
+            // An app is there for all; a preview is looked at now and then.
+            idle_timeout: matches!(self.app.kind, AppKind::Preview(_))
+                .then_some(DEFAULT_PREVIEW_IDLE),
         };
         let machines = Arc::clone(&self.context.machines);
         let shutdown = self.context.shutdown.clone();

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::Either;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use pando_store::{LogRow, Store, StoreError};
@@ -21,8 +22,14 @@ const BATCH_SPAN: Duration = Duration::from_millis(100);
 const BATCH_BYTES: usize = 64 * 1024;
 /// Lines that wait for the writer; then the command that says them waits.
 const QUEUE_LINES: usize = 1024;
-/// Rows that a reader takes at once.
-const PAGE_ROWS: u32 = 100;
+/// Rows that are read at once into a whole log.
+const PAGE_ROWS: u32 = 16;
+/// What reading so many takes, at most: a row is a batch whose last line may pass its
+/// end, and is held twice for a moment.
+pub(crate) const PAGE_BYTES: usize = 2 * PAGE_ROWS as usize * (BATCH_BYTES + 32 * 1024);
+/// Rows that are read at once for whoever follows a log: the next wait until these are
+/// passed on, however slowly that is.
+const FOLLOWED_ROWS: u32 = 2;
 /// A reader looks again after this long even if nothing told it to: another
 /// process may have written.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -134,16 +141,20 @@ impl LogBook {
         }
     }
 
-    /// All lines so far.
-    pub(crate) async fn read(&self, deployment: DeploymentId) -> Result<String, StoreError> {
-        let (mut text, mut from) = (String::new(), 0);
+    /// All lines so far, piece by piece.
+    pub(crate) async fn read<E: From<StoreError>>(
+        &self,
+        deployment: DeploymentId,
+        mut take: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut from = 0;
         loop {
             let rows = self.store.deployment_log_list(deployment, from, PAGE_ROWS).await?;
-            let Some(last) = rows.last() else {
-                return Ok(text);
-            };
+            let Some(last) = rows.last() else { return Ok(()) };
             from = last.seq + 1;
-            text.extend(rows.iter().map(|row| row.text.as_str()));
+            for row in &rows {
+                take(&row.text)?;
+            }
         }
     }
 
@@ -169,8 +180,8 @@ impl LogBook {
             }
         });
         let lines = pages.flat_map(|page| match page {
-            Ok(rows) => stream::iter(rows.iter().flat_map(split).map(Ok).collect::<Vec<_>>()),
-            Err(error) => stream::iter(vec![Err(error)]),
+            Ok(rows) => Either::Left(stream::iter(rows.into_iter().flat_map(split).map(Ok))),
+            Err(error) => Either::Right(stream::iter([Err(error)])),
         });
         lines.boxed()
     }
@@ -221,9 +232,15 @@ impl Batch {
     }
 }
 
-fn split(row: &LogRow) -> Vec<LogLine> {
-    let line = |text: &str| LogLine { at: row.at, status: row.status, text: text.to_owned() };
-    row.text.lines().map(line).collect()
+/// The lines of a row, made one by one: empty ones alone would take fifty times as much.
+fn split(row: LogRow) -> impl Iterator<Item = LogLine> + Send {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let rest = row.text.get(start..)?;
+        let line = rest.lines().next()?;
+        start += rest.find('\n').map_or(rest.len(), |end| end + 1);
+        Some(LogLine { at: row.at, status: row.status, text: line.to_owned() })
+    })
 }
 
 struct Reader {
@@ -242,7 +259,7 @@ impl Reader {
             self.written.mark_unchanged();
             let ended = self.ended().await?;
             let store = &self.book.store;
-            let rows = store.deployment_log_list(self.deployment, self.from, PAGE_ROWS).await?;
+            let rows = store.deployment_log_list(self.deployment, self.from, FOLLOWED_ROWS).await?;
             if let Some(last) = rows.last() {
                 self.from = last.seq + 1;
                 return Ok(Some(rows));
@@ -260,5 +277,21 @@ impl Reader {
         }
         let row = self.book.store.deployment_get(self.deployment).await?;
         Ok(row.is_none_or(|row| row.status.is_end()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_row_is_its_lines(text in "[ab\r\n]{0,20}") {
+            let (at, status) = (Timestamp::from_millis(0), DeploymentStatus::Building);
+            let lines = split(LogRow { seq: 0, at, status, text: text.clone() });
+            let lines: Vec<String> = lines.map(|line| line.text).collect();
+            prop_assert_eq!(lines, text.lines().collect::<Vec<_>>());
+        }
     }
 }

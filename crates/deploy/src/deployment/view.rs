@@ -7,7 +7,7 @@ use pando_types::app::Deployment;
 use super::state;
 
 /// A row as the API returns it; the log only where it is asked for.
-pub(crate) fn deployment(row: &DeploymentRow, build_logs: Option<String>) -> Deployment {
+pub(crate) fn deployment(row: &DeploymentRow) -> Deployment {
     Deployment {
         id: row.id,
         app_id: row.app,
@@ -18,7 +18,7 @@ pub(crate) fn deployment(row: &DeploymentRow, build_logs: Option<String>) -> Dep
         sandbox_id: row.sandbox,
         error: row.error.clone(),
         phases: state::phases(row),
-        build_logs,
+        build_logs: None,
         created_at: row.created.to_rfc3339(),
         finished_at: row.finished.map(Timestamp::to_rfc3339),
     }

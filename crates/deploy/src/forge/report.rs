@@ -75,10 +75,14 @@ pub(crate) async fn comment(
         None => None,
     };
     let failed = latest.as_ref().filter(|row| row.status == DeploymentStatus::Failed);
-    let log = match failed {
-        Some(row) => context.logs.read(row.id).await?,
-        None => String::new(),
-    };
+    let mut log = String::new();
+    if let Some(row) = failed {
+        let keep = |text: &str| {
+            log.push_str(text);
+            Ok::<_, StoreError>(())
+        };
+        context.logs.read(row.id, keep).await?;
+    }
     let phases = latest.as_ref().map(state::phases).unwrap_or_default();
     let url = context.urls.label(&app.label);
     let facts = Facts {

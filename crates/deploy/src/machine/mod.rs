@@ -6,6 +6,7 @@ mod node;
 pub use node::NodeMachines;
 
 use std::io;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -33,6 +34,8 @@ pub struct MachineSpec {
     pub cpu: u32,
     /// Memory.
     pub memory_mib: u32,
+    /// After how long without use it is put to sleep.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// What a running command says.

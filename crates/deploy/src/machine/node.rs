@@ -39,6 +39,7 @@ impl Machines for NodeMachines {
             cpu: Some(i64::from(spec.cpu)),
             memory_mb: Some(i64::from(spec.memory_mib)),
             persistent: Some(true),
+            idle_timeout_seconds: spec.idle_timeout.map(|span| span.as_secs().cast_signed()),
             metadata: Some(BTreeMap::from([(DEPLOYMENT.to_owned(), spec.deployment.to_string())])),
             ..CreateSandbox::default()
         };
@@ -98,7 +99,7 @@ impl Machine for NodeMachine {
     }
 
     async fn listeners(&self) -> Result<Vec<Listener>, GuestError> {
-        self.guest.ports().await
+        Ok(self.guest.ports().await?.apart().0)
     }
 
     async fn connect(&self, port: u16) -> Result<TcpStream, io::Error> {

@@ -7,6 +7,7 @@ use pando_deploy::forge::GitHub;
 use pando_deploy::{Deploy, DeployConfig, Secret, WebhookRequest};
 use pando_forge::{Forge, Repo, Settings, sign};
 use pando_node::Routes;
+use pando_node::held::Budget;
 use pando_store::{Listed, Sealer, Store};
 use pando_types::app::{App, CreateApp, CreateDeployment, Delivery, Deployment, DeploymentStatus};
 use pando_types::page::PageRequest;
@@ -141,9 +142,12 @@ impl World {
             while lines.next().await.is_some() {}
         };
         tokio::time::timeout(PATIENCE, follow).await.expect("the log ends");
-        let deployment = self.deploy.deployment_get(self.org, app, id).await.unwrap();
+        let account = Budget::new(1 << 30).account(Some(self.org));
+        let got = self.deploy.deployment_get(self.org, app, id, &account).await;
+        let (deployment, log) = got.unwrap();
         assert!(deployment.status.is_end(), "the log ends when the deployment has");
-        deployment
+        let build_logs = Some(String::from_utf8(log.to_vec()).unwrap());
+        Deployment { build_logs, ..deployment }
     }
 
     /// Waits until a deployment says this.

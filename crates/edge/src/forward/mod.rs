@@ -1,6 +1,7 @@
 //! One exchange with an app: the way it takes, and what becomes of its answer.
 
 mod open;
+mod patience;
 mod single;
 
 use http::header::{self, HeaderValue};
@@ -14,11 +15,13 @@ use crate::body::{Body, Download, Source, Upload};
 use crate::client::{Client, ConnectionSlot};
 use crate::edge::{Shared, Target};
 use crate::headers::{self, Origin};
-use crate::lane::{Lane, Lease, Visit};
+use crate::lane::{Lease, Visit};
+use crate::page;
 use crate::socket::Exchange;
 use crate::trouble::Trouble;
 use crate::websocket::{self, Handshake};
 use crate::wire::{Answer, Silence, Wire, WireDownload};
+use patience::Patience;
 
 /// The client's side of a switch of protocols that it asked for.
 struct Switch {
@@ -39,9 +42,14 @@ impl<B: Backend> Shared<B> {
         origin: &Origin,
         client: &Client,
     ) -> Result<Response<Body>, Trouble> {
+        let looks = self.quiet.asks(request.method(), request.headers());
+        if looks && self.backend.sleeps(target.sandbox) {
+            return Ok(page::asleep());
+        }
         let now = Instant::now();
         let lane = self.lanes.of(target.sandbox, now);
-        let visit = lane.enter().map_err(Trouble::Share)?;
+        let visit = lane.enter(!looks).map_err(Trouble::Share)?;
+        let patience = Patience::of(request.method(), request.headers());
         let handshake = match websocket::protocol_of(&request) {
             Some(_) => Some(Handshake::new().ok_or(Trouble::Protocol)?),
             None => None,
@@ -66,7 +74,8 @@ impl<B: Backend> Shared<B> {
         }
         let upload = Upload::new(body);
         if !upload.is_empty() || switch.is_some() {
-            return self.forward_single(head.map(|()| upload), target, switch, visit, lane).await;
+            let request = head.map(|()| upload);
+            return self.forward_single(request, target, switch, visit).await;
         }
 
         // An app may close a kept connection while the request is on its way, and
@@ -79,15 +88,16 @@ impl<B: Backend> Shared<B> {
                 Err(Silence::Lost) => {}
                 outcome => {
                     let lease = lane.lease(target.port, client.worker);
-                    return self.received(outcome, wire, lease, visit, &lane, target);
+                    return self.received(outcome, wire, lease, visit, target);
                 }
             }
         }
-        let (lane, stream) = self.open(lane, target).await?;
+        let (visit, stream) = self.open(visit, target, patience).await?;
+        let lane = visit.lane();
         let mut wire = lane.adopt(stream);
         let outcome = wire.exchange(&head, Instant::now() + self.limits.first_byte).await;
         let lease = lane.lease(target.port, client.worker);
-        self.received(outcome, wire, lease, visit, &lane, target)
+        self.received(outcome, wire, lease, visit, target)
     }
 
     /// Makes what came on `wire` the client's answer.
@@ -97,7 +107,6 @@ impl<B: Backend> Shared<B> {
         wire: Wire,
         lease: Lease,
         visit: Visit,
-        lane: &Lane,
         target: Target,
     ) -> Result<Response<Body>, Trouble> {
         let Target { sandbox, port } = target;
@@ -111,7 +120,7 @@ impl<B: Backend> Shared<B> {
         let body = WireDownload::new(wire, body, keeps);
         let source = Source::Kept { body: Some(body), lease: Some(lease) };
         let (status, headers) = (head.status(), head.into_parts().0.headers);
-        Ok(for_client(status, headers, source, visit, lane))
+        Ok(for_client(status, headers, source, visit))
     }
 }
 
@@ -121,13 +130,13 @@ fn for_client(
     mut headers: HeaderMap,
     source: Source,
     visit: Visit,
-    lane: &Lane,
 ) -> Response<Body> {
     headers::for_client(&mut headers, None);
     headers::forbid_indexing(&mut headers);
+    let streams = headers::is_event_stream(&headers).then(|| visit.lane().streams.clone());
     let mut download = Download::new(source, visit);
-    if headers::is_event_stream(&headers) {
-        download = download.until(&lane.streams);
+    if let Some(streams) = streams {
+        download = download.until(&streams);
     }
     let mut response = Response::new(Body::app(download));
     *response.status_mut() = status;

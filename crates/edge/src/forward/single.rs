@@ -1,8 +1,6 @@
 //! Exchanges that go both ways at once: uploads, and switches of protocols. Each
 //! has a connection of its own.
 
-use std::sync::Arc;
-
 use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -11,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
+use super::patience::Patience;
 use super::{Switch, for_client};
 use crate::backend::Backend;
 use crate::body::{Body, Progress, Source, Upload};
@@ -31,10 +30,10 @@ impl<B: Backend> Shared<B> {
         target: Target,
         switch: Option<Switch>,
         visit: Visit,
-        lane: Arc<Lane>,
     ) -> Result<Response<Body>, Trouble> {
-        let (lane, stream) = self.open(lane, target).await?;
-        let mut sender = self.start(stream, &lane, target).await?;
+        // Until then nothing was read of the body: its client holds it.
+        let (visit, stream) = self.open(visit, target, Patience::Hold).await?;
+        let mut sender = self.start(stream, visit.lane(), target).await?;
         if switch.is_none() {
             request.headers_mut().append(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -56,7 +55,7 @@ impl<B: Backend> Shared<B> {
             // Only a client that asked for it can go on in another protocol.
             let Switch { client, kept, .. } = switch.ok_or(bad)?;
             let app = hyper::upgrade::on(&mut response);
-            let end = lane.streams.clone();
+            let end = visit.lane().streams.clone();
             self.tunnels.spawn(async move {
                 tunnel::run(client, app, &end).await;
                 drop((kept, visit));
@@ -65,7 +64,7 @@ impl<B: Backend> Shared<B> {
         }
         let (parts, body) = response.into_parts();
         let source = Source::Single { body, _sender: sender };
-        Ok(for_client(status, parts.headers, source, visit, &lane))
+        Ok(for_client(status, parts.headers, source, visit))
     }
 
     /// Begins to speak HTTP on `stream`, for as long as `lane` is there.

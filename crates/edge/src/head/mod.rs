@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     TooManyLines,
     /// The target is longer than [`MAX_URL_BYTES`].
     LongUrl,
+    /// It expects something else than to be told to continue.
+    Expectation,
     /// It did not arrive in time.
     Slow,
 }
@@ -88,6 +90,10 @@ fn framing(headers: &[httparse::Header<'_>], is_1_1: bool) -> Result<Framing, Re
                 return Err(Refusal::Malformed("HTTP/1.0 has no Transfer-Encoding"));
             }
             chunked = true;
+        } else if is("expect") {
+            if !headers::expects_continue(header.value) {
+                return Err(Refusal::Expectation);
+            }
         } else if is("upgrade") {
             // HTTP/2 is not switched to (`headers::upgrade`).
             switch |= is_1_1 && !header.value.trim_ascii().eq_ignore_ascii_case(b"h2c");
@@ -174,6 +180,16 @@ mod tests {
             "no colon\r\n",
         ] {
             assert!(matches!(of(lines), Err(Refusal::Malformed(_))), "{lines:?}: {:?}", of(lines));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_met_is_refused() {
+        for fine in ["100-continue", "100-Continue", "", "100-continue, 100-continue"] {
+            assert_eq!(of(&format!("expect: {fine}\r\n")), Ok(Framing::Length(0)), "{fine}");
+        }
+        for odd in ["200-ok", "100-continue, x", "100-continue;q=1", "\"100-continue\""] {
+            assert_eq!(of(&format!("Expect: {odd}\r\n")), Err(Refusal::Expectation), "{odd}");
         }
     }
 

@@ -23,6 +23,13 @@ pub(crate) fn examine_stream<T>(request: &Request<T>, is_alone: bool) -> Result<
     if target + bytes > MAX_HEADER_BYTES {
         return Err(Refusal::TooLarge);
     }
+    if !lines
+        .get_all(header::EXPECT)
+        .iter()
+        .all(|value| headers::expects_continue(value.as_bytes()))
+    {
+        return Err(Refusal::Expectation);
+    }
     let mut lengths = lines.get_all(header::CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else {
         return Ok(());

@@ -6,10 +6,11 @@
 //! client can think of.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota};
+use tokio::sync::Notify;
 
 use super::Lane;
 use crate::limits::Limits;
@@ -21,6 +22,12 @@ pub(super) struct Admission {
     clock: DefaultClock,
     at_once: usize,
     inside: AtomicUsize,
+    /// Those of them that do more than look.
+    using: AtomicUsize,
+    /// Whether such a one was inside since this was last looked at.
+    used: AtomicBool,
+    /// Told when the last one leaves a lane that is over.
+    left: Notify,
 }
 
 /// Why a request is not let in.
@@ -34,11 +41,35 @@ pub(crate) enum Refused {
 
 /// A request or a tunnel under way; dropping it makes room for another.
 #[derive(Debug)]
-pub(crate) struct Visit(Arc<Lane>);
+pub(crate) struct Visit {
+    lane: Arc<Lane>,
+    uses: bool,
+}
+
+impl Visit {
+    /// Where it is.
+    pub(crate) fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
+    /// Whether it is more than a look.
+    pub(crate) fn uses(&self) -> bool {
+        self.uses
+    }
+}
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.0.admission.inside.fetch_sub(1, Ordering::AcqRel);
+        let admission = &self.lane.admission;
+        if self.uses {
+            // In this order: at no moment is it neither inside nor noted.
+            admission.used.store(true, Ordering::SeqCst);
+            admission.using.fetch_sub(1, Ordering::SeqCst);
+        }
+        // One order with `Lane::close`: whoever closes sees this one leave, or is told.
+        if admission.inside.fetch_sub(1, Ordering::SeqCst) == 1 && self.lane.is_over() {
+            admission.left.notify_one();
+        }
     }
 }
 
@@ -51,14 +82,40 @@ impl Admission {
             clock: DefaultClock::default(),
             at_once: limits.app_requests_at_once,
             inside: AtomicUsize::new(0),
+            using: AtomicUsize::new(0),
+            used: AtomicBool::new(false),
+            left: Notify::new(),
+        }
+    }
+
+    /// Whether anybody is inside who does more than look, or was since this was last asked.
+    pub(super) fn was_used(&self) -> bool {
+        // In this order: who leaves in between has noted it before.
+        let is_inside = self.using.load(Ordering::SeqCst) > 0;
+        self.used.swap(false, Ordering::SeqCst) || is_inside
+    }
+
+    /// How many are under way.
+    pub(super) fn inside(&self) -> usize {
+        self.inside.load(Ordering::SeqCst)
+    }
+
+    /// Returns when none is, in a lane that is over; for one who waits.
+    pub(super) async fn emptied(&self) {
+        while self.inside() > 0 {
+            self.left.notified().await;
         }
     }
 
     /// Lets one more into `lane`, whose admission this is.
-    pub(super) fn enter(&self, lane: &Arc<Lane>) -> Result<Visit, Refused> {
+    pub(super) fn enter(&self, lane: &Arc<Lane>, uses: bool) -> Result<Visit, Refused> {
+        if uses {
+            self.using.fetch_add(1, Ordering::SeqCst);
+        }
         // Counted before it is judged: two at the same instant cannot both be the last.
-        let visit = Visit(Arc::clone(lane));
-        if self.inside.fetch_add(1, Ordering::AcqRel) >= self.at_once {
+        let visit = Visit { lane: Arc::clone(lane), uses };
+        // And in one order with the lane's end: `Lane::close` counts it, or it sees the end.
+        if self.inside.fetch_add(1, Ordering::SeqCst) >= self.at_once {
             return Err(Refused::TooMany(self.at_once));
         }
         self.rate.check().map_err(|early| {

@@ -3,7 +3,8 @@
 //!
 //! A lane is found by one look into a map, and is gone when nobody used it for a
 //! while. When its sandbox has ended it is taken out of the map and ended: what is
-//! under way breaks off, and the next request begins a new lane.
+//! under way breaks off, and the next request begins a new lane. When its sandbox is to
+//! sleep it is closed first: what is under way may end by itself.
 
 mod admission;
 mod kept;
@@ -30,6 +31,8 @@ use kept::Kept;
 #[derive(Debug)]
 pub(crate) struct Lane {
     admission: Admission,
+    /// Comes when nothing new may be sent this way.
+    pub over: End,
     /// Ends what has no end of its own: tunnels and streams of events.
     pub streams: End,
     /// Ends every connection into the sandbox.
@@ -87,6 +90,7 @@ impl Lane {
     fn new(limits: &Limits, kept_in_all: Arc<AtomicUsize>) -> Self {
         Self {
             admission: Admission::new(limits),
+            over: End::default(),
             streams: End::default(),
             connections: End::default(),
             state: Mutex::new(State {
@@ -100,12 +104,12 @@ impl Lane {
         }
     }
 
-    /// Lets one more request in.
+    /// Lets one more request in; `uses` unless it only looks.
     ///
     /// # Errors
     /// [`Refused`] if the sandbox has its share.
-    pub(crate) fn enter(self: &Arc<Self>) -> Result<Visit, Refused> {
-        self.admission.enter(self)
+    pub(crate) fn enter(self: &Arc<Self>, uses: bool) -> Result<Visit, Refused> {
+        self.admission.enter(self, uses)
     }
 
     /// A connection to `port` that `worker` kept and that is ready at `now`, the
@@ -125,7 +129,7 @@ impl Lane {
             state.prune_at = (2 * state.cutters.len()).max(FEW_CUTTERS);
         }
         state.cutters.push(wire.cutter());
-        if self.is_over() {
+        if self.connections.has_come() {
             wire.cutter().cut();
         }
         wire
@@ -136,14 +140,36 @@ impl Lane {
         Lease { lane: Arc::clone(self), port, worker }
     }
 
-    /// Whether the sandbox has ended: nothing new may be sent this way.
+    /// Whether the sandbox has ended or falls asleep: nothing new may be sent this way.
     pub(crate) fn is_over(&self) -> bool {
-        self.connections.has_come()
+        self.over.has_come()
+    }
+
+    /// Whether anything that uses it is under way, or was since this was last asked.
+    fn was_used(&self) -> bool {
+        self.admission.was_used()
+    }
+
+    /// How much is under way, or waits to be.
+    fn under_way(&self) -> usize {
+        self.admission.inside()
+    }
+
+    /// Returns when nothing is under way; for one who closed it.
+    async fn emptied(&self) {
+        self.admission.emptied().await;
+    }
+
+    /// Lets nothing new be sent this way. What is under way goes on.
+    fn close(&self) {
+        self.over.come();
+        self.drop_kept(|_| false);
     }
 
     /// Ends all that leads into the sandbox. Streams of events go first, so that
     /// they end rather than break.
     fn end(&self) {
+        self.over.come();
         self.streams.come();
         self.connections.come();
         self.drop_kept(|_| false);

@@ -4,7 +4,7 @@ use http::{HeaderMap, header};
 
 /// Whether the client names HTML and does not like JSON better. A wildcard names
 /// nothing: programs send it, browsers always say `text/html`.
-pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
+pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
     let html = weight(headers, "text/html").unwrap_or(0.0);
     html > 0.0 && html >= weight(headers, "application/json").unwrap_or(0.0)
 }

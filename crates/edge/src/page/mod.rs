@@ -3,8 +3,11 @@
 mod accept;
 mod html;
 
+pub(crate) use accept::prefers_html;
+
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, StatusCode};
+use pando_types::{Code, PublicError};
 
 use crate::body::Body;
 use crate::headers;
@@ -23,10 +26,23 @@ impl Asked {
     /// Looks at the request's method and `Accept`.
     pub(crate) fn by(method: &Method, headers: &HeaderMap) -> Self {
         Self {
-            html: accept::prefers_html(headers),
+            html: prefers_html(headers),
             repeatable: matches!(*method, Method::GET | Method::HEAD),
         }
     }
+}
+
+/// What those get who only look, of a sandbox that sleeps: a host that is well, and
+/// nothing that is worth to be kept.
+pub(crate) fn asleep() -> Response<Body> {
+    let text = PublicError::new(Code::Unavailable, "nobody uses this preview now, so it sleeps")
+        .hint("it wakes when somebody opens it");
+    let status = StatusCode::OK;
+    let page = html::page("A preview that sleeps", status.as_u16(), &text, false);
+    let mut response = Response::new(Body::own(page));
+    *response.status_mut() = status;
+    describe(response.headers_mut(), "text/html; charset=utf-8");
+    response
 }
 
 /// The answer that tells of `trouble`.
@@ -44,13 +60,7 @@ pub(crate) fn answer(trouble: Trouble, asked: Asked) -> Response<Body> {
     let mut response = Response::new(Body::own(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(html::POLICY));
-    // The host may hold a sandbox's id, which is a credential.
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    describe(headers, kind);
     if trouble.is_distrust() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -60,8 +70,19 @@ pub(crate) fn answer(trouble: Trouble, asked: Asked) -> Response<Body> {
         }
         headers.insert(header::RETRY_AFTER, retry);
     }
-    headers::forbid_indexing(headers);
     response
+}
+
+/// What the head of each of the edge's own answers says.
+fn describe(headers: &mut HeaderMap, kind: &'static str) {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(html::POLICY));
+    // The host may hold a sandbox's id, which is a credential.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers::forbid_indexing(headers);
 }
 
 #[cfg(test)]

@@ -84,7 +84,9 @@ where
         let (stream, address, permit) = tokio::select! {
             () = shutdown.cancelled() => break,
             now = sweep.tick() => {
-                edge.shared.lanes.sweep(now);
+                for sandbox in edge.shared.lanes.sweep(now) {
+                    edge.shared.backend.used(sandbox);
+                }
                 continue;
             }
             accepted = accept(&listener, &slots) => accepted,

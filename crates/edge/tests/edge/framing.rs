@@ -149,6 +149,9 @@ async fn a_body_that_breaks_its_framing_is_the_clients_fault() {
         &format!("0\r\n{}\r\n", "x: y\r\n".repeat(1 << 17)),
         "5;a\rb\r\nhello\r\n0\r\n\r\n",
         "5\0\r\nhello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n0\r\n\r\n",
+        "5\t \r\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\r\n0 \r\n\r\n",
         "0005 5\nhello",
         "10000000000000005\r\nhello",
         "x\r\n",
@@ -193,6 +196,20 @@ async fn what_is_too_much_has_its_own_answer() {
     refused(&stand, &head(&format!("/{}", "a".repeat(MAX_URL_BYTES)), ""), 414).await;
     refused(&stand, &head(&format!("/{megabyte}"), ""), 414).await;
     refused(&stand, &head(&format!("/?{megabyte}"), ""), 414).await;
+}
+
+#[tokio::test]
+async fn an_expectation_that_nobody_knows_fails() {
+    let app = mirror().await;
+    let stand = Stand::new().await;
+    let (_, host) = stand.sandbox(&app);
+    for host in [host.as_str(), "localhost:7070", "nobody.preview.localhost"] {
+        for expect in ["200-ok", "100-continue, x", "100-continue;q=1"] {
+            let head = format!("POST / HTTP/1.1\r\nhost: {host}\r\nexpect: {expect}\r\n");
+            refused(&stand, &format!("{head}content-length: 5\r\n\r\nhello"), 417).await;
+        }
+    }
+    assert_eq!(stand.world.connects(), 0, "a refused request reached an app");
 }
 
 #[tokio::test]

@@ -176,6 +176,7 @@ async fn the_edge_refuses_in_a_stream_and_goes_on() {
         (many, 431),
         (client.get("nobody.preview.localhost", "/"), 404),
         (client.get(&host, "/").header("host", "other.preview.localhost"), 400),
+        (client.get(&host, "/").header("expect", "200-ok"), 417),
         (Request::builder().method("CONNECT").uri(host.clone()), 400),
         (
             Request::builder()

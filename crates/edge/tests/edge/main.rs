@@ -15,6 +15,7 @@ mod pooling;
 mod routing;
 mod share;
 mod shutdown;
+mod sleeping;
 mod sockets;
 mod streams;
 mod support;

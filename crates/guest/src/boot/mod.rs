@@ -1,7 +1,7 @@
 //! From the initramfs to a machine that can be snapshotted: a root on disk, a network, limits.
 //!
 //! ```text
-//! initramfs ─ devices → modules → /dev/vda ─ switch → root ─ mounts → network → limits
+//! initramfs ─ devices → modules → /dev/vda ─ switch → root ─ mounts → workload → network → limits
 //! ```
 //!
 //! It happens once, when a template is baked; every restored machine finds it done.
@@ -14,6 +14,7 @@ mod network;
 mod parameters;
 mod root;
 mod wait;
+mod workload;
 
 use std::io;
 
@@ -49,6 +50,7 @@ pub fn boot() -> Result<(), BootError> {
     modules::load()?;
     root::switch()?;
     mounts::mount()?;
+    workload::set_apart();
     let parameters = parameters::read()?;
     network::configure(&parameters)?;
     limits::raise()?;

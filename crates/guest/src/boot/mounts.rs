@@ -8,32 +8,17 @@ use rustix::io::Errno;
 use rustix::mount::MountFlags;
 
 use super::{BootError, Step};
-use crate::sys::log;
 
 struct Mount {
     kind: &'static str,
     target: &'static str,
     options: &'static std::ffi::CStr,
-    need: Need,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
-    Must,
-    /// A kernel may lack it.
-    May,
-}
-
-const MOUNTS: [Mount; 4] = [
-    Mount { kind: "tmpfs", target: "/run", options: c"mode=755", need: Need::Must },
-    Mount {
-        kind: "devpts",
-        target: "/dev/pts",
-        options: c"gid=5,mode=620,ptmxmode=666",
-        need: Need::Must,
-    },
-    Mount { kind: "tmpfs", target: "/dev/shm", options: c"mode=1777", need: Need::Must },
-    Mount { kind: "cgroup2", target: "/sys/fs/cgroup", options: c"", need: Need::May },
+const MOUNTS: [Mount; 3] = [
+    Mount { kind: "tmpfs", target: "/run", options: c"mode=755" },
+    Mount { kind: "devpts", target: "/dev/pts", options: c"gid=5,mode=620,ptmxmode=666" },
+    Mount { kind: "tmpfs", target: "/dev/shm", options: c"mode=1777" },
 ];
 
 const LINKS: [(&str, &str); 4] = [
@@ -49,11 +34,7 @@ const SHARED_FOLDERS: [&str; 2] = ["/tmp", "/run/lock"];
 /// Mounts, links, and opens the shared folders.
 pub fn mount() -> Result<(), BootError> {
     for entry in MOUNTS {
-        match (mount_one(&entry), entry.need) {
-            (Ok(()), _) => {}
-            (Err(error), Need::May) => log::info(format_args!("no {}: {error}", entry.target)),
-            (Err(error), Need::Must) => return Err(error).step(format!("mount {}", entry.target)),
-        }
+        mount_one(&entry).step(format!("mount {}", entry.target))?;
     }
     for (original, link) in LINKS {
         match symlink(original, link) {

@@ -1,20 +1,24 @@
 //! The control line: the host says who the machine is, and when it ends.
 
+mod freezer;
+mod orders;
 mod port;
 mod shutdown;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use pando_guest_protocol::CONTROL_PORT;
-use pando_guest_protocol::control::{MAX_LINE_BYTES, ToGuest, ToHost};
+use pando_guest_protocol::control::{MAX_LINE_BYTES, ToHost};
 
 pub use shutdown::power_off;
 
+use self::orders::{Orders, failed};
 use self::port::Port;
 use crate::lines::{Line, Lines};
-use crate::session::{self, Access, Token};
+use crate::session::{self, Access};
 use crate::sys::log;
 use crate::{boot, identity};
 
@@ -59,69 +63,57 @@ pub async fn serve(mut port: Port, access: &Access) -> ControlError {
     }
 }
 
+/// Goes once through what every machine of the template goes through at its beginning.
+async fn rehearse(access: &Access) -> io::Result<()> {
+    session::rehearse(access).await?;
+    identity::rehearse(Path::new("/")).map_err(io::Error::other)?;
+    rustix::fs::sync();
+    Ok(())
+}
+
 async fn converse(port: &mut Port, access: &Access) -> io::Result<std::convert::Infallible> {
-    if let Err(error) = session::rehearse(access).await {
+    if let Err(error) = rehearse(access).await {
         // It only saves time.
         log::info(format_args!("no rehearsal: {error}"));
     }
     let booted = ToHost::Booted { agent: env!("CARGO_PKG_VERSION").to_owned() };
     answer(port, &booted).await?;
+    let mut orders = Orders::new(access);
     let mut lines = Lines::new(MAX_LINE_BYTES);
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        let count = port.read(&mut buffer).await?;
+        let count = tokio::select! {
+            // First: what the host says may be what was waited for.
+            biased;
+            count = port.read(&mut buffer) => count?,
+            () = orders.overdue() => {
+                orders.let_go();
+                continue;
+            }
+        };
         for line in lines.push(&buffer[..count]) {
             let reply = match line {
                 Line::Whole(bytes) => match serde_json::from_slice(&bytes) {
-                    Ok(ToGuest::Shutdown) => shutdown::shut_down(access).await,
-                    Ok(ToGuest::Clock { wall_clock_ns }) => {
-                        if let Err(error) = identity::set_clock(wall_clock_ns) {
-                            log::error(format_args!("control: set the clock: {error}"));
-                        }
-                        continue;
-                    }
-                    Ok(request) => carry_out(request, access),
-                    Err(error) => failed(format!("a line that makes no sense: {error}")),
+                    Ok(order) => orders.carry_out(order).await,
+                    Err(error) => Some(failed(format!("a line that makes no sense: {error}"))),
                 },
-                Line::TooLong => failed(format!("a line of over {MAX_LINE_BYTES} bytes")),
+                Line::TooLong => Some(failed(format!("a line of over {MAX_LINE_BYTES} bytes"))),
             };
+            let Some(reply) = reply else { continue };
             if let ToHost::Failed { message } = &reply {
                 log::error(format_args!("control: {message}"));
             }
-            answer(port, &reply).await?;
-        }
-    }
-}
-
-/// Without awaiting: on the runtime's only thread nothing else happens meanwhile.
-fn carry_out(request: ToGuest, access: &Access) -> ToHost {
-    match request {
-        ToGuest::Restored(new) => {
-            access.suspend();
-            let Some(token) = Token::parse(&new.token) else {
-                return failed("token is malformed".to_owned());
-            };
-            match identity::adopt(&new, Path::new("/")) {
-                Ok(()) => {
-                    access.open(token);
-                    ToHost::Ready
+            // Nobody may be there to take it, and the workload is not held for that.
+            let mut answered = pin!(answer(port, &reply));
+            loop {
+                tokio::select! {
+                    biased;
+                    sent = &mut answered => break sent?,
+                    () = orders.overdue() => orders.let_go(),
                 }
-                Err(error) => failed(error.to_string()),
             }
         }
-        ToGuest::Attached { token } => match Token::parse(&token) {
-            Some(token) => {
-                access.replace(token);
-                ToHost::Attached
-            }
-            None => failed("token is malformed".to_owned()),
-        },
-        ToGuest::Clock { .. } | ToGuest::Shutdown => failed("not at this point".to_owned()),
     }
-}
-
-fn failed(message: String) -> ToHost {
-    ToHost::Failed { message }
 }
 
 async fn answer(port: &mut Port, message: &ToHost) -> io::Result<()> {
@@ -144,41 +136,5 @@ mod tests {
         fs::create_dir(folder.path().join("vport1p3")).unwrap();
         assert_eq!(port_named(folder.path(), CONTROL_PORT), Some("vport1p2".into()));
         assert_eq!(port_named(folder.path(), "none"), None);
-    }
-
-    #[test]
-    fn attaching_replaces_the_token() {
-        let access = Access::default();
-        let (first, second) = ("01".repeat(32), "02".repeat(32));
-        assert_eq!(
-            carry_out(ToGuest::Attached { token: first.clone() }, &access),
-            ToHost::Attached
-        );
-        assert!(access.admit(&first).is_some());
-        assert_eq!(
-            carry_out(ToGuest::Attached { token: second.clone() }, &access),
-            ToHost::Attached
-        );
-        assert!(access.admit(&first).is_none());
-        let malformed = ToGuest::Attached { token: "short".into() };
-        assert!(matches!(carry_out(malformed, &access), ToHost::Failed { .. }));
-        assert!(access.admit(&second).is_some());
-    }
-
-    #[test]
-    fn a_malformed_restore_leaves_the_machine_closed() {
-        let access = Access::default();
-        let token = "01".repeat(32);
-        carry_out(ToGuest::Attached { token: token.clone() }, &access);
-        let identity = pando_guest_protocol::control::Identity {
-            seed: "00".into(),
-            wall_clock_ns: 0,
-            hostname: "stem".into(),
-            machine_id: "00".repeat(16),
-            token: token.clone(),
-        };
-        let reply = carry_out(ToGuest::Restored(identity), &access);
-        assert!(matches!(reply, ToHost::Failed { .. }), "{reply:?}");
-        assert!(access.admit(&token).is_none());
     }
 }

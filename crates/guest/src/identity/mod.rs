@@ -9,13 +9,18 @@ mod names;
 
 use std::io;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pando_guest_protocol::control::Identity;
+use pando_guest_protocol::control::{Identity, Who};
 use rustix::time::{ClockId, Timespec, clock_settime};
 
 pub use hex::decode as decode_hex;
+pub use names::rehearse;
 
 use crate::sys::entropy::{self, SEED_BYTES};
+
+/// How far a clock may be off: what a message on its way takes on a busy host.
+const CLOCK_SLACK: Duration = Duration::from_millis(20);
 
 /// Why a machine could not become another.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +41,8 @@ pub enum IdentityError {
     },
 }
 
-/// Becomes `identity`: random pool, clock, hostname, machine id. `root` is `/` but in tests.
+/// Becomes `identity`: random pool, clock, and where it is a new machine hostname and
+/// machine id. `root` is `/` but in tests.
 ///
 /// # Errors
 /// [`IdentityError`]; after [`IdentityError::Step`] the machine is partly changed and must not serve.
@@ -44,9 +50,10 @@ pub fn adopt(identity: &Identity, root: &Path) -> Result<(), IdentityError> {
     let seed: [u8; SEED_BYTES] = validate(identity)?;
     entropy::reseed(seed).map_err(step("reseed the random pool"))?;
     set_clock(identity.wall_clock_ns).map_err(step("set the clock"))?;
-    rustix::system::sethostname(identity.hostname.as_bytes())
+    let Who::Copy { hostname, machine_id } = &identity.who else { return Ok(()) };
+    rustix::system::sethostname(hostname.as_bytes())
         .map_err(|error| step("set the hostname")(error.into()))?;
-    names::write(root, &identity.hostname, &identity.machine_id)
+    names::write(root, hostname, machine_id)
 }
 
 fn step(name: impl Into<String>) -> impl FnOnce(io::Error) -> IdentityError {
@@ -56,11 +63,26 @@ fn step(name: impl Into<String>) -> impl FnOnce(io::Error) -> IdentityError {
 /// Checks every part before any is used. Gives the decoded seed.
 fn validate(identity: &Identity) -> Result<[u8; SEED_BYTES], IdentityError> {
     let malformed = |field| IdentityError::Malformed { field };
-    if !names::is_hostname(&identity.hostname) {
-        return Err(malformed("hostname"));
+    if let Who::Copy { hostname, machine_id } = &identity.who {
+        if !names::is_hostname(hostname) {
+            return Err(malformed("hostname"));
+        }
+        decode_hex::<16>(machine_id).ok_or(malformed("machine_id"))?;
     }
-    decode_hex::<16>(&identity.machine_id).ok_or(malformed("machine_id"))?;
     decode_hex(&identity.seed).ok_or(malformed("seed"))
+}
+
+/// Sets the wall clock where it is off by more than a message on its way may make it seem.
+/// One that is right is left alone: it would go back by as much.
+///
+/// # Errors
+/// The kernel's.
+pub fn correct_clock(wall_clock_ns: u64) -> io::Result<()> {
+    let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    if own.abs_diff(Duration::from_nanos(wall_clock_ns)) <= CLOCK_SLACK {
+        return Ok(());
+    }
+    set_clock(wall_clock_ns)
 }
 
 /// Sets the wall clock, in nanoseconds since the epoch.
@@ -80,33 +102,30 @@ pub fn set_clock(wall_clock_ns: u64) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn identity() -> Identity {
-        Identity {
-            seed: "5a".repeat(32),
-            wall_clock_ns: 0,
-            hostname: "stem-1".into(),
-            machine_id: "0123456789abcdef0123456789abcdef".into(),
-            token: "00".repeat(32),
-        }
+    fn identity(hostname: &str, machine_id: &str) -> Identity {
+        let who = Who::Copy { hostname: hostname.into(), machine_id: machine_id.into() };
+        Identity { seed: "5a".repeat(32), wall_clock_ns: 0, token: "00".repeat(32), who }
     }
 
     #[test]
     fn a_whole_identity_is_valid() {
-        assert_eq!(validate(&identity()).unwrap(), [0x5a; 32]);
+        let copy = identity("stem-1", "0123456789abcdef0123456789abcdef");
+        assert_eq!(validate(&copy).unwrap(), [0x5a; 32]);
+        assert_eq!(validate(&Identity { who: Who::Woken, ..copy }).unwrap(), [0x5a; 32]);
     }
 
     #[test]
     fn what_is_malformed_is_named() {
-        type Spoil = fn(&mut Identity);
-        let cases: [(&str, Spoil); 4] = [
-            ("hostname", |identity| identity.hostname = "a b".into()),
-            ("machine_id", |identity| identity.machine_id.push('0')),
-            ("machine_id", |identity| identity.machine_id = "g".repeat(32)),
-            ("seed", |identity| identity.seed.clear()),
+        let good = "0123456789abcdef0123456789abcdef";
+        let unseeded = Identity { seed: String::new(), ..identity("stem-1", good) };
+        let cases = [
+            ("hostname", identity("a b", good)),
+            ("machine_id", identity("stem-1", &format!("{good}0"))),
+            ("machine_id", identity("stem-1", &"g".repeat(32))),
+            ("seed", unseeded.clone()),
+            ("seed", Identity { who: Who::Woken, ..unseeded }),
         ];
-        for (field, spoil) in cases {
-            let mut spoiled = identity();
-            spoil(&mut spoiled);
+        for (field, spoiled) in cases {
             let error = validate(&spoiled).unwrap_err();
             assert!(error.to_string().starts_with(field), "{error}");
         }

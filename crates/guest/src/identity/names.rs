@@ -1,7 +1,7 @@
 //! The names that programs find in files.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::{IdentityError, step};
@@ -17,6 +17,12 @@ pub fn is_hostname(name: &str) -> bool {
         && name.bytes().all(allowed)
         && !name.starts_with('-')
         && !name.ends_with('-')
+}
+
+/// Writes names that no machine has, of the usual length: with the files' blocks and
+/// pages there, a restored machine reads nothing from its disk to write its own.
+pub fn rehearse(root: &Path) -> Result<(), IdentityError> {
+    write(root, "pando-00000000", &"0".repeat(32))
 }
 
 /// Writes `/etc/hostname`, `/etc/hosts` and `/etc/machine-id` below `root`, and
@@ -35,14 +41,26 @@ pub fn write(root: &Path, hostname: &str, machine_id: &str) -> Result<(), Identi
 
 fn write_one(root: &Path, name: &str, content: &str) -> Result<(), IdentityError> {
     let path = root.join(name);
-    let written = fs::write(&path, content).or_else(|error| match error.kind() {
+    let written = overwrite(&path, content).or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             fs::create_dir_all(path.parent().unwrap_or(root))?;
-            fs::write(&path, content)
+            overwrite(&path, content)
         }
         _ => Err(error),
     });
     written.map_err(step(format!("write /{name}")))
+}
+
+/// In place: for a file that was emptied first the file system looks for other blocks,
+/// and reads its maps from the disk for it.
+fn overwrite(path: &Path, content: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    file.write_all(content.as_bytes())?;
+    let length = content.len() as u64;
+    if file.metadata()?.len() != length {
+        file.set_len(length)?;
+    }
+    Ok(())
 }
 
 fn hosts(hostname: &str) -> String {

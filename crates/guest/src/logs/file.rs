@@ -6,18 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pando_guest_protocol::log::Output;
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
 
-use super::Logs;
+use super::{Logs, READ_BYTES, read};
 use crate::process::Detached;
 use crate::sys::log;
 
 /// A file larger than this is put aside as `<name>.1`, over the one before it, so
 /// that a command that talks for ever does not fill the disk.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
-/// Most bytes that are read at once.
-const READ_BYTES: usize = 32 * 1024;
 
 /// Opens the file, and starts keeping what the command that `start` starts says,
 /// until the last that holds its outputs has ended. Gives the command's process id.
@@ -59,11 +55,6 @@ pub fn keep<E>(
         }
     });
     Ok(pid)
-}
-
-/// A pipe has no other way to fail than to end.
-async fn read(pipe: &mut pipe::Receiver, buffer: &mut [u8]) -> usize {
-    pipe.read(buffer).await.unwrap_or(0)
 }
 
 #[derive(Debug)]

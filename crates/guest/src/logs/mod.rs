@@ -12,12 +12,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pando_guest_protocol::log::{LogLines, LogQuery, MAX_LOG_BYTES, Output};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
 pub use file::keep;
 
 use self::line::Assembler;
 
+/// Most bytes that are read at once.
+const READ_BYTES: usize = 32 * 1024;
 /// What a piece costs beside its text.
 const PIECE_OVERHEAD_BYTES: usize = 64;
 /// Bytes of pieces that are taken out at once for a reader.
@@ -160,6 +164,22 @@ impl Drop for Writer {
             self.logs.push(self.pid, self.output, text);
         }
     }
+}
+
+/// Keeps what one output says until the last that holds it has ended.
+pub async fn drain(mut output: pipe::Receiver, mut kept: Writer) {
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match read(&mut output, &mut buffer).await {
+            0 => return,
+            count => kept.push(&buffer[..count]),
+        }
+    }
+}
+
+/// A pipe has no other way to fail than to end.
+async fn read(pipe: &mut pipe::Receiver, buffer: &mut [u8]) -> usize {
+    pipe.read(buffer).await.unwrap_or(0)
 }
 
 /// Reads on at its own pace; what it is too slow for is dropped, and it is told how much.

@@ -12,6 +12,7 @@ use tokio::net::unix::pipe;
 
 use super::reaper::{self, Child};
 use super::spawn::{SpawnError, outputs, prepare, start_error};
+use super::workload::MayStart;
 
 /// A running interpreter and the agent's ends.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub struct Interpreter {
 ///
 /// # Errors
 /// [`SpawnError`]; nothing is left running.
-pub fn interpreter(mut exec: Exec, variable: &str) -> Result<Interpreter, SpawnError> {
+pub fn interpreter(mut exec: Exec, variable: &str, _: MayStart) -> Result<Interpreter, SpawnError> {
     let (ours, theirs) = StdStream::pair()?;
     ours.set_nonblocking(true)?;
     exec.env.insert(variable.to_owned(), theirs.as_raw_fd().to_string());

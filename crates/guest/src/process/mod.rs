@@ -1,4 +1,5 @@
-//! Children: who they run as, what they inherit, how they start, and how they are reaped.
+//! Children: who they run as, what they inherit, how they start, how all of them are
+//! held at once (`workload`), and how they are reaped.
 
 mod environment;
 mod hang_up;
@@ -8,6 +9,7 @@ mod reaper;
 mod spawn;
 mod terminal;
 mod users;
+mod workload;
 
 pub use hang_up::kill_session;
 pub use interpreter::{Interpreter, interpreter};
@@ -15,6 +17,7 @@ pub use reaper::{Child, Exit, signal_everyone, wait_until_childless};
 pub use spawn::{Detached, Piped, SpawnError, detached, piped};
 pub use terminal::{Master, OnTerminal, on_terminal};
 pub use users::names;
+pub use workload::{HoldError, MayStart, hold, keep_in, may_start, release};
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use pando_guest_protocol::session::Exec;
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{geteuid, setsid};
+use rustix::process::{geteuid, setpriority_process, setsid};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 use rustix::{fs::Gid, fs::Uid};
 use tokio::net::unix::pipe;
@@ -17,6 +17,7 @@ use tokio::net::unix::pipe;
 use super::program::{self, Lookup};
 use super::reaper::{self, Child};
 use super::users::User;
+use super::workload::{self, MayStart};
 use super::{environment, users};
 
 /// Why a command was not started.
@@ -79,7 +80,7 @@ pub struct Piped {
 ///
 /// # Errors
 /// [`SpawnError`]; nothing is left running.
-pub fn piped(exec: &Exec) -> Result<Piped, SpawnError> {
+pub fn piped(exec: &Exec, _: MayStart) -> Result<Piped, SpawnError> {
     let mut command = prepare(exec)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let (mut streams, child) = reaper::spawn(&mut command).map_err(start_error(exec))?;
@@ -104,7 +105,7 @@ pub struct Detached {
 ///
 /// # Errors
 /// [`SpawnError`].
-pub fn detached(exec: &Exec) -> Result<Detached, SpawnError> {
+pub fn detached(exec: &Exec, _: MayStart) -> Result<Detached, SpawnError> {
     let mut command = prepare(exec)?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut streams = reaper::spawn_detached(&mut command).map_err(start_error(exec))?;
@@ -197,10 +198,13 @@ impl Switch {
         Self { account }
     }
 
-    /// Leads a session of its own, drops the agent's OOM protection, becomes the user.
-    /// The last is about one thread, which is all a fresh child has.
+    /// Enters the workload, leads a session of its own, drops what only the agent has (its
+    /// priority, its OOM protection), becomes the user. The last is about one thread, which is all a fresh child has.
     fn enter(&self) -> io::Result<()> {
+        workload::enter()?;
         setsid()?;
+        // It fails only where there is no agent's priority to leave.
+        let _unused = setpriority_process(None, 0);
         leave_oom_protection(c"/proc/self/oom_score_adj");
         if let Some(account) = &self.account {
             set_thread_groups(&account.groups)?;

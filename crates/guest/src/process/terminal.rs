@@ -17,6 +17,7 @@ use tokio::io::unix::AsyncFd;
 use super::reaper::{self, Child};
 use super::spawn::{SpawnError, prepare, start_error};
 use super::users;
+use super::workload::MayStart;
 
 /// What a program takes the terminal for, where the request does not say.
 const TERM: &str = "xterm-256color";
@@ -36,7 +37,7 @@ pub struct OnTerminal {
 ///
 /// # Errors
 /// [`SpawnError`]; nothing is left running.
-pub fn on_terminal(terminal: &Terminal) -> Result<OnTerminal, SpawnError> {
+pub fn on_terminal(terminal: &Terminal, _: MayStart) -> Result<OnTerminal, SpawnError> {
     let user = users::find(terminal.user.as_deref())?
         .ok_or_else(|| SpawnError::UnknownUser(terminal.user.clone().unwrap_or_default()))?;
     let shell = || vec![user.shell.clone()];

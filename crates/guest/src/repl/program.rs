@@ -53,7 +53,7 @@ pub async fn start(open: OpenRepl, folder: PathBuf) -> Result<Interpreter, Failu
         timeout_ms: None,
         detached_log: None,
     };
-    Ok(process::interpreter(exec, CHANNEL_VARIABLE)?)
+    Ok(process::interpreter(exec, CHANNEL_VARIABLE, process::may_start().await)?)
 }
 
 /// Writes it each time: whatever code did to it before, this session gets what belongs to it.

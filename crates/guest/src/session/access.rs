@@ -101,6 +101,7 @@ impl Access {
 }
 
 /// A life of the machine, for a session to end with.
+#[derive(Clone)]
 pub struct Life {
     number: u64,
     state: watch::Receiver<State>,

@@ -1,4 +1,8 @@
 //! Running a command for as long as its host watches.
+//!
+//! In a copy of the machine, and after it was asleep, that host is not there any
+//! more: the command goes on by itself, as one that was started detached, and its
+//! input has ended.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,8 +19,9 @@ use tokio::net::unix::pipe;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::access::Life;
 use super::failure::{Stop, refused};
-use super::{output, reply};
+use super::{may_start, output, reply};
 use crate::logs::{self, Logs};
 use crate::process::{self, Child, Exit, Piped};
 
@@ -30,18 +35,26 @@ const SIGNALS_WAITING: usize = 8;
 const GONE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Runs it, attached or detached.
-pub async fn run(stream: &mut TcpStream, exec: &Exec, logs: &Arc<Logs>) -> Result<(), Stop> {
+pub async fn run(
+    stream: &mut TcpStream,
+    exec: &Exec,
+    logs: &Arc<Logs>,
+    life: &mut Life,
+) -> Result<(), Stop> {
     match &exec.detached_log {
         Some(log) => {
             let path = super::files::check_path(log)?;
             let unusable = |error| Stop::from(refused(format!("log `{log}`"), &error));
-            let start = || Ok(process::detached(exec)?);
+            let allowed = may_start(life).await?;
+            let start = || Ok(process::detached(exec, allowed)?);
             let pid = logs::keep(logs, &path, unusable, start)?;
             reply(stream, &Started { pid }).await
         }
         None => {
             let timeout = exec.timeout_ms.map(|ms| Duration::from_millis(ms).min(MAX_TIMEOUT));
-            attend(stream, process::piped(exec)?, timeout, logs).await
+            let allowed = may_start(life).await?;
+            let command = process::piped(exec, allowed)?;
+            attend(stream, command, timeout, logs, life).await
         }
     }
 }
@@ -84,35 +97,43 @@ impl Clock {
 }
 
 /// Passes input and output until the command has ended and its output is out.
-/// Leaving early for whatever reason drops the child, which kills its group.
+/// Leaving early because the host did drops the child, which kills its group.
 async fn attend(
     stream: &mut TcpStream,
     command: Piped,
     timeout: Option<Duration>,
     logs: &Arc<Logs>,
+    life: &mut Life,
 ) -> Result<(), Stop> {
-    let Piped { mut child, stdin, stdout, stderr } = command;
+    let Piped { mut child, stdin, mut stdout, mut stderr } = command;
     let started = Instant::now();
     let mut clock = timeout.map_or(Clock::Unlimited, |timeout| Clock::Until(started + timeout));
     let mut end: Option<(Exit, Duration)> = None;
 
+    let pid = child.pid().as_raw_nonzero().get().unsigned_abs();
+    let mut out = logs.writer(pid, Output::Stdout);
+    let mut err = logs.writer(pid, Output::Stderr);
     let (mut reader, writer) = stream.split();
     let writer = Mutex::new(writer);
     let (ended, watcher) = watch::channel(output::Writer::Running);
-    {
+    let host = {
         let (signals, mut to_send) = mpsc::channel(SIGNALS_WAITING);
-        let pid = child.pid().as_raw_nonzero().get().unsigned_abs();
-        let (out, err) = (logs.writer(pid, Output::Stdout), logs.writer(pid, Output::Stderr));
         let mut input = pin!(feed(&mut reader, stdin, &signals));
         let mut output = pin!(async {
             tokio::try_join!(
-                output::relay(stdout, Kind::Stdout, &writer, watcher.clone(), out),
-                output::relay(stderr, Kind::Stderr, &writer, watcher.clone(), err),
+                output::relay(&mut stdout, Kind::Stdout, &writer, watcher.clone(), &mut out),
+                output::relay(&mut stderr, Kind::Stderr, &writer, watcher.clone(), &mut err),
             )
         });
         let mut output_is_out = false;
-        while end.is_none() || !output_is_out {
+        loop {
+            if end.is_some() && output_is_out {
+                break Host::Watches;
+            }
             tokio::select! {
+                // First: when the life is over, the connection is broken too.
+                biased;
+                () = life.ended() => break Host::OfAnotherLife,
                 () = &mut input => return Err(Stop::Broken),
                 result = &mut output, if !output_is_out => {
                     result?;
@@ -126,6 +147,14 @@ async fn attend(
                 () = clock.strike(), if end.is_none() => clock = clock.advance(&child),
             }
         }
+    };
+    if host == Host::OfAnotherLife {
+        let left = Unattached { child, clock, has_ended: end.is_some() };
+        // It ends with the command and its outputs: nobody waits for it.
+        tokio::spawn(async move {
+            tokio::join!(left.end(), logs::drain(stdout, out), logs::drain(stderr, err))
+        });
+        return Err(Stop::Broken);
     }
     let (exit, duration) = end.unwrap_or((Exit::Code(0), started.elapsed()));
     let timed_out = clock.has_struck();
@@ -136,6 +165,31 @@ async fn attend(
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
     };
     reply(&mut *writer.lock().await, &done).await
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Host {
+    Watches,
+    /// It watched the machine that this one was before.
+    OfAnotherLife,
+}
+
+/// A command that nobody watches any more. Its time limit still holds.
+struct Unattached {
+    child: Child,
+    clock: Clock,
+    has_ended: bool,
+}
+
+impl Unattached {
+    async fn end(mut self) {
+        while !self.has_ended {
+            tokio::select! {
+                _ = self.child.exit() => self.has_ended = true,
+                () = self.clock.strike() => self.clock = self.clock.advance(&self.child),
+            }
+        }
+    }
 }
 
 /// Passes standard input and signals on. Returns when the host is gone, or says something that has no place here.

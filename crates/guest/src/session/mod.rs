@@ -1,10 +1,12 @@
 //! Sessions: TCP connections from the host, one operation each.
 //!
 //! A session shows the token of the latest restore with its request, or is
-//! refused. When the machine becomes another one (`access`), every session ends
-//! as if its host had gone: the host of the former machine is not there any more.
+//! refused. When the machine becomes another one, or wakes (`access`), every session
+//! ends: the host of its life is not there any more. What it started goes on, though,
+//! since it was not its host that gave it up (`exec`, `terminal`, `repl`).
 
 mod access;
+mod attended;
 mod exec;
 mod failure;
 mod files;
@@ -41,8 +43,10 @@ use self::access::Life;
 pub use failure::refused;
 pub use files::blocking;
 
+use self::attended::attended;
 use self::failure::{Stop, failure};
 use crate::logs::Logs;
+use crate::process::{self, MayStart};
 use crate::repl::Repls;
 
 /// What sessions share. Clones are of the same.
@@ -66,12 +70,15 @@ const OLDEST_PROTOCOL: u32 = if PROTOCOL > 1 { PROTOCOL - 1 } else { PROTOCOL };
 /// Serves one connection to its end.
 async fn serve(mut stream: TcpStream, services: &Services) {
     let result = match open(&mut stream, &services.access).await {
-        Ok((operation, mut life)) => tokio::select! {
-            // First, so that nothing more is served once the machine is another.
-            biased;
-            () = life.ended() => return,
-            result = carry_out(&mut stream, operation, services) => result,
-        },
+        Ok((operation, mut life)) => {
+            let (outlasts, own) = (outlasts_its_life(&operation), life.clone());
+            tokio::select! {
+                // First, so that nothing more is served once the machine is another.
+                biased;
+                () = life.ended(), if !outlasts => return,
+                result = carry_out(&mut stream, operation, services, own) => result,
+            }
+        }
         Err(stop) => Err(stop),
     };
     if let Err(Stop::Failed(failure)) = result {
@@ -107,18 +114,20 @@ async fn carry_out(
     stream: &mut TcpStream,
     operation: Operation,
     services: &Services,
+    mut life: Life,
 ) -> Result<(), Stop> {
     match operation {
-        Operation::Exec(exec) => exec::run(stream, &exec, &services.logs).await,
-        Operation::Terminal(terminal) => terminal::run(stream, &terminal).await,
+        Operation::Exec(exec) => exec::run(stream, &exec, &services.logs, &mut life).await,
+        Operation::Terminal(terminal) => terminal::run(stream, &terminal, &mut life).await,
         Operation::Logs(query) => logs::run(stream, query, &services.logs).await,
         Operation::Processes => processes::run(stream).await,
         Operation::Stats => reply(stream, &stats::sample(&services.access).await?).await,
         Operation::OpenRepl(open) => {
-            let repl = services.repls.open(open, &services.logs).await?;
+            let opening = services.repls.open(open, &services.logs);
+            let repl = attended(stream, opening).await?;
             reply(stream, &repl).await
         }
-        Operation::RunCell(cell) => repl::run(stream, cell, &services.repls).await,
+        Operation::RunCell(cell) => repl::run(stream, cell, &services.repls, &mut life).await,
         Operation::CloseRepl { id } => {
             services.repls.close(&id)?;
             reply(stream, &Done {}).await
@@ -137,12 +146,28 @@ async fn carry_out(
             reply(stream, &Done {}).await
         }
         Operation::Remove { path, recursive } => {
-            files::remove(path, recursive).await?;
+            attended(stream, files::remove(path, recursive)).await?;
             reply(stream, &Done {}).await
         }
         Operation::Ports => reply(stream, &ports::listeners()?).await,
         Operation::Relay { port } => relay::run(stream, port).await,
         Operation::Ping => reply(stream, &Done {}).await,
+    }
+}
+
+/// Whether an operation has started something that goes on in the next life, and
+/// looks to that itself.
+fn outlasts_its_life(operation: &Operation) -> bool {
+    matches!(operation, Operation::Exec(_) | Operation::Terminal(_) | Operation::RunCell(_))
+}
+
+/// Waits until something may be started. In a copy of the machine that happens only
+/// in the next life: there it was never asked for.
+async fn may_start(life: &mut Life) -> Result<MayStart, Stop> {
+    tokio::select! {
+        biased;
+        () = life.ended() => Err(Stop::Broken),
+        may_start = process::may_start() => Ok(may_start),
     }
 }
 

@@ -30,22 +30,23 @@ pub enum Writer {
 }
 
 /// Passes one stream on, as frames of `kind`, and into the log, until it ends or has no more of the command's own.
+/// Dropped at any time, what was read is in the log.
 ///
 /// # Errors
 /// The connection's.
 pub async fn relay<W: AsyncWrite + Unpin>(
-    mut pipe: pipe::Receiver,
+    pipe: &mut pipe::Receiver,
     kind: Kind,
     writer: &Mutex<W>,
     mut command: watch::Receiver<Writer>,
-    mut log: logs::Writer,
+    log: &mut logs::Writer,
 ) -> Result<(), FrameError> {
     let mut buffer = vec![0; READ_BYTES];
     // What was in the pipe when the command had ended, and is still owed to the host.
     let mut owed: Option<u64> = None;
     loop {
         if let Writer::Ended(time) = *command.borrow_and_update() {
-            let left = owed.get_or_insert_with(|| rustix::io::ioctl_fionread(&pipe).unwrap_or(0));
+            let left = owed.get_or_insert_with(|| rustix::io::ioctl_fionread(&*pipe).unwrap_or(0));
             if *left == 0 && time.elapsed() > TALK_LIMIT {
                 return Ok(());
             }

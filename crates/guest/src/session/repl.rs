@@ -1,4 +1,7 @@
 //! Running a cell for as long as its host watches.
+//!
+//! In a copy of the machine, and after it was asleep, that host is not there any
+//! more: the cell goes on to its end, and its session takes the next one then.
 
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use super::access::Life;
 use super::failure::{Stop, failure};
 use super::reply;
 use crate::repl::{ReplError, Repls, Said, Start};
@@ -18,17 +22,48 @@ const QUEUE_PIECES: usize = 4;
 /// How long code may take to arrive.
 const CODE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Runs it. Leaving early interrupts the cell.
-pub async fn run(stream: &mut TcpStream, cell: Cell, repls: &Repls) -> Result<(), Stop> {
+/// Runs it. Leaving early because the host did interrupts the cell.
+pub async fn run(
+    stream: &mut TcpStream,
+    cell: Cell,
+    repls: &Repls,
+    life: &mut Life,
+) -> Result<(), Stop> {
     let turn = repls.turn(&cell.id)?;
-    let code = tokio::time::timeout(CODE_LIMIT, code(stream))
-        .await
-        .map_err(|_| failure(FailureKind::Invalid, "the code did not come in time"))??;
+    let code = tokio::select! {
+        biased;
+        () = life.ended() => return Err(Stop::Broken),
+        code = tokio::time::timeout(CODE_LIMIT, code(stream)) => code
+            .map_err(|_| failure(FailureKind::Invalid, "the code did not come in time"))??,
+    };
     let (said, mut heard) = mpsc::channel(QUEUE_PIECES);
     let timeout = Duration::from_millis(cell.timeout_ms);
     if !turn.start(Start { code, timeout, said }).await {
         return Err(ReplError::Unknown(cell.id).into());
     }
+    let passed = tokio::select! {
+        // First: when the life is over, the connection is broken too.
+        biased;
+        () = life.ended() => None,
+        passed = pass(stream, &mut heard, cell.id) => Some(passed),
+    };
+    if let Some(passed) = passed {
+        return passed;
+    }
+    // It ends with the cell, whose turn it keeps: nobody waits for it.
+    tokio::spawn(async move {
+        while heard.recv().await.is_some() {}
+        drop(turn);
+    });
+    Err(Stop::Broken)
+}
+
+/// Passes on what the cell says, to its last word.
+async fn pass(
+    stream: &mut TcpStream,
+    heard: &mut mpsc::Receiver<Said>,
+    id: String,
+) -> Result<(), Stop> {
     loop {
         let piece = tokio::select! {
             piece = heard.recv() => piece,
@@ -44,7 +79,7 @@ pub async fn run(stream: &mut TcpStream, cell: Cell, repls: &Repls) -> Result<()
             }
             Some(Said::Done(done)) => return reply(stream, &done).await,
             // Closed while it ran.
-            None => return Err(ReplError::Unknown(cell.id).into()),
+            None => return Err(ReplError::Unknown(id).into()),
         }
     }
 }

@@ -1,4 +1,8 @@
 //! Running a program on a terminal for as long as its host watches.
+//!
+//! In a copy of the machine, and after it was asleep, that host is not there any
+//! more. What runs at the terminal goes on, with nobody to read what it shows: it
+//! was not its user who hung up.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,9 +15,10 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::access::Life;
 use super::exec::gone;
 use super::failure::Stop;
-use super::reply;
+use super::{may_start, reply};
 use crate::process::{self, Child, Exit, Master, OnTerminal};
 
 /// Most bytes that are read at once. The kernel holds 4096 for a terminal.
@@ -27,13 +32,25 @@ const TALK_LIMIT: Duration = Duration::from_secs(1);
 /// save what was typed, shells their history.
 const HANG_UP_GRACE: Duration = Duration::from_secs(1);
 
-/// Runs it until it ends. Leaving early for whatever reason hangs the terminal up.
-pub async fn run(stream: &mut TcpStream, terminal: &Terminal) -> Result<(), Stop> {
+/// Runs it until it ends. Leaving early because the host did hangs the terminal up.
+pub async fn run(stream: &mut TcpStream, terminal: &Terminal, life: &mut Life) -> Result<(), Stop> {
+    let allowed = may_start(life).await?;
     let started = Instant::now();
-    let mut session = Session(Some(process::on_terminal(terminal)?));
+    let mut session = Session(Some(process::on_terminal(terminal, allowed)?));
     let (mut reader, mut writer) = stream.split();
     let Some(OnTerminal { child, master }) = &mut session.0 else { return Err(Stop::Broken) };
-    let exit = pass(&mut reader, &mut writer, child, master).await?;
+    let exit = tokio::select! {
+        // First: when the life is over, the connection is broken too.
+        biased;
+        () = life.ended() => {
+            if let Some(left) = session.0.take() {
+                // It ends with the program: nobody waits for it.
+                tokio::spawn(play_to_nobody(left));
+            }
+            return Err(Stop::Broken);
+        }
+        exit = pass(&mut reader, &mut writer, child, master) => exit?,
+    };
     // It ended by itself: what it left in the background goes on, as after a logout.
     session.0 = None;
     let done = ExecDone {
@@ -42,6 +59,13 @@ pub async fn run(stream: &mut TcpStream, terminal: &Terminal) -> Result<(), Stop
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
     reply(&mut writer, &done).await
+}
+
+/// Keeps a terminal from filling up for as long as somebody has it open and its program runs.
+async fn play_to_nobody(OnTerminal { mut child, master }: OnTerminal) {
+    let mut buffer = vec![0; READ_BYTES];
+    while master.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+    child.exit().await;
 }
 
 /// A session whose program has not ended, hung up when it is dropped.

@@ -18,7 +18,7 @@ use crate::data::DataDir;
 /// The package that always names the current cloud kernel.
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
 /// What a guest needs of its kernel; a kernel that has one built in has no module of that name.
-const MODULES: [&str; 8] = [
+const MODULES: [&str; 9] = [
     "virtio_mmio",
     "virtio_blk",
     "virtio_net",
@@ -27,6 +27,8 @@ const MODULES: [&str; 8] = [
     "ext4",
     "overlay",
     "xfs",
+    // Lists and cuts the connections that a copied machine holds to elsewhere.
+    "tcp_diag",
 ];
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(600);
 
@@ -79,7 +81,11 @@ impl Kernel {
     pub(crate) async fn of_debian(data: &DataDir) -> Result<Self, KernelError> {
         let current = data.kernels().join("current");
         if let Ok(version) = fs::read_to_string(&current) {
-            return Self::load(&data.kernels().join(version.trim()));
+            let home = data.kernels().join(folder(version.trim()));
+            // An earlier Pando may have kept other modules of it.
+            if home.exists() {
+                return Self::load(&home);
+            }
         }
         let package = current_package().await?;
         let staging = data.staging().join("kernel-download");
@@ -115,7 +121,7 @@ impl Kernel {
         package: &Path,
         version: &str,
     ) -> Result<Self, KernelError> {
-        let home = data.kernels().join(version);
+        let home = data.kernels().join(folder(version));
         if home.exists() {
             return Self::load(&home);
         }
@@ -164,6 +170,11 @@ impl Kernel {
         let modules = names.lines().map(|name| home.join("modules").join(name)).collect();
         Ok(Self { image: home.join("vmlinuz"), modules })
     }
+}
+
+/// The folder of a kernel with these modules: another choice of them is another folder.
+fn folder(version: &str) -> String {
+    format!("{version}-{}", &blake3::hash(MODULES.join(" ").as_bytes()).to_hex()[..8])
 }
 
 /// The package that the meta package names now. A fresh machine has no package

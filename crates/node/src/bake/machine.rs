@@ -24,7 +24,9 @@ use super::kernel::Kernel;
 use crate::sandbox::control_line::{ControlError, ControlLine};
 
 /// Raised when a change of this code makes older machines unfit.
-const BAKE_FORMAT: u32 = 1;
+const BAKE_FORMAT: u32 = 2;
+/// The length of a machine's key.
+const KEY_DIGITS: usize = 32;
 /// How much of the end of a console is shown.
 const CONSOLE_BYTES: u64 = 2000;
 /// How long, and how often, a first boot is waited for.
@@ -57,6 +59,13 @@ impl MachineKey {
         Self(text.to_owned())
     }
 
+    /// The key of a machine whose folder has that name.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        let is_key = name.len() == KEY_DIGITS
+            && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        is_key.then(|| Self(name.to_owned()))
+    }
+
     /// The key of a machine with these parts.
     pub(super) fn of(parts: &Parts<'_>) -> Result<Self, MachineError> {
         let mut hash = blake3::Hasher::new();
@@ -68,11 +77,14 @@ impl MachineKey {
         add(parts.rootfs_version.as_bytes());
         add(parts.hypervisor.identity().as_bytes());
         add(&read(&parts.kernel.image)?);
+        for module in &parts.kernel.modules {
+            add(&read(module)?);
+        }
         add(parts.agent);
         add(&parts.shape.cpu.to_le_bytes());
         add(&parts.shape.memory_mib.to_le_bytes());
         add(&parts.mtu.to_le_bytes());
-        Ok(Self(hash.finalize().to_hex()[..32].to_owned()))
+        Ok(Self(hash.finalize().to_hex()[..KEY_DIGITS].to_owned()))
     }
 }
 
@@ -94,7 +106,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// A baked machine: files that many sandboxes are restored from and none writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Machine {
     pub key: MachineKey,
     pub shape: Shape,
@@ -102,16 +114,12 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn memory(&self) -> PathBuf {
-        self.dir.join("memory")
+    pub(super) fn new(key: MachineKey, shape: Shape, dir: PathBuf) -> Self {
+        Self { key, shape, dir }
     }
 
-    pub(crate) fn device_state(&self) -> PathBuf {
-        self.dir.join("devices")
-    }
-
-    pub(crate) fn root_disk(&self) -> PathBuf {
-        self.dir.join("root.raw")
+    pub(crate) fn parts(&self) -> crate::image::Parts {
+        crate::image::Parts::within(&self.dir)
     }
 }
 
@@ -163,12 +171,6 @@ fn read(path: &Path) -> Result<Vec<u8>, MachineError> {
     fs::read(path).map_err(io_error(path))
 }
 
-/// The machine of that key, where it was baked before.
-pub(super) fn load(machines: &Path, key: &MachineKey, shape: Shape) -> Option<Machine> {
-    let dir = machines.join(&key.0);
-    dir.is_dir().then(|| Machine { key: key.clone(), shape, dir })
-}
-
 /// Boots and snapshots the machine of `parts`.
 pub(super) async fn bake(
     machines: &Path,
@@ -177,7 +179,7 @@ pub(super) async fn bake(
     key: &MachineKey,
     parts: &Parts<'_>,
     slot: Arc<Slot>,
-) -> Result<Machine, MachineError> {
+) -> Result<(), MachineError> {
     let accelerator = parts.hypervisor.accelerator();
     let patience = Patience::with(accelerator);
     let mut tries = 0;
@@ -190,8 +192,7 @@ pub(super) async fn bake(
             match snapshot(&dir, owner, parts, Arc::clone(&slot), patience.limit).await? {
                 Booted::Up => {
                     let home = machines.join(&key.0);
-                    durable::rename(&dir, &home).map_err(io_error(&home))?;
-                    return Ok(Machine { key: key.clone(), shape: parts.shape, dir: home });
+                    return durable::rename(&dir, &home).map_err(io_error(&home));
                 }
                 Booted::Silent(error) => (error.to_string(), tries == patience.tries),
                 // It gave up by itself, and would again.

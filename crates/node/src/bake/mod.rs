@@ -16,9 +16,11 @@ mod kernel;
 mod machine;
 mod recipe;
 mod rootfs;
+mod shelf;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pando_vm::driver::{Hypervisor, Shape};
@@ -29,6 +31,7 @@ use crate::slots::{SlotError, Slots};
 
 use self::kernel::Kernel;
 use self::machine::Parts;
+use self::shelf::Shelf;
 
 pub use self::kernel::KernelError;
 pub(crate) use self::machine::Machine;
@@ -60,6 +63,9 @@ pub enum BakeError {
     /// The machine.
     #[error("the machine")]
     Machine(#[from] MachineError),
+    /// The machines that are there already.
+    #[error("the machines that were baked before")]
+    Shelf(#[source] io::Error),
     /// The network slot to boot in.
     #[error("{0}")]
     Slot(String),
@@ -67,8 +73,6 @@ pub enum BakeError {
 
 /// Told as a bake goes on; each line stands alone.
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
-
-type BakeOnce = Arc<OnceCell<Machine>>;
 
 /// Makes and finds machines.
 pub(crate) struct Bakery {
@@ -81,8 +85,12 @@ pub(crate) struct Bakery {
     recipes: Vec<Recipe>,
     progress: Progress,
     kernel: OnceCell<Kernel>,
-    /// One bake at a time for each size; whoever asks meanwhile waits and shares it.
-    machines: Mutex<HashMap<(String, Shape), BakeOnce>>,
+    /// What the machine of a template and size is made of, which takes a while to tell.
+    keys: Mutex<HashMap<(String, Shape), MachineKey>>,
+    shelf: Shelf,
+    /// One bake at a time: many sizes that nobody asked for before would else be many
+    /// boots at once. Whoever asks for the same one meanwhile waits and shares it.
+    baking: Mutex<()>,
 }
 
 /// What a bakery is made of.
@@ -99,6 +107,7 @@ pub(crate) struct BakeryConfig {
 impl Bakery {
     pub(crate) fn new(config: BakeryConfig) -> Result<Self, BakeError> {
         Ok(Self {
+            shelf: Shelf::new(config.data.clone()),
             data: config.data,
             owner: config.owner,
             hypervisor: config.hypervisor,
@@ -108,7 +117,8 @@ impl Bakery {
             recipes: vec![Recipe::base()?],
             progress: config.progress,
             kernel: OnceCell::new(),
-            machines: Mutex::default(),
+            keys: Mutex::default(),
+            baking: Mutex::default(),
         })
     }
 
@@ -122,36 +132,58 @@ impl Bakery {
         self.recipes.iter().find(|recipe| recipe.name() == name)
     }
 
-    /// The machine of that template and size: baked before, or now.
+    /// The machine of that template and size: baked before, or now. To bake may mean
+    /// that others go, of which none is held or among those `in_use`.
     pub(crate) async fn machine(
         &self,
         recipe: &Recipe,
         shape: Shape,
-    ) -> Result<Machine, BakeError> {
-        let key = (recipe.name().to_owned(), shape);
-        let cell = Arc::clone(self.machines.lock().await.entry(key).or_default());
-        cell.get_or_try_init(|| self.find_or_bake(recipe, shape)).await.cloned()
-    }
-
-    async fn find_or_bake(&self, recipe: &Recipe, shape: Shape) -> Result<Machine, BakeError> {
-        let agent = std::fs::read(&self.agent_path)
-            .map_err(|source| BakeError::Agent { path: self.agent_path.clone(), source })?;
-        let kernel = self.kernel.get_or_try_init(|| self.find_kernel()).await?;
-        let version = recipe.version();
-        let rootfs = self.data.template(recipe.name(), version).join("rootfs.ext4");
-        let parts = Parts {
-            rootfs: &rootfs,
-            rootfs_version: version,
-            kernel,
-            agent: &agent,
-            shape,
-            hypervisor: &*self.hypervisor,
-            mtu: self.slots.mtu(),
-        };
-        let machine_key = MachineKey::of(&parts)?;
-        if let Some(machine) = machine::load(&self.data.machines(), &machine_key, shape) {
+        in_use: impl FnOnce() -> HashSet<MachineKey>,
+    ) -> Result<Arc<Machine>, BakeError> {
+        if let Some(machine) = self.find(recipe, shape).await? {
             return Ok(machine);
         }
+        let _turn = self.baking.lock().await;
+        if let Some(machine) = self.find(recipe, shape).await? {
+            return Ok(machine);
+        }
+        match self.shelf.make_room(in_use) {
+            Ok(0) => {}
+            Ok(removed) => {
+                tracing::info!(removed, "machines of sizes that were long not asked for are gone");
+            }
+            // It costs disk, and nobody's create.
+            Err(error) => tracing::warn!(%error, "no room made for another machine"),
+        }
+        self.bake(recipe, shape).await?;
+        let made = self.find(recipe, shape).await?;
+        made.ok_or_else(|| BakeError::Shelf(io::ErrorKind::NotFound.into()))
+    }
+
+    async fn find(&self, recipe: &Recipe, shape: Shape) -> Result<Option<Arc<Machine>>, BakeError> {
+        let name = (recipe.name().to_owned(), shape);
+        let mut keys = self.keys.lock().await;
+        let key = match keys.get(&name) {
+            Some(key) => key.clone(),
+            None => {
+                let (agent, kernel) = (self.agent()?, self.kernel().await?);
+                let rootfs = self.rootfs(recipe);
+                let key = MachineKey::of(&self.parts(recipe, &rootfs, kernel, &agent, shape))?;
+                keys.insert(name, key.clone());
+                key
+            }
+        };
+        drop(keys);
+        Ok(self.shelf.take(&key, shape))
+    }
+
+    async fn bake(&self, recipe: &Recipe, shape: Shape) -> Result<(), BakeError> {
+        let (agent, kernel) = (self.agent()?, self.kernel().await?);
+        let rootfs = self.rootfs(recipe);
+        let parts = self.parts(recipe, &rootfs, kernel, &agent, shape);
+        // The agent may be another than when it was last looked at.
+        let key = MachineKey::of(&parts)?;
+        self.keys.lock().await.insert((recipe.name().to_owned(), shape), key.clone());
         if !rootfs.exists() {
             rootfs::build(&self.data, recipe, &self.progress).await?;
         }
@@ -167,15 +199,47 @@ impl Bakery {
             &self.data.machines(),
             &self.data.staging(),
             &self.owner,
-            &machine_key,
+            &key,
             &parts,
             Arc::clone(&slot),
         )
         .await;
         self.slots.release(&slot).await.map_err(no_slot)?;
-        let machine = baked?;
-        (self.progress)(&format!("machine {} is ready", machine.key));
-        Ok(machine)
+        baked?;
+        (self.progress)(&format!("machine {key} is ready"));
+        Ok(())
+    }
+
+    fn parts<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        rootfs: &'a Path,
+        kernel: &'a Kernel,
+        agent: &'a [u8],
+        shape: Shape,
+    ) -> Parts<'a> {
+        Parts {
+            rootfs,
+            rootfs_version: recipe.version(),
+            kernel,
+            agent,
+            shape,
+            hypervisor: &*self.hypervisor,
+            mtu: self.slots.mtu(),
+        }
+    }
+
+    fn rootfs(&self, recipe: &Recipe) -> PathBuf {
+        self.data.template(recipe.name(), recipe.version()).join("rootfs.ext4")
+    }
+
+    fn agent(&self) -> Result<Vec<u8>, BakeError> {
+        std::fs::read(&self.agent_path)
+            .map_err(|source| BakeError::Agent { path: self.agent_path.clone(), source })
+    }
+
+    async fn kernel(&self) -> Result<&Kernel, BakeError> {
+        Ok(self.kernel.get_or_try_init(|| self.find_kernel()).await?)
     }
 
     async fn find_kernel(&self) -> Result<Kernel, KernelError> {

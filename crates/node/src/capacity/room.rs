@@ -18,7 +18,7 @@ const DISK_RESERVE_BYTES: u64 = 2 << 30;
 pub struct Host {
     /// Its memory.
     pub memory: Option<Memory>,
-    /// What is free of the pool's disk.
+    /// What the pool's disk can still take.
     pub free_disk_bytes: Option<u64>,
 }
 
@@ -29,13 +29,21 @@ pub(crate) enum Shortage {
     Disk,
 }
 
+/// Memory that is for machines, in bytes: all of it but what stays free.
+pub(crate) fn for_machines(memory: Memory) -> u64 {
+    memory.total_bytes.saturating_sub(reserve(memory))
+}
+
+fn reserve(memory: Memory) -> u64 {
+    MEMORY_RESERVE_BYTES.max(memory.total_bytes / MEMORY_RESERVE_SHARE)
+}
+
 /// Whether one more machine can be made while `starting` others are, whose
 /// memory is not taken yet.
 pub(crate) fn check(host: Host, starting: usize) -> Result<(), Shortage> {
     if let Some(memory) = host.memory {
-        let reserve = MEMORY_RESERVE_BYTES.max(memory.total_bytes / MEMORY_RESERVE_SHARE);
         let promised = MACHINE_BYTES.saturating_mul(starting as u64 + 1);
-        if memory.available_bytes < reserve.saturating_add(promised) {
+        if memory.available_bytes < reserve(memory).saturating_add(promised) {
             return Err(Shortage::Memory);
         }
     }

@@ -196,8 +196,10 @@ fn kind(from: Actual, to: Actual) -> Option<SandboxEventKind> {
         (from, to) if from == to => None,
         (_, Actual::Creating) => None,
         (Actual::Paused, Actual::Running) => Some(SandboxEventKind::Resumed),
+        (Actual::Hibernated, Actual::Running) => Some(SandboxEventKind::Woken),
         (_, Actual::Running) => Some(SandboxEventKind::Running),
         (_, Actual::Paused) => Some(SandboxEventKind::Paused),
+        (_, Actual::Hibernated) => Some(SandboxEventKind::Hibernated),
         (_, Actual::Failed) => Some(SandboxEventKind::Failed),
         (_, Actual::Deleted) => Some(SandboxEventKind::Deleted),
     }
@@ -219,6 +221,7 @@ fn reason(row: &SandboxRow, seen: &Seen, now: Timestamp) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pando_store::MadeOf;
     use pando_types::{Epoch, NodeId, OrgId};
 
     fn row(desired: Desired, deadline: Option<i64>) -> SandboxRow {
@@ -234,6 +237,7 @@ mod tests {
             ttl: None,
             deadline: deadline.map(Timestamp::from_millis),
             persistent: false,
+            idle_timeout: None,
             owner_node: NodeId::new(),
             epoch: Epoch::first(),
             desired,
@@ -242,6 +246,7 @@ mod tests {
             actual_gen: Generation::first(),
             reason: None,
             boot_ms: 5,
+            made_of: MadeOf::Template,
         }
     }
 
@@ -267,5 +272,6 @@ mod tests {
         assert_eq!(kind(Actual::Creating, Actual::Running), Some(SandboxEventKind::Running));
         assert_eq!(kind(Actual::Paused, Actual::Running), Some(SandboxEventKind::Resumed));
         assert_eq!(kind(Actual::Running, Actual::Running), None);
+        assert_eq!(kind(Actual::Hibernated, Actual::Running), Some(SandboxEventKind::Woken));
     }
 }

@@ -1,11 +1,12 @@
 //! How long a sandbox lives.
 
-use pando_store::{SandboxRow, StoreError, Swap};
+use pando_store::{SandboxLife, SandboxRow, StoreError, Swap};
 use pando_types::sandbox::{Lifecycle, SandboxEventKind, SetLifecycle};
 use pando_types::{Code, OrgId, PublicError, SandboxId};
 
 use super::sandboxes::{Sandboxes, failed, seconds};
 use super::spec::{self, LifecycleChange};
+use crate::node::Life;
 
 impl Sandboxes {
     /// How long a sandbox lives, and since when nobody used it.
@@ -37,29 +38,49 @@ impl Sandboxes {
             row.deadline = ttl.map(|ttl| self.clock.now().plus(ttl));
         }
         row.persistent = change.persistent.unwrap_or(row.persistent);
+        row.idle_timeout = change.idle_timeout.unwrap_or(row.idle_timeout);
         let swap = self.write_lifecycle(&row).await.map_err(|error| failed(&error))?;
         if swap != Swap::Done {
             return Err(PublicError::new(Code::Conflict, "the sandbox is being deleted"));
         }
-        self.node
-            .set_lifecycle(id, row.epoch, row.deadline, row.persistent)
-            .await
-            .map_err(|error| PublicError::from(&error))?;
+        let life = Life {
+            deadline: row.deadline,
+            persistent: row.persistent,
+            idle_timeout: row.idle_timeout,
+        };
+        let set = self.node.set_lifecycle(id, row.epoch, life).await;
+        set.map_err(|error| PublicError::from(&error))?;
+        Ok(self.life(&row))
+    }
+
+    /// Keeps a sandbox from being put to sleep for so many seconds from now, or no longer
+    /// where there are none. It wakes nothing.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`], [`Code::InvalidRequest`].
+    pub async fn lease(
+        &self,
+        org: OrgId,
+        id: SandboxId,
+        seconds: Option<i64>,
+    ) -> Result<Lifecycle, PublicError> {
+        let span = seconds.map(spec::lease).transpose()?;
+        let row = self.row(org, id).await?;
+        let until = span.map(|span| self.clock.now().plus(span));
+        let leased = self.node.lease(id, row.epoch, until).await;
+        leased.map_err(|error| PublicError::from(&error))?;
         Ok(self.life(&row))
     }
 
     async fn write_lifecycle(&self, row: &SandboxRow) -> Result<Swap, StoreError> {
         let mut tx = self.store.begin().await?;
-        let swap = tx
-            .sandbox_set_lifecycle(
-                row.id,
-                row.owner_node,
-                row.epoch,
-                row.ttl,
-                row.deadline,
-                row.persistent,
-            )
-            .await?;
+        let life = SandboxLife {
+            ttl: row.ttl,
+            deadline: row.deadline,
+            persistent: row.persistent,
+            idle_timeout: row.idle_timeout,
+        };
+        let swap = tx.sandbox_set_lifecycle(row.id, row.owner_node, row.epoch, &life).await?;
         if swap == Swap::Done {
             let detail = described(row);
             tx.event_add(row.id, SandboxEventKind::LifecycleSet, Some(&detail)).await?;
@@ -71,10 +92,14 @@ impl Sandboxes {
 
     fn life(&self, row: &SandboxRow) -> Lifecycle {
         let observed = self.node.observe(row.id);
-        let idle = observed.map(|observed| self.clock.now().since(observed.last_used));
+        let now = self.clock.now();
+        let idle = observed.as_ref().map(|observed| now.since(observed.last_used));
+        let leased = observed.and_then(|observed| observed.leased_until);
         Lifecycle {
             ttl_seconds: row.ttl.map(seconds),
             persistent: row.persistent,
+            idle_timeout_seconds: row.idle_timeout.map(seconds),
+            leased_until: leased.filter(|until| *until > now).map(|until| until.to_rfc3339()),
             idle_seconds: idle.map_or(0, seconds),
             expires_at: row.deadline.map(|deadline| deadline.to_rfc3339()),
         }

@@ -5,12 +5,17 @@
 //! node's report says what is. A crash between any two leaves a row that differs
 //! from the node, and [`Sandboxes::start`] ends the difference.
 
+mod create;
 mod ending;
 mod events;
+mod fork;
 mod journal;
 mod lifecycle;
 mod sandboxes;
+mod settle;
+mod snapshots;
 mod spec;
+mod states;
 mod sync;
 mod times;
 mod view;

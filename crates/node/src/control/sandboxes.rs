@@ -1,24 +1,24 @@
-//! Creating, finding and removing sandboxes for an org.
+//! Finding and removing the sandboxes of an org, and what all changes of them share.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use pando_store::{Actual, Desired, Insert, SandboxRow, Store, StoreError, Swap};
+use pando_store::{Actual, Desired, SandboxRow, Store, StoreError, Swap};
 use pando_types::page::{Cursor, List, PageRequest};
-use pando_types::sandbox::{CreateSandbox, Sandbox, SandboxEventKind};
+use pando_types::sandbox::Sandbox;
 use pando_types::url::PublicUrls;
-use pando_types::{AppId, Clock, Code, Epoch, Generation, NodeId, OrgId, PublicError, SandboxId};
+use pando_types::{Clock, Code, NodeId, OrgId, PublicError, SandboxId};
 use pando_vm::sys::fault::{self, Fault};
 use prometheus_client::registry::Registry;
 use tokio::sync::{broadcast, mpsc};
 
 use super::ending::{Ending, QUEUE_ENDINGS};
 use super::journal::{Journal, Seen};
-use super::times::{CreateTimes, Phase};
-use super::{spec, sync, view};
+use super::times::CreateTimes;
+use super::{sync, view};
 use crate::guest::Guest;
-use crate::node::{Node, NodeError, SandboxSpec};
+use crate::node::{Node, NodeError};
 use crate::shared::Report;
 
 /// How often a change is tried again when somebody else changed the row meanwhile.
@@ -34,7 +34,7 @@ pub struct Sandboxes {
     pub(super) urls: Arc<PublicUrls>,
     pub(super) clock: Arc<dyn Clock>,
     endings: broadcast::Sender<Ending>,
-    times: CreateTimes,
+    pub(super) times: CreateTimes,
 }
 
 impl Sandboxes {
@@ -57,6 +57,7 @@ impl Sandboxes {
         let times = CreateTimes::default();
         let sandboxes = Self { store, journal, node, node_id, urls, clock, endings, times };
         sandboxes.settle().await?;
+        sandboxes.settle_snapshots().await?;
         let rows = sync::Rows {
             store: sandboxes.store.clone(),
             journal: sandboxes.journal.clone(),
@@ -80,130 +81,9 @@ impl Sandboxes {
         self.endings.subscribe()
     }
 
-    /// Creates a sandbox of a new id and returns when it answers. When it cannot be
-    /// made, nothing of it is left.
-    ///
-    /// # Errors
-    /// What the request, the org's quota or the host stands against.
-    pub async fn create(
-        &self,
-        org: OrgId,
-        app: Option<AppId>,
-        request: CreateSandbox,
-    ) -> Result<Sandbox, PublicError> {
-        self.create_as(SandboxId::new(), org, app, request).await
-    }
-
-    /// The same under an id that was chosen, and written down, before.
-    ///
-    /// # Errors
-    /// As [`Sandboxes::create`]; [`Code::Conflict`] for an id that is taken.
-    pub async fn create_as(
-        &self,
-        id: SandboxId,
-        org: OrgId,
-        app: Option<AppId>,
-        request: CreateSandbox,
-    ) -> Result<Sandbox, PublicError> {
-        let wanted = spec::wanted(&request)?;
-        if !self.node.templates().iter().any(|template| template.name == wanted.template) {
-            return Err(PublicError::from(&self.node.unknown_template(&wanted.template)));
-        }
-        let now = self.clock.now();
-        let row = SandboxRow {
-            id,
-            org,
-            app,
-            template: wanted.template.clone(),
-            cpu: wanted.shape.cpu,
-            memory_mib: wanted.shape.memory_mib,
-            metadata: request.metadata.unwrap_or_default(),
-            created: now,
-            ttl: wanted.ttl,
-            deadline: wanted.ttl.map(|ttl| now.plus(ttl)),
-            persistent: wanted.persistent,
-            owner_node: self.node_id,
-            epoch: Epoch::first(),
-            desired: Desired::Running,
-            desired_gen: Generation::first(),
-            actual: Actual::Creating,
-            actual_gen: Generation::first(),
-            reason: None,
-            boot_ms: 0,
-        };
-        let begun = Instant::now();
-        self.admit(&row).await?;
-        let admitted = begun.elapsed();
-        fault::point(Fault::CreateRowed);
-        // In a task of its own: a client that goes away cannot cut it midway.
-        let this = self.clone();
-        let made = tokio::spawn(async move { this.make(row, wanted).await }).await;
-        let sandbox = made.unwrap_or_else(|_| Err(PublicError::internal()))?;
-        self.times.observe(Phase::Admit, admitted);
-        self.times.observe(Phase::Whole, begun.elapsed());
-        Ok(sandbox)
-    }
-
-    /// Adds the row, if the org's quota has room for it. One transaction, so that
-    /// no two creates are given the same room.
-    async fn admit(&self, row: &SandboxRow) -> Result<(), PublicError> {
-        let failed = |error| failed(&error);
-        let mut tx = self.store.begin().await.map_err(failed)?;
-        let quota = tx.org_quota(row.org).await.map_err(failed)?.quota();
-        let usage = tx.sandbox_usage(row.org, quota.creates_per_minute).await.map_err(failed)?;
-        quota.admit(&usage, row.cpu, row.memory_mib)?;
-        if tx.sandbox_insert(row).await.map_err(failed)? == Insert::Exists {
-            return Err(PublicError::new(Code::Conflict, "the sandbox was made before"));
-        }
-        tx.event_add(row.id, SandboxEventKind::Created, None).await.map_err(failed)?;
-        tx.commit().await.map_err(failed)?;
-        self.journal.tell(row.id);
-        Ok(())
-    }
-
-    async fn make(&self, row: SandboxRow, wanted: spec::Wanted) -> Result<Sandbox, PublicError> {
-        let spec = SandboxSpec {
-            egress_deny: wanted.egress_deny,
-            org: row.org,
-            template: wanted.template,
-            shape: wanted.shape,
-            deadline: row.deadline,
-            persistent: row.persistent,
-        };
-        let begun = Instant::now();
-        match self.node.create(row.id, row.epoch, spec).await {
-            Ok(_) => {
-                self.times.observe(Phase::Make, begun.elapsed());
-                fault::point(Fault::CreateRecorded);
-                let begun = Instant::now();
-                let observed = self.observed(row.org, row.id).await;
-                self.times.observe(Phase::Record, begun.elapsed());
-                match observed {
-                    // Deleted while it was made: nobody else knows of the machine.
-                    Err(refusal) if refusal.code == Code::NotFound => {
-                        let gone = self.node.delete(row.id, row.epoch).await;
-                        gone.map_err(|error| PublicError::from(&error))?;
-                        Err(refusal)
-                    }
-                    outcome => outcome,
-                }
-            }
-            Err(error) => {
-                tracing::warn!(
-                    sandbox = row.id.short(),
-                    error = crate::chain(&error),
-                    "not created"
-                );
-                let refusal = PublicError::from(&error);
-                self.bury(&row, Some(format!("it could not be made: {refusal}"))).await?;
-                Err(refusal)
-            }
-        }
-    }
-
     /// A sandbox as its node sees it now. The node's own report says the same and
     /// may come later; whoever asked must not see an older state after the answer.
-    async fn observed(&self, org: OrgId, id: SandboxId) -> Result<Sandbox, PublicError> {
+    pub(super) async fn observed(&self, org: OrgId, id: SandboxId) -> Result<Sandbox, PublicError> {
         let row = self.row(org, id).await?;
         if let Some(observation) = self.node.observe(id) {
             let report = Report {
@@ -222,7 +102,11 @@ impl Sandboxes {
 
     /// Makes a row a tombstone whose sandbox is on no node. Without a reason the
     /// row says why.
-    async fn bury(&self, row: &SandboxRow, reason: Option<String>) -> Result<(), PublicError> {
+    pub(super) async fn bury(
+        &self,
+        row: &SandboxRow,
+        reason: Option<String>,
+    ) -> Result<(), PublicError> {
         let current = self.store.sandbox_get(row.id).await.map_err(|error| failed(&error))?;
         let Some(row) = current.filter(|row| row.actual != Actual::Deleted) else { return Ok(()) };
         let generation = row.actual_gen.next();
@@ -285,42 +169,21 @@ impl Sandboxes {
         deleted.await.unwrap_or_else(|_| Err(PublicError::internal()))
     }
 
-    /// Stops a sandbox's vCPUs.
+    /// The client of a sandbox's agent; one that sleeps is woken first.
     ///
     /// # Errors
-    /// [`Code::NotFound`], [`Code::Conflict`] when its state stands against it.
-    pub async fn pause(&self, org: OrgId, id: SandboxId) -> Result<Sandbox, PublicError> {
-        let row = self.row(org, id).await?;
-        self.want(&row, Desired::Paused).await?;
-        self.node.pause(id, row.epoch).await.map_err(|error| PublicError::from(&error))?;
-        self.observed(org, id).await
-    }
-
-    /// Lets a paused sandbox run.
-    ///
-    /// # Errors
-    /// [`Code::NotFound`], [`Code::Conflict`] when its state stands against it.
-    pub async fn resume(&self, org: OrgId, id: SandboxId) -> Result<Sandbox, PublicError> {
-        let row = self.row(org, id).await?;
-        self.want(&row, Desired::Running).await?;
-        self.node.resume(id, row.epoch).await.map_err(|error| PublicError::from(&error))?;
-        self.observed(org, id).await
-    }
-
-    /// The client of a running sandbox's agent.
-    ///
-    /// # Errors
-    /// [`Code::NotFound`], [`Code::Conflict`] when it does not run.
+    /// [`Code::NotFound`], [`Code::Conflict`] when it does not run; what stands against
+    /// waking it.
     pub async fn guest(&self, org: OrgId, id: SandboxId) -> Result<Guest, PublicError> {
         self.row(org, id).await?;
-        self.node.guest(id).map_err(|error| match error {
+        self.node.access(id, Some(org)).await.map_err(|error| match error {
             NodeError::NotFound => PublicError::not_found("sandbox", id),
             other => PublicError::from(&other),
         })
     }
 
     /// Records what is wanted, over whatever was wanted before (but never over a deletion).
-    async fn want(&self, row: &SandboxRow, desired: Desired) -> Result<(), PublicError> {
+    pub(super) async fn want(&self, row: &SandboxRow, desired: Desired) -> Result<(), PublicError> {
         let mut row = row.clone();
         for _ in 0..SWAP_TRIES {
             if row.desired == desired {
@@ -368,30 +231,6 @@ impl Sandboxes {
 
     pub(super) fn view(&self, row: &SandboxRow) -> Sandbox {
         view::sandbox(row, &self.urls, self.node.guest_address())
-    }
-
-    /// Ends every difference between rows and node, at a start.
-    async fn settle(&self) -> Result<(), PublicError> {
-        let rows =
-            self.store.sandbox_list_owned(self.node_id).await.map_err(|error| failed(&error))?;
-        for row in rows {
-            let on_node = self.node.observe(row.id).is_some();
-            // Unacknowledged, wanted gone, or lost with the node's memory of it.
-            let unwanted = row.desired == Desired::Deleted || row.actual == Actual::Creating;
-            if on_node && unwanted {
-                self.node
-                    .delete(row.id, row.epoch)
-                    .await
-                    .map_err(|error| PublicError::from(&error))?;
-            }
-            if unwanted || !on_node {
-                tracing::info!(sandbox = row.id.short(), "its row is a tombstone now");
-                let reason = (row.actual == Actual::Creating)
-                    .then(|| "the server stopped before it was made".to_owned());
-                self.bury(&row, reason).await?;
-            }
-        }
-        Ok(())
     }
 }
 

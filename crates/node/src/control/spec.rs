@@ -1,14 +1,16 @@
 //! From a request to what a sandbox is to be: pure, with a reason for each refusal.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pando_types::limits::{
-    DEFAULT_CPU, DEFAULT_MEMORY_MIB, DEFAULT_TTL, MAX_CPU, MAX_EGRESS_DENY, MAX_MEMORY_MIB,
-    MAX_METADATA_KEY_CHARS, MAX_METADATA_PAIRS, MAX_METADATA_TOTAL_BYTES, MAX_METADATA_VALUE_CHARS,
-    MAX_TTL, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
+    DEFAULT_CPU, DEFAULT_MEMORY_MIB, DEFAULT_TTL, MAX_CPU, MAX_EGRESS_DENY, MAX_LEASE,
+    MAX_MEMORY_MIB, MAX_METADATA_KEY_CHARS, MAX_METADATA_PAIRS, MAX_METADATA_TOTAL_BYTES,
+    MAX_METADATA_VALUE_CHARS, MAX_TTL, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
 };
 use pando_types::sandbox::{CreateSandbox, SetLifecycle};
-use pando_types::{Code, PublicError};
+use pando_types::snapshot::EXPLORE_TTL_KEY;
+use pando_types::{Code, PublicError, SnapshotId};
 use pando_vm::driver::Shape;
 use pando_vm::network::{Cidr, CidrError};
 
@@ -21,20 +23,23 @@ const SDK_DEFAULT_TEMPLATE: &str = "code-interpreter";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub template: String,
+    /// What it is made of instead.
+    pub snapshot: Option<SnapshotId>,
     pub shape: Shape,
     pub ttl: Option<Duration>,
     pub persistent: bool,
+    pub idle_timeout: Option<Duration>,
     pub egress_deny: Vec<Cidr>,
 }
 
 pub(super) fn wanted(request: &CreateSandbox) -> Result<Wanted, PublicError> {
-    if request.from_snapshot.is_some() {
-        return Err(later("from_snapshot", "snapshots"));
-    }
     if request.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
         return Err(later("volumes", "volumes"));
     }
-    metadata(request.metadata.iter().flatten())?;
+    if let Some(pairs) = &request.metadata {
+        metadata(pairs)?;
+    }
+    let snapshot = request.from_snapshot.as_deref().map(snapshot_id).transpose()?;
     let persistent = request.persistent.unwrap_or(false);
     let ttl = match request.ttl_seconds {
         Some(seconds) => Some(ttl(seconds)?),
@@ -47,14 +52,33 @@ pub(super) fn wanted(request: &CreateSandbox) -> Result<Wanted, PublicError> {
     };
     Ok(Wanted {
         template: template.to_owned(),
+        snapshot,
         shape: shape(request.cpu, request.memory_mb)?,
         ttl,
         persistent,
+        idle_timeout: idle_timeout(request.idle_timeout_seconds.unwrap_or(0))?,
         egress_deny: egress_deny(request.egress_deny.as_deref().unwrap_or_default())?,
     })
 }
 
-fn metadata<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> Result<(), PublicError> {
+fn snapshot_id(text: &str) -> Result<SnapshotId, PublicError> {
+    text.parse().map_err(|_| {
+        PublicError::invalid("from_snapshot", "`from_snapshot` is the id of a snapshot: a UUID")
+    })
+}
+
+/// How long a candidate lives that its metadata gives so many seconds.
+pub(super) fn explore_ttl(text: &str) -> Result<Duration, PublicError> {
+    let seconds = text.trim().parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
+    let span = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    span.filter(|span| *span <= MAX_TTL).ok_or_else(|| {
+        let most = MAX_TTL.as_secs();
+        let message = format!("`{EXPLORE_TTL_KEY}` is a number of seconds, up to {most}");
+        PublicError::invalid(format!("metadata.{EXPLORE_TTL_KEY}"), message)
+    })
+}
+
+pub(super) fn metadata(pairs: &BTreeMap<String, String>) -> Result<(), PublicError> {
     let (mut count, mut total) = (0, 0);
     for (key, value) in pairs {
         count += 1;
@@ -106,6 +130,7 @@ fn egress_deny(asked: &[String]) -> Result<Vec<Cidr>, PublicError> {
 pub(super) struct LifecycleChange {
     pub ttl: Option<Option<Duration>>,
     pub persistent: Option<bool>,
+    pub idle_timeout: Option<Option<Duration>>,
 }
 
 pub(super) fn lifecycle(request: &SetLifecycle) -> Result<LifecycleChange, PublicError> {
@@ -117,7 +142,33 @@ pub(super) fn lifecycle(request: &SetLifecycle) -> Result<LifecycleChange, Publi
         (None, Some(false)) => Some(Some(DEFAULT_TTL)),
         (None, None) => None,
     };
-    Ok(LifecycleChange { ttl, persistent: request.persistent })
+    let idle_timeout = request.idle_timeout_seconds.map(idle_timeout).transpose()?;
+    Ok(LifecycleChange { ttl, persistent: request.persistent, idle_timeout })
+}
+
+/// After how long it is put to sleep: never, if that is 0.
+fn idle_timeout(seconds: i64) -> Result<Option<Duration>, PublicError> {
+    let most = MAX_TTL.as_secs();
+    match u64::try_from(seconds) {
+        Ok(0) => Ok(None),
+        Ok(seconds) if seconds <= most => Ok(Some(Duration::from_secs(seconds))),
+        _ => Err(PublicError::invalid(
+            "idle_timeout_seconds",
+            format!("`idle_timeout_seconds` is {seconds}; it must be from 0 (never) to {most}"),
+        )),
+    }
+}
+
+/// For how long it is kept awake.
+pub(super) fn lease(seconds: i64) -> Result<Duration, PublicError> {
+    let most = MAX_LEASE.as_secs();
+    match u64::try_from(seconds) {
+        Ok(seconds) if (1..=most).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+        _ => Err(PublicError::invalid(
+            "seconds",
+            format!("`seconds` is {seconds}; it must be from 1 to {most}"),
+        )),
+    }
 }
 
 fn ttl(seconds: i64) -> Result<Duration, PublicError> {
@@ -226,13 +277,38 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_is_said_so() {
+    fn what_a_guest_may_not_reach_is_checked() {
         for deny in [vec!["10.0.0.0/33".to_owned()], vec!["10.0.0.0/8".to_owned(); 65]] {
             let request = CreateSandbox { egress_deny: Some(deny), ..CreateSandbox::default() };
             let error = wanted(&request).unwrap_err();
             assert_eq!(error.field.as_deref(), Some("egress_deny"));
         }
-        let request = CreateSandbox { from_snapshot: Some("x".into()), ..CreateSandbox::default() };
+    }
+
+    #[test]
+    fn a_snapshot_is_named_by_its_id() {
+        let of = |id: &str| {
+            wanted(&CreateSandbox { from_snapshot: Some(id.into()), ..CreateSandbox::default() })
+        };
+        assert_eq!(of("x").unwrap_err().field.as_deref(), Some("from_snapshot"));
+        let id = SnapshotId::new();
+        assert_eq!(of(&id.to_string()).unwrap().snapshot, Some(id));
+    }
+
+    #[test]
+    fn volumes_are_not_built_and_it_is_said() {
+        let volumes = Some(vec![serde_json::json!({ "name": "x" })]);
+        let request = CreateSandbox { volumes, ..CreateSandbox::default() };
         assert_eq!(wanted(&request).unwrap_err().code, Code::NotImplemented);
+    }
+
+    #[test]
+    fn a_candidates_life_is_a_number_of_seconds() {
+        assert_eq!(explore_ttl("600"), Ok(Duration::from_secs(600)));
+        assert_eq!(explore_ttl(" 1.5 "), Ok(Duration::from_millis(1500)));
+        for text in ["", "soon", "0", "-1", "NaN", "inf", "1e300", "2592001"] {
+            let error = explore_ttl(text).unwrap_err();
+            assert_eq!(error.field.as_deref(), Some("metadata.explore_ttl"), "{text}");
+        }
     }
 }

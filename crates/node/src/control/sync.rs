@@ -75,6 +75,7 @@ pub(super) async fn apply(
         State::Creating => return Ok(()),
         State::Running => (Actual::Running, None),
         State::Paused => (Actual::Paused, None),
+        State::Hibernated => (Actual::Hibernated, None),
         State::Failed { reason } => (Actual::Failed, Some(reason.clone())),
         // The row is gone last, when nothing is left.
         State::Deleting => return Ok(()),

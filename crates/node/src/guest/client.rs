@@ -4,41 +4,51 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pando_guest_protocol::frame::{self, Frame, FrameError, Kind};
+use pando_guest_protocol::frame::{self, Frame, FrameError, Kind, MAX_PAYLOAD_BYTES};
 use pando_guest_protocol::session::{
     Done, Entry, Failure, FailureKind, Listener, Listeners, Operation, PROTOCOL, Request,
 };
 use pando_guest_protocol::{GUEST_ADDRESS, SESSION_PORT};
-use pando_types::limits::MAX_DIR_ENTRIES;
+use pando_types::limits::{MAX_DIR_ENTRIES, MAX_PATH_COMPONENT_BYTES};
 use pando_types::{Code, PublicError};
-use pando_vm::network::Slot;
 use rustix::net::sockopt;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::sandbox::handle::Observed;
+use super::frames::{self, Frames};
+use super::lines::{self, Most};
+use crate::held::{Account, Held, NoRoom};
+use crate::sandbox::handle::{Observed, Seat};
 use crate::sandbox::policy::State;
+use crate::sandbox::usage::InUse;
 
 /// How long a connection inside the namespace may take. A guest under load
 /// answers late, a dead one never.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the agent may take for an answer that needs no work.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the agent may take for an answer that needs no work, and how long it may
+/// say nothing of one that does.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a removal of a whole tree may take.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long a whole directory listing may take.
 const LIST_TIMEOUT: Duration = Duration::from_secs(120);
-/// The bytes of one directory listing that are kept.
+/// The bytes of one directory listing that are read.
 const MAX_LISTING_BYTES: usize = 64 * 1024 * 1024;
+/// A name whose bytes all became U+FFFD, each of which takes three.
+const MAX_NAME_BYTES: usize = 3 * MAX_PATH_COMPONENT_BYTES;
+/// What a value takes for each byte of the JSON it was read from, at most.
+pub(super) const EACH_BYTE_READ: usize = 3;
 
 /// The client of one guest's agent. Cheap to clone; holds no connection.
 #[derive(Debug, Clone)]
 pub struct Guest {
-    slot: Arc<Slot>,
-    token: Arc<str>,
+    seat: Seat,
     observed: watch::Receiver<Observed>,
+    account: Account,
+    /// Its sandbox is not idle as long as there is a client, or something that it began.
+    _in_use: Arc<InUse>,
 }
 
 /// Why a guest did not do what it was asked.
@@ -59,9 +69,15 @@ pub enum GuestError {
     /// The sandbox was deleted, or its machine died.
     #[error("the sandbox has ended")]
     Gone,
+    /// The sandbox was put to sleep.
+    #[error("the sandbox went to sleep")]
+    Asleep,
     /// What was to be sent to the guest could not be read.
     #[error("the data to send broke off")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server holds all that it may.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// More than the limit came.
     #[error("the answer is larger than {limit_bytes} bytes")]
     TooLarge {
@@ -86,8 +102,9 @@ impl From<&GuestError> for PublicError {
                 }
                 FailureKind::Token | FailureKind::Refused | FailureKind::Other => Code::GuestFailed,
             },
+            GuestError::NoRoom(no_room) => return (*no_room).into(),
             GuestError::Timeout(_) => Code::Timeout,
-            GuestError::Gone => Code::Gone,
+            GuestError::Gone | GuestError::Asleep => Code::Gone,
             GuestError::TooLarge { .. } | GuestError::Body(_) => Code::TooLarge,
             GuestError::Connect(_) | GuestError::Frame(_) => Code::GuestFailed,
         };
@@ -97,48 +114,80 @@ impl From<&GuestError> for PublicError {
 
 impl Guest {
     pub(crate) fn new(
-        slot: Arc<Slot>,
-        token: Arc<str>,
+        seat: Seat,
         observed: watch::Receiver<Observed>,
+        account: Account,
+        in_use: InUse,
     ) -> Self {
-        Self { slot, token, observed }
+        Self { seat, observed, account, _in_use: Arc::new(in_use) }
     }
 
-    /// Returns when the sandbox has no machine any more. Its connections would not
+    /// Where what is held for this client is counted.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Returns when the machine that it talks to is no more. Its connections would not
     /// tell: nothing is left that could close them.
-    pub(super) async fn gone(&self) -> GuestError {
-        let is_over =
-            |state: &State| !matches!(state, State::Creating | State::Running | State::Paused);
+    pub(crate) async fn gone(&self) -> GuestError {
+        let is_over = |observed: &Observed| {
+            let lives = matches!(observed.state, State::Creating | State::Running | State::Paused);
+            !lives || observed.seat.as_ref() != Some(&self.seat)
+        };
         // An error means that its actor has ended, with the server or with the sandbox.
-        let _ = self.observed.clone().wait_for(|observed| is_over(&observed.state)).await;
-        GuestError::Gone
+        match self.observed.clone().wait_for(is_over).await.map(|observed| observed.state.clone()) {
+            // Awake again, it has another machine.
+            Ok(State::Hibernated | State::Running | State::Paused) => GuestError::Asleep,
+            _ => GuestError::Gone,
+        }
     }
 
     /// Opens a session for `operation`.
     pub(super) async fn open(&self, operation: Operation) -> Result<TcpStream, GuestError> {
-        let connected = self.slot.connect(SESSION_PORT, CONNECT_TIMEOUT).await;
+        // Before anything is waited for: what is asked may take much more room than the
+        // frame that asks it.
+        let request = Request { protocol: PROTOCOL, token: self.seat.token.to_string(), operation };
+        let payload = serde_json::to_vec(&request).map_err(FrameError::from)?;
+        drop(request);
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(FrameError::TooLong(payload.len()).into());
+        }
+        let _charge = frames::charge(&self.account, payload.len(), 2)?;
+        let connected = self.seat.slot.connect(SESSION_PORT, CONNECT_TIMEOUT).await;
         let mut stream = connected.map_err(GuestError::Connect)?;
         stream.set_nodelay(true).map_err(GuestError::Connect)?;
         // Given up, it is reset: what the agent does not read would hide an ordinary
         // close from it, and stay with our kernel (tcp(7), SO_LINGER in socket(7)).
         stream.set_zero_linger().map_err(GuestError::Connect)?;
-        let request = Request { protocol: PROTOCOL, token: self.token.to_string(), operation };
         within(ANSWER_TIMEOUT, async {
-            Ok(frame::write_json(&mut stream, Kind::Request, &request).await?)
+            Ok(frame::write(&mut stream, Kind::Request, &payload).await?)
         })
         .await?;
         Ok(stream)
     }
 
-    /// One question, one answer.
+    /// One question, one answer. Of work that takes a while the agent says that it goes
+    /// on, but no more often than once a second.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         operation: Operation,
         limit: Duration,
-    ) -> Result<T, GuestError> {
+    ) -> Result<Held<T>, GuestError> {
         within(limit, async {
             let mut stream = self.open(operation).await?;
-            reply(&frame::expect(&mut stream).await?)
+            let mut frames = Frames::whole(&self.account);
+            let mut beats = 0;
+            let frame = loop {
+                let frame = within(ANSWER_TIMEOUT, frames.next(&mut stream)).await?;
+                let is_beat = frame.kind == Kind::Data && frame.payload.is_empty();
+                if !is_beat || beats == limit.as_secs() {
+                    break frame;
+                }
+                beats += 1;
+            };
+            let charge = frames::charge(&self.account, frame.payload.len(), EACH_BYTE_READ)?;
+            Ok(Held::new(reply(&frame)?, charge))
         })
         .await
     }
@@ -155,37 +204,21 @@ impl Guest {
     ///
     /// # Errors
     /// [`GuestError::Failed`] when it is missing or no directory; any other [`GuestError`].
-    pub async fn list(&self, path: &str) -> Result<Vec<Entry>, GuestError> {
-        within(LIST_TIMEOUT, async {
-            let mut stream = self.open(Operation::List { path: path.to_owned() }).await?;
-            let mut entries = Vec::new();
-            let mut bytes = 0;
-            loop {
-                let frame = frame::expect(&mut stream).await?;
-                match frame.kind {
-                    Kind::Data => {
-                        bytes += frame.payload.len();
-                        let lines = frame.payload.split(|byte| *byte == b'\n');
-                        for line in lines.filter(|line| !line.is_empty()) {
-                            entries.push(serde_json::from_slice(line).map_err(FrameError::from)?);
-                        }
-                        if bytes > MAX_LISTING_BYTES || entries.len() > MAX_DIR_ENTRIES {
-                            return Err(GuestError::TooLarge { limit_bytes: MAX_LISTING_BYTES });
-                        }
-                    }
-                    Kind::End => return Ok(entries),
-                    _ => return Err(unexpected(&frame)),
-                }
-            }
-        })
-        .await
+    pub async fn list(&self, path: &str) -> Result<Held<Vec<Entry>>, GuestError> {
+        let limits = Most { bytes: MAX_LISTING_BYTES, values: MAX_DIR_ENTRIES };
+        let operation = Operation::List { path: path.to_owned() };
+        let entries = within(LIST_TIMEOUT, lines::all::<Entry>(self, operation, limits)).await?;
+        if entries.iter().any(|entry| entry.name.len() > MAX_NAME_BYTES) {
+            return Err(GuestError::TooLarge { limit_bytes: MAX_NAME_BYTES });
+        }
+        Ok(entries)
     }
 
     /// One entry; links are not followed.
     ///
     /// # Errors
     /// [`GuestError::Failed`] when it is missing; any other [`GuestError`].
-    pub async fn stat(&self, path: &str) -> Result<Entry, GuestError> {
+    pub async fn stat(&self, path: &str) -> Result<Held<Entry>, GuestError> {
         self.ask(Operation::Stat { path: path.to_owned() }, ANSWER_TIMEOUT).await
     }
 
@@ -220,9 +253,9 @@ impl Guest {
     ///
     /// # Errors
     /// Any [`GuestError`].
-    pub async fn ports(&self) -> Result<Vec<Listener>, GuestError> {
-        let listeners: Listeners = self.ask(Operation::Ports, ANSWER_TIMEOUT).await?;
-        Ok(listeners.listeners)
+    pub async fn ports(&self) -> Result<Held<Vec<Listener>>, GuestError> {
+        let listeners = self.ask::<Listeners>(Operation::Ports, ANSWER_TIMEOUT).await?;
+        Ok(listeners.map(|listeners| listeners.listeners))
     }
 
     /// A connection to `port` in the guest: directly, or through the agent when
@@ -231,12 +264,12 @@ impl Guest {
     /// # Errors
     /// [`GuestError::Failed`] with [`FailureKind::Refused`] when nobody listens.
     pub async fn connect(&self, port: u16) -> Result<TcpStream, GuestError> {
-        match self.slot.connect(port, CONNECT_TIMEOUT).await {
+        match self.seat.slot.connect(port, CONNECT_TIMEOUT).await {
             Ok(stream) => Ok(stream),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 within(ANSWER_TIMEOUT, async {
                     let mut stream = self.open(Operation::Relay { port }).await?;
-                    reply::<Done>(&frame::expect(&mut stream).await?)?;
+                    reply::<Done>(&Frames::whole(&self.account).next(&mut stream).await?)?;
                     // From here on it is the app's connection, and closes as one.
                     sockopt::set_socket_linger(&stream, None)
                         .map_err(|error| GuestError::Connect(error.into()))?;

@@ -17,6 +17,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::client::{Guest, GuestError, reply, unexpected, within};
+use super::frames::{Frames, PIECE_BYTES};
+use crate::held::{Account, Held, NoRoom};
 
 /// How long a detached command may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,8 +27,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(30);
 /// How long a guest may take or send nothing in the midst of a transfer.
 pub(super) const STALL: Duration = Duration::from_secs(60);
-/// Frames that wait for a slow reader; then the guest waits.
-const QUEUE_FRAMES: usize = 16;
+/// Pieces that wait for a slow reader; then the guest waits.
+const QUEUE_PIECES: usize = 2;
 
 /// What is written to a command's standard input, which is then closed.
 pub enum ExecInput {
@@ -66,6 +68,7 @@ pub enum ExecEvent {
 /// A running command's events. Dropped before the end, it kills the command.
 pub struct ExecStream {
     events: mpsc::Receiver<Result<ExecEvent, GuestError>>,
+    account: Account,
     _reader: AbortOnDropHandle<()>,
     _writer: AbortOnDropHandle<()>,
 }
@@ -74,9 +77,9 @@ pub struct ExecStream {
 #[derive(Debug)]
 pub struct Finished {
     /// Standard output, up to the limit.
-    pub stdout: Vec<u8>,
+    pub stdout: Held<Vec<u8>>,
     /// Standard error, up to the limit.
-    pub stderr: Vec<u8>,
+    pub stderr: Held<Vec<u8>>,
     /// How it ended.
     pub done: ExecDone,
     /// Whether either was longer.
@@ -89,6 +92,37 @@ impl Stream for ExecStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.events.poll_recv(context)
     }
+}
+
+impl ExecStream {
+    /// Waits for the command's end, keeping at most `limit_bytes` of each output.
+    ///
+    /// # Errors
+    /// Any [`GuestError`]; the command is killed then.
+    pub async fn finish(mut self, limit_bytes: usize) -> Result<Finished, GuestError> {
+        let nothing = || Held::nothing(&self.account);
+        let (mut stdout, mut stderr, mut truncated) = (nothing(), nothing(), false);
+        while let Some(event) = self.events.recv().await {
+            let (kept, bytes) = match event? {
+                ExecEvent::Stdout(bytes) => (&mut stdout, bytes),
+                ExecEvent::Stderr(bytes) => (&mut stderr, bytes),
+                ExecEvent::Exit(done) => return Ok(Finished { stdout, stderr, done, truncated }),
+            };
+            truncated |= keep(kept, &bytes, limit_bytes)?;
+        }
+        Err(FrameError::Ended.into())
+    }
+}
+
+/// Keeps what fits below the limit; returns whether anything did not.
+pub(super) fn keep(
+    kept: &mut Held<Vec<u8>>,
+    bytes: &[u8],
+    limit_bytes: usize,
+) -> Result<bool, NoRoom> {
+    let room = limit_bytes.saturating_sub(kept.len());
+    kept.push(&bytes[..bytes.len().min(room)])?;
+    Ok(bytes.len() > room)
 }
 
 impl Guest {
@@ -104,14 +138,16 @@ impl Guest {
         let patience = exec.timeout_ms.map(|limit| Duration::from_millis(limit) + GRACE);
         let session = self.open(Operation::Exec(exec)).await?;
         let (reader, writer) = session.into_split();
-        let (events, receiver) = mpsc::channel(QUEUE_FRAMES);
+        let (events, receiver) = mpsc::channel(QUEUE_PIECES);
         let (released, hold) = tokio::sync::oneshot::channel::<()>();
+        let frames = Frames::in_pieces(self.account(), PIECE_BYTES);
         let guest = self.clone();
         Ok(ExecStream {
             events: receiver,
+            account: self.account().clone(),
             _reader: AbortOnDropHandle::new(tokio::spawn(async move {
                 tokio::select! {
-                    () = read_events(reader, &events, patience) => {}
+                    () = read_events(reader, frames, &events, patience) => {}
                     gone = guest.gone() => {
                         // Nobody listens any more, or now they know.
                         let _ = events.send(Err(gone)).await;
@@ -129,50 +165,24 @@ impl Guest {
         })
     }
 
-    /// Runs a command to its end, keeping at most `limit_bytes` of each output.
-    ///
-    /// # Errors
-    /// Any [`GuestError`].
-    pub async fn exec(
-        &self,
-        exec: Exec,
-        input: ExecInput,
-        limit_bytes: usize,
-    ) -> Result<Finished, GuestError> {
-        let mut stream = self.exec_stream(exec, input).await?;
-        let (mut stdout, mut stderr, mut truncated) = (Vec::new(), Vec::new(), false);
-        let mut keep = |kept: &mut Vec<u8>, bytes: &Bytes| {
-            let room = limit_bytes.saturating_sub(kept.len());
-            truncated |= bytes.len() > room;
-            kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        };
-        while let Some(event) = stream.next().await {
-            match event? {
-                ExecEvent::Stdout(bytes) => keep(&mut stdout, &bytes),
-                ExecEvent::Stderr(bytes) => keep(&mut stderr, &bytes),
-                ExecEvent::Exit(done) => return Ok(Finished { stdout, stderr, done, truncated }),
-            }
-        }
-        Err(FrameError::Ended.into())
-    }
-
     /// Starts a command that lives on by itself; its `detached_log` says where its output goes.
     ///
     /// # Errors
     /// Any [`GuestError`].
     pub async fn start(&self, exec: Exec) -> Result<Started, GuestError> {
-        self.ask(Operation::Exec(exec), START_TIMEOUT).await
+        self.ask::<Started>(Operation::Exec(exec), START_TIMEOUT).await.map(|held| held.apart().0)
     }
 }
 
 async fn read_events(
     mut reader: OwnedReadHalf,
+    mut frames: Frames,
     events: &mpsc::Sender<Result<ExecEvent, GuestError>>,
     patience: Option<Duration>,
 ) {
     let deadline = patience.map(|patience| (patience, tokio::time::Instant::now() + patience));
     loop {
-        let next = async { Ok(frame::expect(&mut reader).await?) };
+        let next = frames.next(&mut reader);
         let frame = match deadline {
             Some((patience, at)) => match tokio::time::timeout_at(at, next).await {
                 Ok(frame) => frame,
@@ -253,10 +263,13 @@ pub(super) async fn write_end<W: AsyncWrite + Unpin>(writer: &mut W) -> Result<(
 }
 
 /// The next frame of a transfer. Data of no bytes moves nothing: it counts as silence.
-pub(super) async fn next_frame(reader: &mut OwnedReadHalf) -> Result<frame::Frame, GuestError> {
+pub(super) async fn next_frame(
+    frames: &mut Frames,
+    reader: &mut OwnedReadHalf,
+) -> Result<frame::Frame, GuestError> {
     within(STALL, async {
         loop {
-            let frame = frame::expect(reader).await?;
+            let frame = frames.next(reader).await?;
             if frame.kind != Kind::Data || !frame.payload.is_empty() {
                 return Ok(frame);
             }

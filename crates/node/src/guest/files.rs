@@ -6,12 +6,13 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, stream};
-use pando_guest_protocol::frame::{self, Kind};
+use pando_guest_protocol::frame::{CHUNK_BYTES, Kind};
 use pando_guest_protocol::session::{Entry, Operation, Written};
 use pando_types::limits::MAX_FILE_BYTES;
 
 use super::client::{Guest, GuestError, reply, unexpected, within};
 use super::exec::{STALL, next_frame, write_data, write_end};
+use super::frames::Frames;
 
 /// A file's bytes as they come.
 pub type FileStream = BoxStream<'static, Result<Bytes, GuestError>>;
@@ -24,12 +25,13 @@ impl Guest {
     pub async fn read_file(&self, path: &str) -> Result<(Entry, FileStream), GuestError> {
         let operation = Operation::ReadFile { path: path.to_owned() };
         let (mut reader, writer) = self.open(operation).await?.into_split();
-        let entry = reply(&next_frame(&mut reader).await?)?;
+        let mut frames = Frames::in_pieces(self.account(), CHUNK_BYTES);
+        let entry = reply(&next_frame(&mut frames, &mut reader).await?)?;
         // The writing half travels along: dropping it would end the session.
-        let state = Some((reader, writer, 0u64));
+        let state = Some((frames, reader, (writer, self.clone()), 0u64));
         let bytes = stream::unfold(state, |state| async {
-            let (mut reader, writer, sent) = state?;
-            match next_frame(&mut reader).await {
+            let (mut frames, mut reader, writer, sent) = state?;
+            match next_frame(&mut frames, &mut reader).await {
                 Ok(frame) if frame.kind == Kind::End => None,
                 Ok(frame) if frame.kind == Kind::Data => {
                     let sent = sent + frame.payload.len() as u64;
@@ -37,7 +39,8 @@ impl Guest {
                         let limit_bytes = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
                         return Some((Err(GuestError::TooLarge { limit_bytes }), None));
                     }
-                    Some((Ok(Bytes::from(frame.payload)), Some((reader, writer, sent))))
+                    let state = Some((frames, reader, writer, sent));
+                    Some((Ok(Bytes::from(frame.payload)), state))
                 }
                 Ok(frame) => Some((Err(unexpected(&frame)), None)),
                 Err(error) => Some((Err(error), None)),
@@ -71,7 +74,8 @@ impl Guest {
             write_end(&mut writer).await
         };
         // Read from the start: an answer before the end is a refusal (no space, say).
-        let answer = pin!(frame::expect(&mut reader));
+        let mut frames = Frames::whole(self.account());
+        let answer = pin!(frames.next(&mut reader));
         let answer = match select(answer, pin!(send)).await {
             Either::Left((early, _)) => return reply(&early?),
             Either::Right((sent, answer)) => {
@@ -79,6 +83,6 @@ impl Guest {
                 answer
             }
         };
-        within(STALL, async { Ok(answer.await?) }).await.and_then(|frame| reply(&frame))
+        within(STALL, answer).await.and_then(|frame| reply(&frame))
     }
 }

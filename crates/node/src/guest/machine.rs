@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use pando_guest_protocol::frame;
 use pando_guest_protocol::machine::{MAX_COMMAND_LINE_BYTES, MAX_PROCESSES, Process, Stats};
 use pando_guest_protocol::session::Operation;
 
 use super::client::{Guest, GuestError, within};
-use super::lines;
+use super::lines::{self, Most};
+use crate::held::Held;
 
 /// How long a guest may take to look at itself; a loaded one is slow.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -19,21 +19,9 @@ impl Guest {
     ///
     /// # Errors
     /// Any [`GuestError`].
-    pub async fn processes(&self) -> Result<Vec<Process>, GuestError> {
-        within(LOOK_TIMEOUT, async {
-            let mut session = self.open(Operation::Processes).await?;
-            let (mut processes, mut bytes) = (Vec::new(), 0);
-            loop {
-                let frame = frame::expect(&mut session).await?;
-                bytes += frame.payload.len();
-                let Some(some) = lines::values::<Process>(&frame)? else { return Ok(processes) };
-                processes.extend(some);
-                if bytes > MAX_LIST_BYTES || processes.len() > MAX_PROCESSES {
-                    return Err(GuestError::TooLarge { limit_bytes: MAX_LIST_BYTES });
-                }
-            }
-        })
-        .await
+    pub async fn processes(&self) -> Result<Held<Vec<Process>>, GuestError> {
+        let most = Most { bytes: MAX_LIST_BYTES, values: MAX_PROCESSES };
+        within(LOOK_TIMEOUT, lines::all(self, Operation::Processes, most)).await
     }
 
     /// How much of the machine is in use.
@@ -41,6 +29,6 @@ impl Guest {
     /// # Errors
     /// Any [`GuestError`].
     pub async fn stats(&self) -> Result<Stats, GuestError> {
-        self.ask(Operation::Stats, LOOK_TIMEOUT).await
+        self.ask::<Stats>(Operation::Stats, LOOK_TIMEOUT).await.map(|held| held.apart().0)
     }
 }

@@ -1,13 +1,14 @@
 //! Terminals in a guest.
 
 use bytes::Bytes;
-use pando_guest_protocol::frame::{self, Kind};
+use pando_guest_protocol::frame::Kind;
 use pando_guest_protocol::session::{ExecDone, Operation};
 use pando_guest_protocol::terminal::{Size, Terminal};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::client::{Guest, GuestError, reply, unexpected};
 use super::exec::{write_data, write_json};
+use super::frames::{Frames, PIECE_BYTES};
 
 /// What is typed at a terminal. Dropping it hangs the terminal up.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub struct TerminalInput(OwnedWriteHalf);
 #[derive(Debug)]
 pub struct TerminalOutput {
     reader: OwnedReadHalf,
+    frames: Frames,
     guest: Guest,
 }
 
@@ -44,7 +46,8 @@ impl Guest {
         // reset passes it by (tcp(7), SO_LINGER in socket(7)).
         session.set_zero_linger().map_err(GuestError::Connect)?;
         let (reader, writer) = session.into_split();
-        Ok((TerminalInput(writer), TerminalOutput { reader, guest: self.clone() }))
+        let frames = Frames::in_pieces(self.account(), PIECE_BYTES);
+        Ok((TerminalInput(writer), TerminalOutput { reader, frames, guest: self.clone() }))
     }
 }
 
@@ -74,7 +77,7 @@ impl TerminalOutput {
     /// [`GuestError::Failed`] when the program could not be started; any other [`GuestError`].
     pub async fn next(&mut self) -> Result<TerminalEvent, GuestError> {
         let frame = tokio::select! {
-            frame = frame::expect(&mut self.reader) => frame?,
+            frame = self.frames.next(&mut self.reader) => frame?,
             gone = self.guest.gone() => return Err(gone),
         };
         match frame.kind {

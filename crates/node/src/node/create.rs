@@ -1,18 +1,30 @@
 //! Making a sandbox: in its org's turn, if there is room.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use pando_types::{Epoch, SandboxId};
+use pando_types::{Epoch, OrgId, SandboxId, Timestamp};
+use pando_vm::network::Cidr;
 use pando_vm::sys::host;
 
-use super::{Node, NodeError, Observation, SandboxSpec, fence, observation};
+use super::{Node, NodeError, Observation, SandboxSpec, Source, fence, observation};
 use crate::capacity::room::{self, Shortage};
 use crate::capacity::turns::Crowded;
 use crate::sandbox::actor::{self, Origin};
 use crate::sandbox::handle::Handle;
 use crate::sandbox::manifest::Manifest;
 use crate::sandbox::policy::State;
+use crate::sandbox::restore::Model;
 use crate::slots::SlotError;
+
+/// What a new sandbox is to be, whatever it is made of.
+pub(super) struct Wanted {
+    pub org: OrgId,
+    pub deadline: Option<Timestamp>,
+    pub persistent: bool,
+    pub idle_timeout: Option<Duration>,
+    pub egress_deny: Vec<Cidr>,
+}
 
 impl Node {
     /// Makes a sandbox and returns when its agent answers. Asked again, it
@@ -26,32 +38,60 @@ impl Node {
         epoch: Epoch,
         spec: SandboxSpec,
     ) -> Result<Observation, NodeError> {
-        let handle = match self.shared.find(id) {
-            Some(handle) => {
-                fence(&handle, epoch)?;
-                handle
-            }
-            None => self.make(id, epoch, spec).await?,
+        if let Some(handle) = self.shared.find(id) {
+            fence(&handle, epoch)?;
+            return self.created(id, epoch, &handle).await;
+        }
+        // Before it waits for a bake, and again when others took room meanwhile.
+        self.admit()?;
+        let model = match spec.source {
+            Source::Template(name) => Model::Baked(self.machine(&name, spec.shape).await?),
+            Source::Snapshot(snapshot) => Model::Image(self.snapshot_image(snapshot).await?),
         };
-        let state = made(&handle).await?;
+        let wanted = Wanted {
+            org: spec.org,
+            deadline: spec.deadline,
+            persistent: spec.persistent,
+            idle_timeout: spec.idle_timeout,
+            egress_deny: spec.egress_deny,
+        };
+        self.create_of(id, epoch, wanted, model).await
+    }
+
+    /// The same of what is there already.
+    pub(super) async fn create_of(
+        &self,
+        id: SandboxId,
+        epoch: Epoch,
+        wanted: Wanted,
+        model: Model,
+    ) -> Result<Observation, NodeError> {
+        let handle = self.make(id, epoch, wanted, model).await?;
+        self.created(id, epoch, &handle).await
+    }
+
+    async fn created(
+        &self,
+        id: SandboxId,
+        epoch: Epoch,
+        handle: &Handle,
+    ) -> Result<Observation, NodeError> {
+        let state = made(handle).await?;
         if let State::Failed { reason } = state {
             self.delete(id, epoch).await?;
             return Err(NodeError::NotMade(reason));
         }
-        Ok(observation(&handle))
+        Ok(observation(handle))
     }
 
     /// What this host has, as far as it can be told.
     #[must_use]
     pub fn host(&self) -> room::Host {
-        room::Host {
-            memory: host::memory(),
-            free_disk_bytes: host::free_disk_bytes(&self.shared.data.pool()),
-        }
+        room::Host { memory: host::memory(), free_disk_bytes: self.shared.data.free_bytes() }
     }
 
-    /// No create is begun that the host has no room for.
-    fn admit(&self) -> Result<(), NodeError> {
+    /// No create, and no wake, is begun that the host has no room for.
+    pub(super) fn admit(&self) -> Result<(), NodeError> {
         if self.shared.stopping.is_cancelled() {
             return Err(NodeError::Stopping);
         }
@@ -62,18 +102,24 @@ impl Node {
         })
     }
 
+    /// Nothing is saved, but to free memory, on a disk that is about to be full.
+    pub(super) fn room_on_disk(&self) -> Result<(), NodeError> {
+        let host = room::Host { memory: None, ..self.host() };
+        room::check(host, 0).map_err(|_| NodeError::NoDisk)
+    }
+
     /// Makes a sandbox that is not there yet, in its org's turn; returns its actor's handle
     /// once its agent answers, or it failed.
     async fn make(
         &self,
         id: SandboxId,
         epoch: Epoch,
-        spec: SandboxSpec,
+        wanted: Wanted,
+        model: Model,
     ) -> Result<Arc<Handle>, NodeError> {
-        // Before it waits in line, and again when others took room meanwhile.
-        self.admit()?;
-        let machine = self.machine(&spec.template, spec.shape).await?;
-        let _turn = self.turns.take(spec.org).await.map_err(|Crowded| NodeError::Crowded)?;
+        let (key, shape) = model.made_from();
+        let promise = self.shared.promise(shape).ok_or(NodeError::MemoryPromised)?;
+        let _turn = self.turns.take(wanted.org).await.map_err(|Crowded| NodeError::Crowded)?;
         // Asked twice at once, the other one may have made it.
         if let Some(handle) = self.shared.find(id) {
             fence(&handle, epoch)?;
@@ -84,11 +130,15 @@ impl Node {
             SlotError::None => NodeError::NoSlot,
             SlotError::Network(_) => NodeError::NotMade(crate::chain(&error)),
         })?;
-        let (key, shape) = (machine.key.clone(), spec.shape);
-        let mut manifest = Manifest::new(id, epoch, key, shape, spec.deadline, spec.persistent);
-        manifest.egress_deny = spec.egress_deny;
-        let handle = actor::spawn(&self.shared, manifest, slot, Origin::Restore { machine });
+        let mut manifest = Manifest::new(id, epoch, key, shape, wanted.deadline, wanted.persistent);
+        manifest.org = Some(wanted.org);
+        manifest.idle_timeout = wanted.idle_timeout;
+        manifest.egress_deny = model.egress_deny(wanted.egress_deny);
+        let origin = Origin::Restore { model: model.clone(), slot, promise };
+        let handle = actor::spawn(&self.shared, manifest, origin);
         self.shared.remember(id, Arc::clone(&handle));
+        // Held until its sandbox is known: nobody takes it for unused in between.
+        drop(model);
         made(&handle).await?;
         Ok(handle)
     }

@@ -1,11 +1,16 @@
 //! Why a node did not do what it was asked, and what of it others may read.
 
-use pando_types::{Code, PublicError};
+use std::sync::Arc;
+
+use pando_types::{Code, PublicError, SnapshotId};
 
 use crate::bake::BakeError;
 use crate::data::DataError;
 use crate::guest::GuestError;
+use crate::image::ImageError;
+use crate::sandbox::handle::ActorError;
 use crate::sandbox::policy::State;
+use crate::slots::SlotError;
 
 /// Seconds after which a refused create is worth another try.
 const RETRY_AFTER_SECS: u32 = 5;
@@ -36,6 +41,9 @@ pub enum NodeError {
     /// No memory left.
     #[error("no memory for another sandbox on this node")]
     NoMemory,
+    /// No memory left to promise.
+    #[error("the sandboxes on this node may take as much memory already as it promises")]
+    MemoryPromised,
     /// No network slot left.
     #[error("no network for another sandbox on this node")]
     NoSlot,
@@ -45,6 +53,15 @@ pub enum NodeError {
     /// No disk left.
     #[error("no disk space for another sandbox on this node")]
     NoDisk,
+    /// There is no such snapshot here.
+    #[error("there is no snapshot {0} on this node")]
+    NoSnapshot(SnapshotId),
+    /// No disk left to save a sandbox on: it goes on as before.
+    #[error("no disk space to save the sandbox, which goes on: {0}")]
+    NoSpace(String),
+    /// It sleeps on.
+    #[error("the sandbox could not be woken: {0}")]
+    NotWoken(#[source] Arc<NodeError>),
     /// The data folder.
     #[error("the data folder")]
     Data(#[from] DataError),
@@ -62,17 +79,37 @@ pub enum NodeError {
     Stopping,
 }
 
+impl From<ActorError> for NodeError {
+    fn from(error: ActorError) -> Self {
+        let text = crate::chain(&error);
+        match error {
+            ActorError::Slot(SlotError::None) => Self::NoSlot,
+            ActorError::MemoryPromised => Self::MemoryPromised,
+            // What cannot be loaded here is not to be had by asking again.
+            ActorError::Denied(_) | ActorError::Image(ImageError::Foreign { .. }) => {
+                Self::Denied(text)
+            }
+            error if error.is_out_of_space() => Self::NoSpace(text),
+            _ => Self::Failed(text),
+        }
+    }
+}
+
 impl From<&NodeError> for PublicError {
     fn from(error: &NodeError) -> Self {
         let text = error.to_string();
         match error {
-            NodeError::NotFound => Self::new(Code::NotFound, text),
+            NodeError::NotFound | NodeError::NoSnapshot(_) => Self::new(Code::NotFound, text),
+            NodeError::NotWoken(cause) => Self { message: text, ..Self::from(&**cause) },
             NodeError::NotRunning(_) | NodeError::Denied(_) => Self::new(Code::Conflict, text),
             NodeError::UnknownTemplate { .. } => Self::invalid("template", text)
                 .hint("ask for one of those; without `template`, it is `base`"),
-            NodeError::NoDisk => {
+            NodeError::NoDisk | NodeError::NoSpace(_) => {
                 Self::new(Code::InsufficientStorage, text).retry_after(RETRY_AFTER_SECS)
             }
+            NodeError::MemoryPromised => Self::new(Code::Unavailable, text)
+                .hint("delete one, or ask for less memory; operators set `--memory-overcommit`")
+                .retry_after(RETRY_AFTER_SECS),
             NodeError::NoMemory
             | NodeError::NoSlot
             | NodeError::Crowded
@@ -97,6 +134,9 @@ pub enum ConnectError {
     /// It is there and does not run.
     #[error("the sandbox is {0}")]
     NotRunning(State),
+    /// It sleeps, and could not be woken.
+    #[error("the sandbox sleeps on")]
+    NotWoken(#[source] NodeError),
     /// Nobody listens on that port.
     #[error("nothing listens on the port")]
     Refused,

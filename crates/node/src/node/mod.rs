@@ -4,35 +4,42 @@
 //! of their own: all that they take and return can be sent, each names the
 //! sandbox and the epoch it speaks for, and asking twice is asking once.
 
+mod access;
 mod create;
 mod error;
+mod fork;
+mod sleep;
+mod snapshot;
 
 pub use error::{ConnectError, NodeError};
+pub use fork::{Child, Forked};
+pub use snapshot::Snapshot;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use pando_guest_protocol::{GUEST_ADDRESS, SESSION_PORT};
-use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
+use pando_guest_protocol::GUEST_ADDRESS;
+use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB, MAX_HELD_BYTES};
 use pando_types::sandbox::Template;
-use pando_types::{Clock, Epoch, Generation, OrgId, SandboxId, Timestamp};
+use pando_types::{Clock, Epoch, Generation, OrgId, SandboxId, SnapshotId, Timestamp};
 use pando_vm::driver::{Accelerator, Hypervisor, Shape};
 use pando_vm::network::{Cidr, Network};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bake::{Bakery, BakeryConfig, Progress};
+use crate::capacity::promised::{Overcommit, Promises};
 use crate::capacity::turns::{LONGEST_WAIT, Turns};
 use crate::data::DataDir;
-use crate::guest::{Guest, GuestError};
+use crate::held::Budget;
 use crate::reconcile;
-use crate::sandbox::handle::{ActorError, Command, Handle, Reply};
+use crate::sandbox::handle::{Command, Handle, Reply};
 use crate::sandbox::policy::State;
 use crate::shared::{Report, Shared};
 use crate::slots::{Slots, WarmSlots};
+use crate::visitors::Visitors;
 
 /// Reports that wait for whoever keeps the rows.
 const QUEUE_REPORTS: usize = 256;
@@ -59,6 +66,8 @@ pub struct NodeConfig {
     pub clock: Arc<dyn Clock>,
     /// How many network slots are kept ready for creates to come.
     pub warm_slots: WarmSlots,
+    /// How many times the host's memory may be promised to its machines.
+    pub overcommit: Overcommit,
 }
 
 /// A host's sandboxes. Clones share them.
@@ -67,6 +76,7 @@ pub struct Node {
     shared: Arc<Shared>,
     bakery: Arc<Bakery>,
     turns: Arc<Turns>,
+    budget: Budget,
 }
 
 /// What a new sandbox is to be.
@@ -74,16 +84,38 @@ pub struct Node {
 pub struct SandboxSpec {
     /// Who it is for: orgs take turns.
     pub org: OrgId,
-    /// The template it is restored from.
-    pub template: String,
-    /// Its size.
+    /// What it is made of.
+    pub source: Source,
+    /// Its size; what is made of a snapshot has the snapshot's.
     pub shape: Shape,
     /// When it is to be gone.
     pub deadline: Option<Timestamp>,
     /// Whether its files are kept when its machine is lost.
     pub persistent: bool,
+    /// It is put to sleep when nobody used it for as long; never, without.
+    pub idle_timeout: Option<Duration>,
     /// What it may not reach, beside what no sandbox may.
     pub egress_deny: Vec<Cidr>,
+}
+
+/// How long a sandbox lives, and how it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// When it is to be gone.
+    pub deadline: Option<Timestamp>,
+    /// Whether its files are kept when its machine is lost.
+    pub persistent: bool,
+    /// It is put to sleep when nobody used it for as long; never, without.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// What a sandbox is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A template, by its name.
+    Template(String),
+    /// A snapshot of this node.
+    Snapshot(SnapshotId),
 }
 
 /// What a node knows of a sandbox now.
@@ -95,6 +127,8 @@ pub struct Observation {
     pub generation: Generation,
     /// When somebody last used it.
     pub last_used: Timestamp,
+    /// It is not put to sleep before.
+    pub leased_until: Option<Timestamp>,
     /// From the wish to an answering agent.
     pub boot: Duration,
 }
@@ -123,25 +157,30 @@ impl Node {
             owner,
             hypervisor: config.hypervisor,
             slots: Arc::clone(&slots),
+            promises: Promises::new(config.overcommit),
             clock: config.clock,
             reports,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             sandboxes: Default::default(),
+            visitors: OnceLock::new(),
         });
         let found = reconcile::run(&shared)
             .await
             .map_err(|error| NodeError::Failed(crate::chain(&error)))?;
         tracing::info!(
             adopted = found.adopted,
+            asleep = found.asleep,
             lost = found.lost,
             removed = found.removed,
             "found what an earlier server left"
         );
+        shared.tasks.spawn(Arc::clone(&slots).follow_host(shared.stopping.clone()));
         shared.tasks.spawn(slots.keep_ready(shared.stopping.clone()));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let turns = Turns::new(cores * CREATES_PER_CORE, LONGEST_WAIT);
-        Ok((Self { shared, bakery, turns }, receiver))
+        let budget = Budget::new(MAX_HELD_BYTES);
+        Ok((Self { shared, bakery, turns, budget }, receiver))
     }
 
     /// Bakes the machine of a template and size, unless it is there.
@@ -156,10 +195,10 @@ impl Node {
         &self,
         template: &str,
         shape: Shape,
-    ) -> Result<crate::bake::Machine, NodeError> {
+    ) -> Result<Arc<crate::bake::Machine>, NodeError> {
         let recipe = self.bakery.recipe(template);
         let recipe = recipe.ok_or_else(|| self.unknown_template(template))?;
-        Ok(self.bakery.machine(recipe, shape).await?)
+        Ok(self.bakery.machine(recipe, shape, || self.shared.machines()).await?)
     }
 
     pub(crate) fn unknown_template(&self, name: &str) -> NodeError {
@@ -201,15 +240,18 @@ impl Node {
         self.ask(id, epoch, Command::Pause).await
     }
 
-    /// Lets a paused sandbox run.
+    /// Lets a paused sandbox run; wakes one that sleeps.
     ///
     /// # Errors
     /// Any [`NodeError`].
     pub async fn resume(&self, id: SandboxId, epoch: Epoch) -> Result<(), NodeError> {
+        if self.handle(id, epoch)?.observed.borrow().state == State::Hibernated {
+            return self.wake(id, epoch).await;
+        }
         self.ask(id, epoch, Command::Resume).await
     }
 
-    /// Sets when a sandbox is to be gone, and whether its files outlive its machine.
+    /// Sets how long a sandbox lives, and how it is kept.
     ///
     /// # Errors
     /// Any [`NodeError`].
@@ -217,27 +259,33 @@ impl Node {
         &self,
         id: SandboxId,
         epoch: Epoch,
-        deadline: Option<Timestamp>,
-        persistent: bool,
+        life: Life,
     ) -> Result<(), NodeError> {
-        self.ask(id, epoch, |reply| Command::SetLifecycle { deadline, persistent, reply }).await
+        self.ask(id, epoch, |reply| Command::SetLife { life, reply }).await
     }
 
-    async fn ask(
+    /// Keeps a sandbox from being put to sleep until then, or no longer. It wakes nothing.
+    ///
+    /// # Errors
+    /// Any [`NodeError`].
+    pub async fn lease(
         &self,
         id: SandboxId,
         epoch: Epoch,
-        command: impl FnOnce(Reply) -> Command,
+        until: Option<Timestamp>,
     ) -> Result<(), NodeError> {
+        self.ask(id, epoch, |reply| Command::Lease { until, reply }).await
+    }
+
+    async fn ask<T>(
+        &self,
+        id: SandboxId,
+        epoch: Epoch,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, NodeError> {
         let handle = self.handle(id, epoch)?;
-        handle.touch(self.shared.clock.now());
-        let (reply, outcome) = oneshot::channel();
-        let gone = || NodeError::NotFound;
-        handle.commands.send(command(reply)).await.map_err(|_| gone())?;
-        outcome.await.map_err(|_| gone())?.map_err(|error| match error {
-            ActorError::Denied(denial) => NodeError::Denied(denial.to_string()),
-            other => NodeError::Failed(crate::chain(&other)),
-        })
+        handle.usage.touch(self.shared.clock.now());
+        asked(&handle, command).await
     }
 
     /// What this node knows of a sandbox; no I/O.
@@ -246,53 +294,10 @@ impl Node {
         self.shared.find(id).map(|handle| observation(&handle))
     }
 
-    /// The client of a running sandbox's agent. Asking counts as using it.
-    ///
-    /// # Errors
-    /// [`NodeError::NotFound`], [`NodeError::NotRunning`].
-    pub fn guest(&self, id: SandboxId) -> Result<Guest, NodeError> {
-        self.guest_of(&*self.shared.find(id).ok_or(NodeError::NotFound)?)
-    }
-
-    fn guest_of(&self, handle: &Handle) -> Result<Guest, NodeError> {
-        let state = handle.observed.borrow().state.clone();
-        if state != State::Running {
-            return Err(NodeError::NotRunning(state));
-        }
-        handle.touch(self.shared.clock.now());
-        Ok(Guest::new(Arc::clone(&handle.slot), Arc::clone(&handle.token), handle.observed.clone()))
-    }
-
-    /// A connection to a port of a running sandbox. Asking counts as using it.
-    ///
-    /// # Errors
-    /// Any [`ConnectError`].
-    pub async fn connect(&self, id: SandboxId, port: u16) -> Result<TcpStream, ConnectError> {
-        // The agent is no app, and talks to this server alone.
-        if port == SESSION_PORT {
-            return Err(ConnectError::Refused);
-        }
-        let handle = self.shared.find(id).ok_or(ConnectError::NotFound)?;
-        let guest = self.guest_of(&handle).map_err(|error| match error {
-            NodeError::NotRunning(state) => ConnectError::NotRunning(state),
-            _ => ConnectError::NotFound,
-        })?;
-        let connected = guest.connect(port).await;
-        if connected.is_ok() {
-            handle.answered.note(port);
-        }
-        connected.map_err(|error| match &error {
-            GuestError::Failed(failure)
-                if failure.kind == pando_guest_protocol::session::FailureKind::Refused =>
-            {
-                if handle.answered.knows(port) {
-                    ConnectError::Stopped
-                } else {
-                    ConnectError::Refused
-                }
-            }
-            _ => ConnectError::Unreachable(error),
-        })
+    /// How much the server holds for requests, over all of them.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The templates that sandboxes can be made from.
@@ -337,6 +342,11 @@ impl Node {
         outcome.and(removed.map_err(|error| NodeError::Failed(crate::chain(&error))))
     }
 
+    /// Names whoever leads visitors into the sandboxes; the first one stays.
+    pub fn set_visitors(&self, visitors: Arc<dyn Visitors>) {
+        let _ = self.shared.visitors.set(visitors);
+    }
+
     /// Cancelled when the node stops.
     pub(crate) fn stopping(&self) -> CancellationToken {
         self.shared.stopping.clone()
@@ -355,6 +365,17 @@ impl Node {
     }
 }
 
+/// Sends a wish to an actor, and waits for what comes of it.
+async fn asked<T>(
+    handle: &Handle,
+    command: impl FnOnce(Reply<T>) -> Command,
+) -> Result<T, NodeError> {
+    let (reply, outcome) = oneshot::channel();
+    let gone = || NodeError::NotFound;
+    handle.commands.send(command(reply)).await.map_err(|_| gone())?;
+    outcome.await.map_err(|_| gone())?.map_err(NodeError::from)
+}
+
 fn fence(handle: &Handle, epoch: Epoch) -> Result<(), NodeError> {
     if epoch < handle.epoch { Err(NodeError::Fenced) } else { Ok(()) }
 }
@@ -364,7 +385,8 @@ fn observation(handle: &Handle) -> Observation {
     Observation {
         state: observed.state.clone(),
         generation: observed.generation,
-        last_used: handle.last_used(),
+        last_used: handle.usage.last(),
+        leased_until: observed.leased_until,
         boot: observed.boot,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use pando_guest_protocol::control::{MAX_LINE_BYTES, ToGuest, ToHost};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -75,6 +76,17 @@ impl ControlLine {
         timeout(limit, listen).await.unwrap_or(Err(ControlError::Silent(limit)))
     }
 
+    /// Passes over what was said before anything is asked: an answer that came too late
+    /// must not be taken for the next one.
+    pub(crate) fn skip_unread(&mut self) {
+        for _ in 0..MAX_LINES {
+            // Cut off within a line, the rest of it makes no sense to anyone.
+            if !matches!(self.line().now_or_never(), Some(Ok(_))) {
+                return;
+            }
+        }
+    }
+
     async fn line(&mut self) -> Result<Option<ToHost>, ControlError> {
         let mut line = Vec::new();
         let mut limited = (&mut self.stream).take(MAX_LINE_BYTES as u64 + 1);
@@ -89,6 +101,21 @@ impl ControlLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_came_too_late_is_none_to_what_is_asked_next() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut line = ControlLine::new(ours);
+        let say = |said: &ToHost| [serde_json::to_vec(said).unwrap(), b"\n".to_vec()].concat();
+        theirs.write_all(&say(&ToHost::Frozen)).await.unwrap();
+        line.stream.get_ref().readable().await.unwrap();
+        line.skip_unread();
+        let limit = Duration::from_millis(1);
+        let none = line.wait(limit, |said| *said == ToHost::Frozen).await;
+        assert!(matches!(none, Err(ControlError::Silent(_))), "{none:?}");
+        theirs.write_all(&say(&ToHost::Thawed)).await.unwrap();
+        line.wait(SEND_LIMIT, |said| *said == ToHost::Thawed).await.unwrap();
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_vmm_that_never_reads_holds_nobody() {

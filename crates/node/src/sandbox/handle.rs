@@ -2,29 +2,47 @@
 //! sees of the sandbox.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pando_types::{Epoch, Generation, Timestamp};
+use futures_util::future::{BoxFuture, Shared};
+use pando_types::{Epoch, Generation, OrgId, Timestamp};
 use pando_vm::driver::VmError;
 use pando_vm::network::Slot;
+use pando_vm::sys::durable;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::control_line::ControlError;
 use super::policy::{Denial, State};
+use super::usage::Usage;
+use crate::bake::MachineKey;
+use crate::image::{ImageError, Passing};
+use crate::node::{Life, NodeError};
+use crate::random;
 use crate::slots::SlotError;
 
 /// A wish, and where its outcome goes.
 pub(crate) enum Command {
     Pause(Reply),
     Resume(Reply),
+    Save(Reply<Taken>),
+    Hibernate(Reply),
+    Wake(Reply),
     Delete,
-    SetLifecycle { deadline: Option<Timestamp>, persistent: bool, reply: Reply },
+    SetLife { life: Life, reply: Reply },
+    Lease { until: Option<Timestamp>, reply: Reply },
 }
 
-pub(crate) type Reply = oneshot::Sender<Result<(), ActorError>>;
+pub(crate) type Reply<T = ()> = oneshot::Sender<Result<T, ActorError>>;
+
+/// An image that was taken of a sandbox.
+pub(crate) struct Taken {
+    pub image: Passing,
+    /// How long the sandbox stood still for it.
+    pub pause: Duration,
+}
 
 /// Why a wish was not granted.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +57,23 @@ pub(crate) enum ActorError {
     Io(#[from] io::Error),
     #[error(transparent)]
     Slot(#[from] SlotError),
+    #[error("the sandbox's image")]
+    Image(#[from] ImageError),
+    #[error("the guest took too long to stand still")]
+    Restless,
+    #[error("too much memory is promised to other machines")]
+    MemoryPromised,
+}
+
+impl ActorError {
+    /// Whether the disk is full.
+    pub(crate) fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::Vm(error) => error.is_out_of_space(),
+            Self::Io(error) | Self::Image(ImageError::Io(error)) => durable::is_out_of_space(error),
+            _ => false,
+        }
+    }
 }
 
 /// What the rest of the node sees of a sandbox.
@@ -48,21 +83,61 @@ pub(crate) struct Observed {
     pub generation: Generation,
     pub deadline: Option<Timestamp>,
     pub persistent: bool,
+    /// It is not put to sleep before.
+    pub leased_until: Option<Timestamp>,
     /// From the wish to an answering agent.
     pub boot: Duration,
+    /// How its machine is reached; none while it has no machine.
+    pub seat: Option<Seat>,
+    /// Whether it is being put to sleep: what comes now would be cut off.
+    pub falls_asleep: bool,
 }
+
+/// How a sandbox's machine is reached. Each machine that it has gets another.
+#[derive(Clone)]
+pub(crate) struct Seat {
+    pub slot: Arc<Slot>,
+    /// What sessions show; renewed when the server restarts.
+    pub token: Arc<str>,
+}
+
+impl Seat {
+    pub(crate) fn new(slot: Arc<Slot>) -> Self {
+        Self { slot, token: random::hex::<32>().into() }
+    }
+}
+
+impl PartialEq for Seat {
+    fn eq(&self, other: &Self) -> bool {
+        // No two are the same.
+        Arc::ptr_eq(&self.token, &other.token)
+    }
+}
+
+impl Eq for Seat {}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seat").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
+
+/// A wake that is under way, for all who wait for it.
+pub(crate) type Waking = Shared<BoxFuture<'static, Result<(), Arc<NodeError>>>>;
 
 /// The way to an actor.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub epoch: Epoch,
-    pub slot: Arc<Slot>,
-    /// What sessions show; renewed when the server restarts.
-    pub token: Arc<str>,
+    /// Whose it is, where that is known.
+    pub org: Option<OrgId>,
+    /// What it was made of at first.
+    pub machine: MachineKey,
     pub commands: mpsc::Sender<Command>,
     pub observed: watch::Receiver<Observed>,
-    pub last_used: LastUsed,
+    pub usage: Arc<Usage>,
     pub answered: Answered,
+    pub waking: Mutex<Option<Waking>>,
 }
 
 /// The most ports of a sandbox that are known to have answered.
@@ -83,26 +158,6 @@ impl Answered {
 
     pub(crate) fn knows(&self, port: u16) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&port)
-    }
-}
-
-/// When somebody last used a sandbox.
-#[derive(Debug)]
-pub(crate) struct LastUsed(AtomicI64);
-
-impl LastUsed {
-    pub(crate) fn at(now: Timestamp) -> Self {
-        Self(AtomicI64::new(now.as_millis()))
-    }
-}
-
-impl Handle {
-    pub(crate) fn touch(&self, now: Timestamp) {
-        self.last_used.0.store(now.as_millis(), Ordering::Relaxed);
-    }
-
-    pub(crate) fn last_used(&self) -> Timestamp {
-        Timestamp::from_millis(self.last_used.0.load(Ordering::Relaxed))
     }
 }
 

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
-use pando_types::{Epoch, Generation, SandboxId, Timestamp};
+use pando_types::{Epoch, Generation, OrgId, SandboxId, Timestamp};
 use pando_vm::driver::Shape;
 use pando_vm::network::{Cidr, SlotNumber};
 use pando_vm::sys::durable;
@@ -13,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::policy::State;
 use crate::bake::MachineKey;
 
-/// The format this server writes. It reads this one and the one before it.
-const FORMAT: u32 = 1;
+/// The format this server writes. It reads this one and the one before it, which
+/// knew neither orgs nor sleep.
+const FORMAT: u32 = 2;
 /// A manifest is small; a file that is not is no manifest.
 const MAX_BYTES: u64 = 64 * 1024;
 const FILE: &str = "manifest.json";
@@ -25,6 +27,9 @@ pub(crate) struct Manifest {
     pub format: u32,
     pub id: SandboxId,
     pub epoch: Epoch,
+    /// Whose it is; nobody knows it of one that an older server made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<OrgId>,
     /// Counts the changes of this sandbox on its node, over restarts of the server.
     pub generation: Generation,
     pub machine: MachineKey,
@@ -35,11 +40,22 @@ pub(crate) struct Manifest {
     pub deadline: Option<Timestamp>,
     /// Whether its files are kept when its machine is lost.
     pub persistent: bool,
+    /// It is put to sleep when nobody used it for as long; never, without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Duration>,
+    /// It is not put to sleep before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leased_until: Option<Timestamp>,
     /// What it may not reach, beside what no sandbox may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub egress_deny: Vec<Cidr>,
     #[serde(flatten)]
     pub state: State,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    format: u32,
 }
 
 /// What a written manifest must outlast.
@@ -65,12 +81,15 @@ impl Manifest {
             format: FORMAT,
             id,
             epoch,
+            org: None,
             generation: Generation::first(),
             machine,
             shape,
             slot: None,
             deadline,
             persistent,
+            idle_timeout: None,
+            leased_until: None,
             egress_deny: Vec::new(),
             state: State::Creating,
         }
@@ -85,7 +104,30 @@ impl Manifest {
         }
     }
 
+    /// Puts it on the disk beside the one that counts, which [`Self::replace`] makes it.
+    pub(crate) fn prepare(&self, dir: &Path) -> io::Result<()> {
+        durable::prepare_file(&dir.join(FILE), &serde_json::to_vec_pretty(self)?)
+    }
+
+    /// Makes the one that was prepared the one that counts. It outlasts this process, and
+    /// a power cut once the folder is synced.
+    pub(crate) fn replace(dir: &Path) -> io::Result<()> {
+        let path = dir.join(FILE);
+        fs::rename(durable::prepared(&path), path)
+    }
+
+    /// Removes one that was prepared for nothing.
+    pub(crate) fn forget_prepared(dir: &Path) -> io::Result<()> {
+        match fs::remove_file(durable::prepared(&dir.join(FILE))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads it back; `None` when the folder holds none that makes sense.
+    ///
+    /// # Errors
+    /// What the file system said; `InvalidData` for a later version's.
     pub(crate) fn read(dir: &Path) -> io::Result<Option<Self>> {
         let path = dir.join(FILE);
         match fs::metadata(&path) {
@@ -94,7 +136,15 @@ impl Manifest {
             Ok(metadata) if metadata.len() > MAX_BYTES => return Ok(None),
             Ok(_) => {}
         }
-        Ok(Self::parse(&fs::read(&path)?))
+        let bytes = fs::read(&path)?;
+        // Whoever does not understand it must not take it for nobody's.
+        match serde_json::from_slice(&bytes) {
+            Ok(Header { format }) if format > FORMAT => {
+                let text = format!("{} is of a later version of pando", path.display());
+                Err(io::Error::new(io::ErrorKind::InvalidData, text))
+            }
+            _ => Ok(Self::parse(&bytes)),
+        }
     }
 
     /// Reads it from its file's bytes; `None` when they make no sense.
@@ -107,6 +157,15 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_manifest_of_the_format_before_is_read() {
+        let text = r#"{"format": 1, "id": "1d1f5b6e-8f0e-4c38-9d5f-0a8f1c0f8a11", "epoch": 1,
+            "generation": 3, "machine": "abc", "shape": {"cpu": 1, "memory_mib": 512},
+            "slot": 4, "deadline": null, "persistent": false, "state": "paused"}"#;
+        let manifest = Manifest::parse(text.as_bytes()).unwrap();
+        assert_eq!((manifest.state, manifest.org), (State::Paused, None));
+    }
 
     #[test]
     fn what_was_written_is_read_and_junk_is_none() {
@@ -126,5 +185,7 @@ mod tests {
         assert_eq!(Manifest::read(dir.path()).unwrap(), Some(manifest));
         fs::write(dir.path().join(FILE), "{\"format\": 1").unwrap();
         assert_eq!(Manifest::read(dir.path()).unwrap(), None);
+        fs::write(dir.path().join(FILE), "{\"format\": 99, \"new\": 1}").unwrap();
+        assert!(Manifest::read(dir.path()).is_err(), "taken for nobody's");
     }
 }

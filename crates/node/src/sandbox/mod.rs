@@ -1,24 +1,35 @@
 //! One sandbox on this node.
 //!
 //! ```text
-//!            restored             pause              
-//! Creating ───────────► Running ◄───────► Paused
-//!    │                     │      resume     │
-//!    │ failed              │ machine ended   │ machine ended
-//!    ▼                     ▼                 ▼
-//!  Failed ◄───────────── Failed ◄────────────┘
-//!    │                     
+//!            restored             pause               hibernate
+//! Creating ───────────► Running ◄───────► Paused ────────────────► Hibernated
+//!    │                   │  │ ▲  resume     │                       ▲    │
+//!    │ failed            │  │ └─────────────┼───────────────────────┼────┘ wake
+//!    │     machine ended │  └───────────────┼───────────────────────┘
+//!    ▼                   ▼                  │ machine ended  hibernate
+//!  Failed ◄──────────────┴──────────────────┘
+//!    │
 //!    └── delete or deadline (from any state) ──► Deleting ──► Deleted
 //! ```
 //!
 //! [`policy`] decides, without clock, socket or file; the one task of [`actor`]
 //! acts, so two wishes about one machine can never act at once, and [`handle`] is
-//! what others hold of it. [`manifest`] is
-//! what outlives the server: it is written before the machine is made and
+//! what others hold of it. What the actor does is in a file for each:
+//! [`restore`], `save`, `hibernate`, `removal`; `idle` decides
+//! when nobody needs it awake, and `doze` looks. [`manifest`] and [`files`] are
+//! what outlives the server: the manifest is written before the machine is made and
 //! removed after everything else of it.
 
 pub(crate) mod actor;
 pub(crate) mod control_line;
+mod doze;
+pub(crate) mod files;
 pub(crate) mod handle;
+mod hibernate;
+mod idle;
 pub(crate) mod manifest;
 pub(crate) mod policy;
+mod removal;
+pub(crate) mod restore;
+mod save;
+pub(crate) mod usage;

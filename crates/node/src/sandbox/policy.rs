@@ -14,6 +14,8 @@ pub enum State {
     Running,
     /// Its vCPUs are stopped.
     Paused,
+    /// It has no machine, and an image that one is made of when it is woken.
+    Hibernated,
     /// It could not be made, or its machine died.
     Failed {
         /// What happened.
@@ -39,6 +41,16 @@ pub enum Event {
     Pause,
     /// Somebody wants its vCPUs running.
     Resume,
+    /// Somebody wants an image of it.
+    Save,
+    /// Somebody wants it to sleep.
+    Hibernate,
+    /// Its image is durable: its machine may not run again.
+    Asleep,
+    /// Somebody wants it awake.
+    Wake,
+    /// Its machine was made of its image, which is used up.
+    Awake,
     /// Somebody wants it gone.
     Delete,
     /// Its time is over.
@@ -63,6 +75,14 @@ pub enum Decision {
     PauseMachine,
     /// Let the vCPUs run, then enter `Running`.
     ResumeMachine,
+    /// Save the machine, which then goes on.
+    SaveMachine,
+    /// Copy the image that it sleeps in.
+    CopyImage,
+    /// Save the machine and end it, then enter `Hibernated`; on failure it goes on.
+    Hibernate,
+    /// Make a machine of the image, then enter `Running`; on failure it sleeps on.
+    Wake,
     /// Record `Deleting`, take everything apart, then enter `Deleted`.
     TakeApart,
     /// Refused.
@@ -78,6 +98,9 @@ pub enum Denial {
     /// It has no machine any more.
     #[error("the sandbox has failed: it can only be deleted")]
     HasFailed,
+    /// It has no machine now.
+    #[error("the sandbox is asleep: wake it first")]
+    IsAsleep,
     /// It is on its way out, or gone.
     #[error("the sandbox is being deleted")]
     IsLeaving,
@@ -89,6 +112,7 @@ impl fmt::Display for State {
             Self::Creating => "creating",
             Self::Running => "running",
             Self::Paused => "paused",
+            Self::Hibernated => "hibernated",
             Self::Failed { .. } => "failed",
             Self::Deleting => "deleting",
             Self::Deleted => "deleted",
@@ -100,12 +124,13 @@ impl State {
     /// What follows `event` here. The only place that knows.
     #[must_use]
     pub fn on(&self, event: Event) -> Decision {
-        use Decision::{Deny, Enter, Ignore, PauseMachine, ResumeMachine, TakeApart};
+        use Decision::{
+            CopyImage, Deny, Enter, Hibernate, Ignore, PauseMachine, ResumeMachine, SaveMachine,
+            TakeApart, Wake,
+        };
         match (self, event) {
             (Self::Deleting, Event::Cleaned) => Enter(Self::Deleted),
-            (Self::Deleting | Self::Deleted, Event::Pause | Event::Resume) => {
-                Deny(Denial::IsLeaving)
-            }
+            (Self::Deleting | Self::Deleted, event) if event.is_wish() => Deny(Denial::IsLeaving),
             (Self::Deleting | Self::Deleted, _) | (_, Event::Cleaned) => Ignore,
 
             (_, Event::Delete | Event::Deadline) => TakeApart,
@@ -114,19 +139,34 @@ impl State {
             (Self::Creating, Event::NotMade { reason } | Event::MachineEnded { reason }) => {
                 Enter(Self::Failed { reason })
             }
-            (Self::Creating, Event::Pause | Event::Resume) => Deny(Denial::StillCreating),
+            (Self::Creating, event) if event.is_wish() => Deny(Denial::StillCreating),
 
             (Self::Running, Event::Pause) => PauseMachine,
             (Self::Paused, Event::Resume) => ResumeMachine,
-            (Self::Running, Event::Resume) | (Self::Paused, Event::Pause) => Ignore,
+            (Self::Running | Self::Paused, Event::Save) => SaveMachine,
+            (Self::Running | Self::Paused, Event::Hibernate) => Hibernate,
+            (Self::Running | Self::Paused, Event::Asleep) => Enter(Self::Hibernated),
             (Self::Running | Self::Paused, Event::MachineEnded { reason }) => {
                 Enter(Self::Failed { reason })
             }
-            (Self::Running | Self::Paused, Event::Ready | Event::NotMade { .. }) => Ignore,
 
-            (Self::Failed { .. }, Event::Pause | Event::Resume) => Deny(Denial::HasFailed),
-            (Self::Failed { .. }, _) => Ignore,
+            (Self::Hibernated, Event::Wake) => Wake,
+            (Self::Hibernated, Event::Awake) => Enter(Self::Running),
+            (Self::Hibernated, Event::Save) => CopyImage,
+            (Self::Hibernated, Event::Pause | Event::Resume) => Deny(Denial::IsAsleep),
+
+            (Self::Failed { .. }, event) if event.is_wish() => Deny(Denial::HasFailed),
+
+            // As wished already, or too late.
+            (_, _) => Ignore,
         }
+    }
+}
+
+impl Event {
+    /// Whether somebody waits for what comes of it.
+    fn is_wish(&self) -> bool {
+        matches!(self, Self::Pause | Self::Resume | Self::Save | Self::Hibernate | Self::Wake)
     }
 }
 
@@ -142,6 +182,9 @@ mod tests {
             Just(Event::NotMade { reason: reason() }),
             Just(Event::Pause),
             Just(Event::Resume),
+            Just(Event::Save),
+            Just(Event::Hibernate),
+            Just(Event::Wake),
             Just(Event::Delete),
             Just(Event::Deadline),
             Just(Event::MachineEnded { reason: reason() }),
@@ -152,10 +195,14 @@ mod tests {
     /// Acts as the actor would, with a machine that always obeys.
     fn step(state: State, event: Event) -> State {
         match state.on(event) {
-            Decision::Ignore | Decision::Deny(_) => state,
+            Decision::Ignore | Decision::Deny(_) | Decision::SaveMachine | Decision::CopyImage => {
+                state
+            }
             Decision::Enter(next) => next,
             Decision::PauseMachine => State::Paused,
             Decision::ResumeMachine => State::Running,
+            Decision::Hibernate => step(state, Event::Asleep),
+            Decision::Wake => step(state, Event::Awake),
             Decision::TakeApart => State::Deleting,
         }
     }
@@ -180,6 +227,22 @@ mod tests {
             let state = events.into_iter().fold(State::Creating, step);
             let state = step(step(state, Event::Delete), Event::Cleaned);
             prop_assert_eq!(state, State::Deleted);
+        }
+
+        #[test]
+        fn what_sleeps_only_wakes_or_goes(
+            events in proptest::collection::vec(event(), 0..20), next in event()
+        ) {
+            let state = events.into_iter().fold(State::Creating, step);
+            if state == State::Hibernated {
+                let after = step(state, next.clone());
+                let expected = match next {
+                    Event::Wake => State::Running,
+                    Event::Delete | Event::Deadline => State::Deleting,
+                    _ => State::Hibernated,
+                };
+                prop_assert_eq!(after, expected);
+            }
         }
 
         #[test]

@@ -138,6 +138,11 @@ impl Slots {
         }
     }
 
+    /// Keeps the host's part of the network true until the server stops.
+    pub(crate) async fn follow_host(self: Arc<Self>, stopping: CancellationToken) {
+        stopping.run_until_cancelled_owned(self.network.follow_host()).await;
+    }
+
     /// Removes every slot and the host's own part of the network.
     pub(crate) async fn remove_network(&self) -> Result<(), SlotError> {
         Ok(self.network.remove_all().await?)

@@ -25,7 +25,7 @@ pub struct HostArgs {
     /// The /16 whose addresses link sandboxes to the host
     #[arg(long, value_name = "ADDRESS", default_value = "10.213.0.0")]
     pub network_pool: Ipv4Addr,
-    /// A private address or network that sandboxes may reach all the same (repeatable)
+    /// A private address or network, or one of the host's own links, that sandboxes may reach all the same (repeatable)
     #[arg(long, value_name = "ADDRESS[/BITS]")]
     pub network_allow: Vec<String>,
     /// Let sandboxes send mail by SMTP's port 25, which is blocked otherwise

@@ -12,6 +12,7 @@ pub mod preview;
 mod rows_args;
 pub mod sandbox;
 pub mod serve;
+pub mod snapshot;
 pub mod teardown;
 
 use serde::Serialize;

@@ -1,8 +1,9 @@
 //! `pando serve`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use pando_node::WarmSlots;
+use pando_node::{Overcommit, WarmSlots};
 
 use super::host_args::HostArgs;
 
@@ -43,12 +44,20 @@ pub struct ServeArgs {
     /// A host that repositories may be fetched from beside the forge's own (repeatable)
     #[arg(long, value_name = "HOST[:PORT]")]
     pub allow_git_host: Vec<String>,
+    /// A file of those whose requests wake no sandbox that sleeps: a part of a User-Agent
+    /// a line, instead of the list of link previews, crawlers and checks that is built in
+    #[arg(long, value_name = "FILE")]
+    pub quiet_agents: Option<PathBuf>,
     /// How many deployments are worked on at once
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
     /// How many network slots are kept ready for creates to come: auto follows the demand
     #[arg(long, value_name = "auto|NUMBER", default_value = "auto")]
     pub warm_slots: WarmSlots,
+    /// How many times this host's memory may be promised to sandboxes, which take little of
+    /// it at first; 1 promises only what is there
+    #[arg(long, value_name = "FACTOR", default_value = "10")]
+    pub memory_overcommit: Overcommit,
 }
 
 /// The schemes.

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use pando_node::{BakeError, DataDir, DataError, Node, NodeConfig, NodeError, Report, WarmSlots};
+use pando_node::{
+    BakeError, DataDir, DataError, Node, NodeConfig, NodeError, Overcommit, Report, WarmSlots,
+};
 use pando_types::{NodeId, SystemClock};
 use pando_vm::cage::CageConfig;
 use pando_vm::driver::Hypervisor;
@@ -30,6 +32,7 @@ pub(crate) struct HostOptions {
     pub kernel: Option<PathBuf>,
     pub network: NetworkOptions,
     pub warm_slots: WarmSlots,
+    pub overcommit: Overcommit,
     /// The user id of the first slot's VMM; the others' follow.
     pub first_uid: u32,
 }
@@ -41,7 +44,7 @@ pub(crate) struct NetworkOptions {
     pub prefix: String,
     /// The /16 whose addresses link namespaces to the host.
     pub pool: Ipv4Addr,
-    /// Private addresses and networks that guests may reach all the same.
+    /// Private or adjacent addresses and networks that guests may reach all the same.
     pub allow: Vec<String>,
     /// Whether guests may send mail by port 25.
     pub mail: Mail,
@@ -61,6 +64,7 @@ impl From<&HostArgs> for HostOptions {
             },
             // Only a server has creates to come.
             warm_slots: WarmSlots::Fixed(0),
+            overcommit: Overcommit::default(),
             first_uid: args.vm_uid_base,
         }
     }
@@ -104,6 +108,7 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
         progress: Arc::new(|line| eprintln!("bake: {line}")),
         clock: Arc::new(SystemClock),
         warm_slots: options.warm_slots,
+        overcommit: options.overcommit,
     })
     .await?;
     Ok(Host { data, node, node_id, reports })

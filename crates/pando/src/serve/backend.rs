@@ -1,7 +1,13 @@
-//! What the edge asks, answered by the node and the route table.
+//! What the edge asks, answered by the node and the route table; and what the node asks,
+//! answered by the edge.
 
-use pando_edge::{Backend, ConnectError, HostLabel, Resolution};
-use pando_node::{ConnectError as NodeConnectError, Node, Routes};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use pando_edge::{Backend, ConnectError, Edge, HostLabel, Resolution};
+use pando_node::guest::GuestError;
+use pando_node::{ConnectError as NodeConnectError, Node, NodeError, Routes, State, Visitors};
 use pando_types::SandboxId;
 use tokio::net::TcpStream;
 
@@ -34,15 +40,56 @@ impl Backend for Guests {
         }
     }
 
+    fn sleeps(&self, sandbox: SandboxId) -> bool {
+        self.node.sleeps(sandbox)
+    }
+
+    fn used(&self, sandbox: SandboxId) {
+        self.node.used(sandbox);
+    }
+
+    async fn wake(&self, sandbox: SandboxId) -> Result<(), ConnectError> {
+        self.node.ensure_running(sandbox).await.map_err(|error| match error {
+            NodeError::NotFound => ConnectError::NotFound,
+            NodeError::NotRunning(State::Hibernated) => ConnectError::Asleep,
+            NodeError::NotRunning(_) => ConnectError::NotRunning,
+            other => ConnectError::NotWoken(std::io::Error::other(other)),
+        })
+    }
+
     async fn connect(&self, sandbox: SandboxId, port: u16) -> Result<TcpStream, ConnectError> {
-        self.node.connect(sandbox, port).await.map_err(|error| match error {
+        self.node.connect_awake(sandbox, port).await.map_err(|error| match error {
             NodeConnectError::NotFound => ConnectError::NotFound,
+            NodeConnectError::NotRunning(State::Hibernated) => ConnectError::Asleep,
             NodeConnectError::NotRunning(_) => ConnectError::NotRunning,
             NodeConnectError::Refused => ConnectError::Refused,
             NodeConnectError::Stopped => ConnectError::Stopped,
+            NodeConnectError::NotWoken(source) => {
+                ConnectError::NotWoken(std::io::Error::other(source))
+            }
+            NodeConnectError::Unreachable(GuestError::Asleep) => ConnectError::Asleep,
             NodeConnectError::Unreachable(source) => {
                 ConnectError::Failed(std::io::Error::other(source))
             }
         })
+    }
+}
+
+/// Those whom the edge leads into guests. It and the node know each other from then on,
+/// for as long as the process lives.
+pub(super) struct Led(pub Edge<Guests>);
+
+impl Visitors for Led {
+    fn were_there(&self, sandbox: SandboxId) -> bool {
+        self.0.was_used(sandbox)
+    }
+
+    fn close(&self, sandbox: SandboxId) {
+        self.0.close(sandbox);
+    }
+
+    fn clear(&self, sandbox: SandboxId, grace: Duration) -> BoxFuture<'static, ()> {
+        let edge = self.0.clone();
+        async move { edge.clear(sandbox, grace).await }.boxed()
     }
 }

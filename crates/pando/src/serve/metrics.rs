@@ -31,6 +31,7 @@ pub(super) struct Metrics {
     sandboxes: Family<InState, Gauge<i64, AtomicI64>>,
     memory_available: Gauge<u64, AtomicU64>,
     disk_free: Gauge<u64, AtomicU64>,
+    held: Gauge<u64, AtomicU64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -39,10 +40,11 @@ struct InState {
 }
 
 /// The states of sandboxes that are there.
-const STATES: [(Actual, &str); 4] = [
+const STATES: [(Actual, &str); 5] = [
     (Actual::Creating, "creating"),
     (Actual::Running, "running"),
     (Actual::Paused, "paused"),
+    (Actual::Hibernated, "hibernated"),
     (Actual::Failed, "failed"),
 ];
 
@@ -64,7 +66,10 @@ impl Metrics {
         let disk_free = Gauge::default();
         let help = "Disk of the pool of sandboxes that is free, in bytes";
         registry.register("pool_free_bytes", help, disk_free.clone());
-        Self { registry, store, node, sandboxes: in_state, memory_available, disk_free }
+        let held = Gauge::default();
+        let help = "Bodies, guests' words and answers held for requests under way, in bytes";
+        registry.register("held_bytes", help, held.clone());
+        Self { registry, store, node, sandboxes: in_state, memory_available, disk_free, held }
     }
 
     async fn text(&self) -> anyhow::Result<String> {
@@ -78,6 +83,7 @@ impl Metrics {
         let host = self.node.host();
         self.memory_available.set(host.memory.map_or(0, |memory| memory.available_bytes));
         self.disk_free.set(host.free_disk_bytes.unwrap_or(0));
+        self.held.set(self.node.budget().taken_bytes() as u64);
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
         Ok(out)

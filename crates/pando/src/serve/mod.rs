@@ -13,7 +13,7 @@ use anyhow::Context;
 use pando_api::{Api, KeyUsage, Readiness, Repeats, Requests};
 use pando_deploy::Deploy;
 use pando_deploy::machine::NodeMachines;
-use pando_edge::{Edge, Limits};
+use pando_edge::{Edge, Limits, QuietAgents};
 use pando_node::Routes;
 use pando_node::control::{Ending, Sandboxes};
 use pando_store::{Sealer, Store};
@@ -26,12 +26,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use self::backend::Guests;
+use self::backend::{Guests, Led};
 use crate::commands::serve::{ServeArgs, UrlScheme};
 use crate::host::{self, HostOptions};
 
 /// The template that must be ready before creates are possible.
 const TEMPLATE: &str = "base";
+/// When the host's memory is used up, the server goes after the sandboxes: it is what
+/// tells why they went, and what makes room.
+const OOM_SCORE: i16 = -500;
 /// The key under which secrets in rows are sealed.
 const SEALING_KEY_FILE: &str = "secret.key";
 
@@ -39,12 +42,26 @@ const SEALING_KEY_FILE: &str = "secret.key";
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     crate::log::init();
     process::raise_open_files().context("the limit on open files")?;
+    if let Err(error) = process::set_oom_score(std::process::id(), OOM_SCORE) {
+        tracing::warn!(%error, "out of memory, the kernel may end this server before a sandbox");
+    }
     let listener = listen::on(args.listen, "--listen").await?;
     let metrics_listener = match args.metrics_listen {
         Some(address) => Some(listen::on(address, "--metrics-listen").await?),
         None => None,
     };
-    let options = HostOptions { warm_slots: args.warm_slots, ..HostOptions::from(&args.host) };
+    let quiet = match &args.quiet_agents {
+        Some(path) => {
+            let text = std::fs::read_to_string(path);
+            QuietAgents::parse(&text.with_context(|| format!("--quiet-agents {}", path.display()))?)
+        }
+        None => QuietAgents::default(),
+    };
+    let options = HostOptions {
+        warm_slots: args.warm_slots,
+        overcommit: args.memory_overcommit,
+        ..HostOptions::from(&args.host)
+    };
     let host = host::start(&options).await?;
     let store = Store::open(&host.data.database()).await.context("the rows")?;
     keys::prepare(&store, host.data.root()).await?;
@@ -105,7 +122,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         urls: urls.clone(),
     };
     let backend = Guests::new(host.node.clone(), routes);
-    let edge = Edge::new(backend, &urls, Limits::default()).context("--suffix")?;
+    let edge = Edge::with_quiet(backend, &urls, Limits::default(), quiet).context("--suffix")?;
+    host.node.set_visitors(Arc::new(Led(edge.clone())));
     let forgetting = tokio::spawn(forget_ended(edge.clone(), endings, shutdown.clone()));
     tracing::info!(listen = %args.listen, suffix = args.suffix, "serving");
     let server =

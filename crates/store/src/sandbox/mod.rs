@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pando_types::page::Cursor;
-use pando_types::{AppId, Epoch, Generation, NodeId, OrgId, SandboxId, Timestamp};
+use pando_types::{AppId, Epoch, Generation, NodeId, OrgId, SandboxId, SnapshotId, Timestamp};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
@@ -17,7 +17,7 @@ macro_rules! columns {
     () => {
         "id, org_id, app_id, template, cpu, memory_mib, metadata_json, created_ms, ttl_ms, \
          deadline_ms, persistent, owner_node, epoch, desired, desired_gen, actual, actual_gen, \
-         reason, boot_ms"
+         reason, boot_ms, made_of, made_of_id, idle_timeout_ms"
     };
 }
 use columns;
@@ -44,6 +44,8 @@ pub enum Actual {
     Running,
     /// Its vCPUs are stopped.
     Paused,
+    /// It is asleep on disk, and is woken by who needs it.
+    Hibernated,
     /// It has no machine; the reason says why.
     Failed,
     /// Nothing is left of it.
@@ -54,9 +56,54 @@ words!(Actual {
     Creating => "creating",
     Running => "running",
     Paused => "paused",
+    Hibernated => "hibernated",
     Failed => "failed",
     Deleted => "deleted",
 });
+
+/// What a sandbox was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MadeOf {
+    /// Its template.
+    Template,
+    /// A snapshot.
+    Snapshot(SnapshotId),
+    /// Another sandbox, which ran on.
+    Fork(SandboxId),
+}
+
+impl MadeOf {
+    /// Its two columns.
+    fn columns(self) -> (Option<&'static str>, Option<String>) {
+        match self {
+            Self::Template => (None, None),
+            Self::Snapshot(id) => (Some("snapshot"), Some(id.to_string())),
+            Self::Fork(parent) => (Some("fork"), Some(parent.to_string())),
+        }
+    }
+
+    fn read(columns: &Columns<'_>) -> Result<Self, StoreError> {
+        match columns.get::<Option<&str>>("made_of")? {
+            None => Ok(Self::Template),
+            Some("snapshot") => Ok(Self::Snapshot(columns.id("made_of_id")?)),
+            Some("fork") => Ok(Self::Fork(columns.id("made_of_id")?)),
+            Some(_) => Err(StoreError::Column { column: "made_of" }),
+        }
+    }
+}
+
+/// How long a sandbox lives, and how it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxLife {
+    /// How long it lives from its creation, or from the last change of this.
+    pub ttl: Option<Duration>,
+    /// When it is to be gone.
+    pub deadline: Option<Timestamp>,
+    /// Whether it is kept when idle.
+    pub persistent: bool,
+    /// After how long without use it is put to sleep.
+    pub idle_timeout: Option<Duration>,
+}
 
 /// One sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +130,8 @@ pub struct SandboxRow {
     pub deadline: Option<Timestamp>,
     /// Whether it is kept when idle.
     pub persistent: bool,
+    /// After how long without use it is put to sleep.
+    pub idle_timeout: Option<Duration>,
     /// The one node that may run it.
     pub owner_node: NodeId,
     /// Fences a former owner.
@@ -99,6 +148,8 @@ pub struct SandboxRow {
     pub reason: Option<String>,
     /// Milliseconds from the request to an answering agent.
     pub boot_ms: u64,
+    /// What it was made from.
+    pub made_of: MadeOf,
 }
 
 fn read(row: &SqliteRow) -> Result<SandboxRow, StoreError> {
@@ -115,6 +166,7 @@ fn read(row: &SqliteRow) -> Result<SandboxRow, StoreError> {
         ttl: columns.maybe_number("ttl_ms")?.map(Duration::from_millis),
         deadline: columns.maybe_time("deadline_ms")?,
         persistent: columns.get("persistent")?,
+        idle_timeout: columns.maybe_number("idle_timeout_ms")?.map(Duration::from_millis),
         owner_node: columns.id("owner_node")?,
         epoch: Epoch::from_row(columns.get("epoch")?),
         desired: columns.word("desired")?,
@@ -123,6 +175,7 @@ fn read(row: &SqliteRow) -> Result<SandboxRow, StoreError> {
         actual_gen: Generation::from_row(columns.get("actual_gen")?),
         reason: columns.get("reason")?,
         boot_ms: columns.number("boot_ms")?,
+        made_of: MadeOf::read(&columns)?,
     })
 }
 

@@ -6,7 +6,7 @@ use pando_types::quota::{CREATES_SPAN, Usage};
 use pando_types::{Epoch, Generation, NodeId, OrgId, SandboxId, Timestamp};
 use sqlx::Row;
 
-use super::{Actual, Desired, SandboxRow, columns, read};
+use super::{Actual, Desired, SandboxLife, SandboxRow, columns, read};
 use crate::column::{Columns, Word, count, json};
 use crate::{Insert, Store, StoreError, Swap, Tx};
 
@@ -94,11 +94,12 @@ impl Tx {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn sandbox_insert(&mut self, sandbox: &SandboxRow) -> Result<Insert, StoreError> {
+        let (made_of, made_of_id) = sandbox.made_of.columns();
         let query = sqlx::query(concat!(
             "INSERT INTO sandbox (",
             columns!(),
             ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-             $18, $19) ON CONFLICT (id) DO NOTHING"
+             $18, $19, $20, $21, $22) ON CONFLICT (id) DO NOTHING"
         ));
         let result = query
             .bind(sandbox.id.to_string())
@@ -120,6 +121,9 @@ impl Tx {
             .bind(sandbox.actual_gen.to_row())
             .bind(&sandbox.reason)
             .bind(count(sandbox.boot_ms))
+            .bind(made_of)
+            .bind(made_of_id)
+            .bind(sandbox.idle_timeout.map(millis))
             .execute(self.connection())
             .await?;
         let insert = Insert::of(&result);
@@ -175,7 +179,7 @@ impl Tx {
         self.sandbox_swapped(id, result.rows_affected()).await
     }
 
-    /// Changes how long it lives.
+    /// Changes how long it lives, and how it is kept.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -184,12 +188,11 @@ impl Tx {
         id: SandboxId,
         owner: NodeId,
         epoch: Epoch,
-        ttl: Option<Duration>,
-        deadline: Option<Timestamp>,
-        persistent: bool,
+        life: &SandboxLife,
     ) -> Result<Swap, StoreError> {
         let query = sqlx::query(
-            "UPDATE sandbox SET ttl_ms = $4, deadline_ms = $5, persistent = $6 \
+            "UPDATE sandbox SET ttl_ms = $4, deadline_ms = $5, persistent = $6, \
+             idle_timeout_ms = $7 \
              WHERE id = $1 AND owner_node = $2 AND epoch = $3 \
              AND desired <> 'deleted' AND actual <> 'deleted'",
         );
@@ -197,9 +200,10 @@ impl Tx {
             .bind(id.to_string())
             .bind(owner.to_string())
             .bind(epoch.to_row())
-            .bind(ttl.map(millis))
-            .bind(deadline.map(Timestamp::as_millis))
-            .bind(persistent)
+            .bind(life.ttl.map(millis))
+            .bind(life.deadline.map(Timestamp::as_millis))
+            .bind(life.persistent)
+            .bind(life.idle_timeout.map(millis))
             .execute(self.connection())
             .await?;
         self.sandbox_swapped(id, result.rows_affected()).await

@@ -12,4 +12,5 @@ mod idempotency;
 mod job;
 mod key;
 mod sandbox;
+mod snapshot;
 mod support;

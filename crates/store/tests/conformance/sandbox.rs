@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use pando_store::{Actual, Desired, Insert, SandboxRow, Swap};
+use pando_store::{Actual, Desired, Insert, MadeOf, SandboxRow, Swap};
 use pando_types::page::Cursor;
-use pando_types::{Epoch, Generation, NodeId, OrgId, SandboxId};
+use pando_types::{Epoch, Generation, NodeId, OrgId, SandboxId, SnapshotId};
 
 use crate::support::{WHO, World};
 
@@ -13,6 +13,18 @@ async fn a_row_comes_back_as_it_went_in() {
     assert_eq!(world.add_sandbox(&row).await, Insert::Done);
     assert_eq!(world.add_sandbox(&row).await, Insert::Exists);
     assert_eq!(world.store.sandbox_get(row.id).await.unwrap(), Some(row));
+}
+
+#[tokio::test]
+async fn what_it_was_made_of_is_kept() {
+    let world = World::new().await;
+    for made_of in
+        [MadeOf::Template, MadeOf::Snapshot(SnapshotId::new()), MadeOf::Fork(SandboxId::new())]
+    {
+        let row = SandboxRow { made_of, ..world.sandbox(NodeId::new()) };
+        let _ = world.add_sandbox(&row).await;
+        assert_eq!(world.store.sandbox_get(row.id).await.unwrap().unwrap().made_of, made_of);
+    }
 }
 
 #[tokio::test]

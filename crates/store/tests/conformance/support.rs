@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use pando_store::{
-    Actual, AppKind, AppRow, DeploymentRow, Desired, Entered, Insert, Presence, SandboxRow, Store,
-    Swap,
+    Actual, AppKind, AppRow, DeploymentRow, Desired, Entered, Insert, MadeOf, Presence,
+    SandboxLife, SandboxRow, SnapshotRow, SnapshotState, Store, Swap,
 };
 use pando_types::app::DeploymentStatus;
 use pando_types::page::Cursor;
 use pando_types::{
-    AppId, Clock, DeploymentId, Epoch, Generation, NodeId, OrgId, SandboxId, Timestamp,
+    AppId, Clock, DeploymentId, Epoch, Generation, NodeId, OrgId, SandboxId, SnapshotId, Timestamp,
 };
 
 /// The value of the pair that every sandbox has.
@@ -75,6 +75,7 @@ impl World {
             ttl: Some(Duration::from_secs(60)),
             deadline: Some(self.store.now().plus(Duration::from_secs(60))),
             persistent: false,
+            idle_timeout: Some(Duration::from_secs(9)),
             owner_node: node,
             epoch: Epoch::first(),
             desired: Desired::Running,
@@ -83,6 +84,25 @@ impl World {
             actual_gen: Generation::first(),
             reason: None,
             boot_ms: 0,
+            made_of: MadeOf::Template,
+        }
+    }
+
+    pub fn snapshot(&self, sandbox: SandboxId, node: NodeId) -> SnapshotRow {
+        SnapshotRow {
+            id: SnapshotId::new(),
+            org: self.org,
+            sandbox,
+            name: Some(WHO.into()),
+            template: "base".into(),
+            cpu: 2,
+            memory_mib: 2048,
+            owner_node: node,
+            state: SnapshotState::Taking,
+            own_bytes: 0,
+            shared_bytes: 0,
+            pause_ms: 0,
+            created: self.store.now(),
         }
     }
 
@@ -177,7 +197,8 @@ impl World {
     pub async fn keep(&self, row: &SandboxRow) -> Swap {
         let (id, owner, epoch) = (row.id, row.owner_node, row.epoch);
         let mut tx = self.store.begin().await.unwrap();
-        let swap = tx.sandbox_set_lifecycle(id, owner, epoch, None, None, true).await;
+        let life = SandboxLife { ttl: None, deadline: None, persistent: true, idle_timeout: None };
+        let swap = tx.sandbox_set_lifecycle(id, owner, epoch, &life).await;
         tx.commit().await.unwrap();
         swap.unwrap()
     }

@@ -38,7 +38,7 @@ pub(crate) use self::room::{BOOT_DIR, Room};
 use crate::network::SlotNumber;
 use crate::sys::cgroup::{self, Groups};
 use crate::sys::command::CommandError;
-use crate::sys::process::Watched;
+use crate::sys::process::{Watched, set_oom_score};
 use crate::sys::seccomp::{Filter, Listener};
 
 /// The user id of slot 0's VMM where the operator says nothing: in what systemd's
@@ -57,6 +57,9 @@ const THREADS: u32 = 320;
 const OPEN_FILES: u64 = 256;
 /// Processors' worth of time that a VMM may take beside its vCPUs.
 const SPARE_CPUS: u32 = 1;
+/// When the host's memory is used up, a VMM goes before the server and the host's own
+/// programs: it loses one sandbox.
+const OOM_SCORE: i16 = 300;
 /// How long a VMM may take from its making to its program's first instruction.
 const ENTRY_LIMIT: Duration = Duration::from_secs(30);
 /// How long the program may take to ask for its memory: 20 ms on a quiet host.
@@ -250,6 +253,9 @@ impl Cage {
         };
         let (process, report) = entry::begin(&entry, group.as_ref().map(AsFd::as_fd))?;
         let process = unfinished.process.insert(process);
+        if let Err(error) = set_oom_score(process.pid(), OOM_SCORE) {
+            tracing::warn!(%error, "the kernel may end another process before this VMM");
+        }
         let listener = timeout(ENTRY_LIMIT, listener(&report))
             .await
             .map_err(|_| CageError::Lost("it took too long"))??;

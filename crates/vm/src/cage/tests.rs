@@ -87,6 +87,9 @@ async fn whoever_ends_before_it_has_its_memory_is_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let cage = cage(dir.path(), "vmcage4").await;
     let caged = send_in(&cage, &network_of_its_own(), "0.2").await.unwrap();
+    // Until it is reaped, what was set is there to be read.
+    let path = format!("/proc/{}/oom_score_adj", caged.process.pid());
+    assert_eq!(fs::read_to_string(path).unwrap().trim(), OOM_SCORE.to_string());
     caged.process.ended().await;
     caged.process.reap();
     remove_group(caged.group.as_deref()).await;

@@ -7,14 +7,17 @@ pub mod null;
 pub mod qemu;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
+use crate::memory::{MemoryError, Saved};
 use crate::network::Slot;
+use crate::sys::durable;
 
 /// How many empty spare disks each machine is baked with, beside its root disk.
 pub const SPARE_DISKS: usize = 3;
@@ -176,6 +179,9 @@ pub trait Machine: Send + Sync + fmt::Debug {
     /// The VMM's process id.
     fn pid(&self) -> u32;
 
+    /// The processor time that it has taken; `None` when it is gone.
+    fn worked(&self) -> Option<Duration>;
+
     /// Stops the vCPUs and flushes the disks.
     async fn pause(&self) -> Result<(), VmError>;
 
@@ -183,7 +189,17 @@ pub trait Machine: Send + Sync + fmt::Debug {
     async fn resume(&self) -> Result<(), VmError>;
 
     /// Saves the device state of a paused machine. Memory and disks are files already.
-    async fn save_device_state(&self, path: &std::path::Path) -> Result<(), VmError>;
+    async fn save_device_state(&self, path: &Path) -> Result<(), VmError>;
+
+    /// Saves the memory of a paused machine as the new file `target`, whole. `base` is
+    /// the memory file that it was restored from, on the same file system. At most
+    /// `room_bytes` are written, and no further than the page cache.
+    async fn save_memory(
+        &self,
+        base: &Path,
+        target: &Path,
+        room_bytes: u64,
+    ) -> Result<Saved, VmError>;
 
     /// Kills the VMM; returns when its process is gone. Fine when it was gone before.
     async fn kill(&self) -> Result<(), VmError>;
@@ -207,6 +223,9 @@ pub enum VmError {
     /// It could not be caged, so it does not run.
     #[error("the VMM could not be caged")]
     Cage(#[from] crate::cage::CageError),
+    /// Its memory could not be saved.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The VMM's process ended when it should not.
     #[error("the VMM ended: {said}")]
     Exited {
@@ -244,6 +263,18 @@ pub enum VmError {
 }
 
 impl VmError {
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::Memory(MemoryError::NoRoom { .. }) => true,
+            Self::Memory(MemoryError::Write(source)) | Self::Io { source, .. } => {
+                durable::is_out_of_space(source)
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }

@@ -6,12 +6,15 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pando_guest_protocol::control::{ToGuest, ToHost};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
+
+use crate::memory::{MemoryError, Saved};
 
 use super::{
     Accelerator, BootSpec, Home, Hypervisor, Machine, MachineName, RestoreSpec, Started, VmError,
@@ -23,19 +26,104 @@ pub struct Null {
     machines: Arc<Mutex<HashMap<MachineName, Arc<NullMachine>>>>,
     last_pid: Arc<AtomicU32>,
     refuse_restores: Arc<AtomicBool>,
+    refuse_saves: Arc<AtomicBool>,
+    restores: Arc<AtomicU32>,
 }
 
 #[derive(Debug)]
 struct NullMachine {
     pid: u32,
     paused: AtomicBool,
+    /// Whether its guest's processes stand still.
+    frozen: AtomicBool,
+    /// What its guest has in memory: the file that it was restored from, at first.
+    memory: Mutex<Vec<u8>>,
+    refuse_saves: Arc<AtomicBool>,
+    worked: Mutex<Duration>,
     ended: watch::Sender<Option<String>>,
 }
 
+impl NullMachine {
+    fn memory(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Null {
+    /// Lets the processors of a machine have worked for `span` more; `false` when there is
+    /// none of that name.
+    pub fn work(&self, name: &MachineName, span: Duration) -> bool {
+        let machine = self.machines().get(name).cloned();
+        let Some(machine) = machine else { return false };
+        *machine.worked.lock().unwrap_or_else(PoisonError::into_inner) += span;
+        true
+    }
+
     /// Makes every restore from now on fail, or no longer.
     pub fn refuse_restores(&self, refuse: bool) {
         self.refuse_restores.store(refuse, Ordering::SeqCst);
+    }
+
+    /// Makes every saving of memory from now on find no room, or no longer.
+    pub fn refuse_saves(&self, refuse: bool) {
+        self.refuse_saves.store(refuse, Ordering::SeqCst);
+    }
+
+    /// How many machines were restored, since ever.
+    #[must_use]
+    pub fn restores(&self) -> u32 {
+        self.restores.load(Ordering::SeqCst)
+    }
+
+    /// What a machine has in memory; none when there is none of that name.
+    #[must_use]
+    pub fn memory(&self, name: &MachineName) -> Option<Vec<u8>> {
+        self.machines().get(name).map(|machine| machine.memory().clone())
+    }
+
+    /// Writes into a machine's memory. False when there is none of that name.
+    pub fn write_memory(&self, name: &MachineName, bytes: &[u8]) -> bool {
+        let machine = self.machines().get(name).cloned();
+        machine.is_some_and(|machine| {
+            *machine.memory() = bytes.to_owned();
+            true
+        })
+    }
+
+    /// Makes a machine that an earlier server has started, as far as anyone can tell.
+    pub fn put(&self, name: MachineName, memory: &[u8]) {
+        let machine = self.machine(memory.to_owned());
+        self.machines().insert(name, machine);
+    }
+
+    fn machine(&self, memory: Vec<u8>) -> Arc<NullMachine> {
+        Arc::new(NullMachine {
+            worked: Mutex::default(),
+            pid: self.last_pid.fetch_add(1, Ordering::SeqCst) + 1,
+            paused: AtomicBool::new(false),
+            frozen: AtomicBool::new(false),
+            memory: Mutex::new(memory),
+            refuse_saves: Arc::clone(&self.refuse_saves),
+            ended: watch::Sender::new(None),
+        })
+    }
+
+    /// Whether a machine's vCPUs run, and its guest's processes; none when there is
+    /// none of that name.
+    #[must_use]
+    pub fn runs(&self, name: &MachineName) -> Option<bool> {
+        let stands = |machine: &Arc<NullMachine>| {
+            machine.paused.load(Ordering::SeqCst) || machine.frozen.load(Ordering::SeqCst)
+        };
+        self.machines().get(name).map(|machine| !stands(machine))
+    }
+
+    /// Stops a machine and its guest, as one that is saved.
+    pub fn hold(&self, name: &MachineName) {
+        if let Some(machine) = self.machines().get(name) {
+            machine.paused.store(true, Ordering::SeqCst);
+            machine.frozen.store(true, Ordering::SeqCst);
+        }
     }
 
     /// Ends a machine as a crash would. False when there is none of that name.
@@ -58,12 +146,8 @@ impl Null {
         machines
     }
 
-    fn start(&self, home: Home, first_words: &[u8]) -> Result<Started, VmError> {
-        let machine = Arc::new(NullMachine {
-            pid: self.last_pid.fetch_add(1, Ordering::SeqCst) + 1,
-            paused: AtomicBool::new(false),
-            ended: watch::Sender::new(None),
-        });
+    fn start(&self, home: Home, first_words: &[u8], memory: Vec<u8>) -> Result<Started, VmError> {
+        let machine = self.machine(memory);
         self.machines().insert(home.name, Arc::clone(&machine));
         let control = guest(&machine, first_words)?;
         Ok(Started { machine, control })
@@ -77,6 +161,7 @@ fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, V
     let mut lines =
         BufReader::new(std::io::Cursor::new(first_words.to_vec()).chain(reader)).lines();
     let mut ended = machine.ended.subscribe();
+    let machine = Arc::clone(machine);
     tokio::spawn(async move {
         loop {
             let line = tokio::select! {
@@ -84,9 +169,17 @@ fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, V
                 _ = ended.wait_for(Option::is_some) => return,
             };
             let Ok(Some(line)) = line else { return };
-            let answer = match serde_json::from_str(&line) {
+            let message = serde_json::from_str(&line);
+            match &message {
+                Ok(ToGuest::Freeze) => machine.frozen.store(true, Ordering::SeqCst),
+                Ok(ToGuest::Thaw { .. }) => machine.frozen.store(false, Ordering::SeqCst),
+                _ => {}
+            }
+            let answer = match message {
                 Ok(ToGuest::Restored(_)) => ToHost::Ready,
                 Ok(ToGuest::Attached { .. }) => ToHost::Attached,
+                Ok(ToGuest::Freeze) => ToHost::Frozen,
+                Ok(ToGuest::Thaw { .. }) => ToHost::Thawed,
                 Ok(ToGuest::Clock { .. } | ToGuest::Shutdown) | Err(_) => continue,
             };
             let mut answer = serde_json::to_vec(&answer).unwrap_or_default();
@@ -117,7 +210,7 @@ impl Hypervisor for Null {
         let (mut guest, host) =
             UnixStream::pair().map_err(VmError::io("cannot make a control line"))?;
         guest.write_all(&booted).await.map_err(VmError::io("cannot write to the control line"))?;
-        let started = self.start(spec.home, &[])?;
+        let started = self.start(spec.home, &[], Vec::new())?;
         Ok(Started { control: host, ..started })
     }
 
@@ -125,7 +218,15 @@ impl Hypervisor for Null {
         if self.refuse_restores.load(Ordering::SeqCst) {
             return Err(VmError::Exited { said: "refused, as asked".into() });
         }
-        self.start(spec.home, &spec.first_words)
+        // As a real one would: without its files there is no machine.
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(VmError::io(format!("cannot read {}", path.display())))
+        };
+        let memory = read(&spec.memory)?;
+        read(&spec.device_state)?;
+        read(&spec.disks.root)?;
+        self.restores.fetch_add(1, Ordering::SeqCst);
+        self.start(spec.home, &spec.first_words, memory)
     }
 
     async fn find(&self, owner: &str) -> Result<Vec<(MachineName, u32)>, VmError> {
@@ -153,6 +254,10 @@ impl Machine for NullMachine {
         self.pid
     }
 
+    fn worked(&self) -> Option<Duration> {
+        Some(*self.worked.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     async fn pause(&self) -> Result<(), VmError> {
         self.paused.store(true, Ordering::SeqCst);
         Ok(())
@@ -165,6 +270,22 @@ impl Machine for NullMachine {
 
     async fn save_device_state(&self, path: &Path) -> Result<(), VmError> {
         std::fs::write(path, []).map_err(VmError::io("cannot save the device state"))
+    }
+
+    async fn save_memory(
+        &self,
+        _base: &Path,
+        target: &Path,
+        room_bytes: u64,
+    ) -> Result<Saved, VmError> {
+        let memory = self.memory().clone();
+        let written_bytes = memory.len() as u64;
+        if self.refuse_saves.load(Ordering::SeqCst) {
+            let needed_bytes = room_bytes.saturating_add(1);
+            return Err(MemoryError::NoRoom { needed_bytes, room_bytes }.into());
+        }
+        std::fs::write(target, memory).map_err(VmError::io("cannot save the memory"))?;
+        Ok(Saved { written_bytes, hole_bytes: 0 })
     }
 
     async fn kill(&self) -> Result<(), VmError> {

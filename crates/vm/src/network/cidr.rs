@@ -14,6 +14,24 @@ pub struct Cidr {
     bits: u8,
 }
 
+impl Cidr {
+    /// The network that an address is in, by how many of its bits name it (32 at most).
+    pub(super) fn around(address: Ipv4Addr, bits: u8) -> Self {
+        Self { address: (address.to_bits() & mask(bits)).into(), bits }
+    }
+
+    /// Whether all of `other` is in it.
+    pub(super) fn holds(&self, other: &Self) -> bool {
+        let mask = mask(self.bits);
+        self.bits <= other.bits && self.address.to_bits() & mask == other.address.to_bits() & mask
+    }
+}
+
+/// The bits that name a network.
+fn mask(bits: u8) -> u32 {
+    u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0)
+}
+
 /// It is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an IPv4 address or network")]
@@ -58,6 +76,30 @@ impl fmt::Display for Cidr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_holds_its_parts() {
+        let cidr = |text: &str| text.parse::<Cidr>().unwrap();
+        for (outer, inner) in [
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("0.0.0.0/0", "192.0.2.7"),
+            ("10.0.0.0/8", "10.9.0.0/16"),
+            ("192.0.2.1/24", "192.0.2.7/32"),
+            ("192.0.2.7", "192.0.2.7"),
+        ] {
+            assert!(cidr(outer).holds(&cidr(inner)), "{outer} {inner}");
+        }
+        for (outer, inner) in [
+            ("10.9.0.0/16", "10.0.0.0/8"),
+            ("10.0.0.0/8", "11.0.0.0/8"),
+            ("192.0.2.7", "192.0.2.6"),
+        ] {
+            assert!(!cidr(outer).holds(&cidr(inner)), "{outer} {inner}");
+        }
+        let around = |bits| Cidr::around(Ipv4Addr::new(192, 0, 2, 7), bits).to_string();
+        assert_eq!((around(24), around(32)), ("192.0.2.0/24".into(), "192.0.2.7/32".into()));
+        assert_eq!(around(0), "0.0.0.0/0");
+    }
 
     #[test]
     fn what_goes_into_a_rule_is_a_network_and_nothing_else() {

@@ -45,7 +45,7 @@ const MAX_PREFIX: usize = 8;
 impl NetworkConfig {
     /// A configuration: `prefix` begins every name, `pool` is the /16 that links
     /// namespaces to the host, `allowed` are addresses and networks that guests
-    /// may reach though they are private.
+    /// may reach though they are private or next to the host.
     ///
     /// # Errors
     /// [`ConfigError`] names what is wrong.

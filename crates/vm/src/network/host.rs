@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pando_guest_protocol::{GATEWAY_ADDRESS, GATEWAY_MAC, GUEST_ADDRESS, GUEST_MAC, LINK_PREFIX};
 
@@ -10,11 +11,14 @@ use super::cidr::Cidr;
 use super::config::NetworkConfig;
 use super::resolvers::{ResolverError, resolvers};
 use super::slot::{Slot, SlotNumber};
-use super::{rules, uplink};
+use super::{neighbours, rules, uplink};
 use crate::sys::command::{CommandError, Tool};
 use crate::sys::fault::{self, Fault};
 
+const ADDRESSES: &str = "the host's addresses";
 const NAMESPACES: &str = "/run/netns";
+/// How long until what could not be brought up to date is tried again.
+const RETRY: Duration = Duration::from_secs(5);
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 
 /// Makes and removes the slots of one server.
@@ -68,9 +72,25 @@ impl Network {
         if forwarding.trim() != "1" {
             fs::write(FORWARDING, "1").map_err(io_error(FORWARDING))?;
         }
-        let text = rules::host(&config, &resolvers);
+        let connected = neighbours::connected(&config).map_err(io_error(ADDRESSES))?;
+        let text = rules::host(&config, &resolvers, &connected);
         Tool::new("nft", ["-f", "-"]).stdin(text.as_bytes()).run().await?;
         Ok(Self { real: Some(Real { config, resolver, mtu: uplink::mtu() }) })
+    }
+
+    /// Keeps the networks that the host is connected to denied, as its addresses come
+    /// and go. Never returns.
+    pub async fn follow_host(&self) {
+        let Some(real) = &self.real else { return std::future::pending().await };
+        loop {
+            let Err(error) = real.follow_host().await;
+            tracing::warn!(
+                error = %error,
+                cause = std::error::Error::source(&error).map(tracing::field::display),
+                "what the host is connected to is not denied anew yet"
+            );
+            tokio::time::sleep(RETRY).await;
+        }
     }
 
     /// A network without namespaces, for tests of policy: its slots are the
@@ -173,6 +193,21 @@ impl Network {
 }
 
 impl Real {
+    async fn follow_host(&self) -> Result<std::convert::Infallible, NetworkError> {
+        // Heard first, read then: nothing falls between.
+        let watch = neighbours::Watch::new(&self.config).map_err(io_error(ADDRESSES))?;
+        let mut known = None;
+        loop {
+            let connected = neighbours::connected(&self.config).map_err(io_error(ADDRESSES))?;
+            if known.as_ref() != Some(&connected) {
+                let text = rules::reconnect(&self.config, &connected);
+                Tool::new("nft", ["-f", "-"]).stdin(text.as_bytes()).run().await?;
+                known = Some(connected);
+            }
+            watch.changed().await.map_err(io_error(ADDRESSES))?;
+        }
+    }
+
     fn path(&self, number: SlotNumber) -> PathBuf {
         PathBuf::from(NAMESPACES).join(self.config.namespace(number))
     }

@@ -17,6 +17,7 @@
 mod cidr;
 mod config;
 mod host;
+mod neighbours;
 mod resolvers;
 mod rules;
 mod slot;

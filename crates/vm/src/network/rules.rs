@@ -20,10 +20,12 @@ const CONNECTIONS: u32 = 4000;
 /// Address questions a second that a guest may ask of its gateway.
 const ARP_PER_SECOND: u32 = 100;
 
-/// What no guest reaches: everything that is not the public internet (RFC 6890
-/// without its documentation ranges, which are nobody's). 169.254.0.0/16 holds
-/// the metadata services of clouds.
-const DENIED: [&str; 12] = [
+/// What no guest reaches: everything that is not the public internet by IANA's
+/// registry of special-purpose addresses (RFC 6890), except its documentation ranges
+/// (192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24): nobody is there, unless a network
+/// uses them as its public ones, and then guests there need them. 169.254.0.0/16
+/// holds the metadata services of clouds.
+pub(super) const DENIED: [&str; 12] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -42,11 +44,19 @@ const DENIED: [&str; 12] = [
 /// at one instant. Other tables' rules stay in force: a host firewall that drops
 /// forwarded packets must let the links through. The nameserver may be this host
 /// itself (under an address that is not loopback).
-pub(super) fn host(config: &NetworkConfig, resolvers: &[Ipv4Addr]) -> String {
+///
+/// What this host is connected to is denied, too, however public its addresses: those
+/// there may trust a neighbour. A router among them routes all the same, since only
+/// its hardware address stands in what it passes on.
+pub(super) fn host(config: &NetworkConfig, resolvers: &[Ipv4Addr], connected: &[Cidr]) -> String {
     let (table, links, pool) = (config.table(), config.links(), config.pool());
-    let sets =
-        [set("resolvers", resolvers), set("allowed", config.allowed()), set("denied", &DENIED)]
-            .concat();
+    let sets = [
+        set("resolvers", resolvers),
+        set("allowed", config.allowed()),
+        set("denied", &DENIED),
+        set("connected", connected),
+    ]
+    .concat();
     let mail = match config.mail() {
         Mail::Blocked => "tcp dport 25 counter drop",
         Mail::Allowed => "",
@@ -70,6 +80,7 @@ table inet {table} {{
     ip daddr @resolvers tcp dport 53 accept
     ip daddr @allowed accept
     ip daddr @denied counter drop
+    ip daddr @connected counter drop
     {mail}
     accept
   }}
@@ -90,6 +101,21 @@ table inet {table} {{
 }}
 "#
     )
+}
+
+/// Replaces what the host is connected to, at one instant.
+pub(super) fn reconnect(config: &NetworkConfig, connected: &[Cidr]) -> String {
+    refill(&format!("inet {} connected", config.table()), connected)
+}
+
+/// Replaces all elements of a set.
+fn refill(set: &str, elements: &[Cidr]) -> String {
+    let elements: Vec<_> = elements.iter().map(ToString::to_string).collect();
+    let add = match &*elements {
+        [] => String::new(),
+        some => format!("add element {set} {{ {} }}\n", some.join(", ")),
+    };
+    format!("flush set {set}\n{add}")
 }
 
 fn set(name: &str, elements: &[impl ToString]) -> String {
@@ -158,12 +184,7 @@ table arp slot {{
 
 /// Replaces what one namespace's guest alone is denied, at one instant.
 pub(super) fn deny(denied: &[Cidr]) -> String {
-    let denied: Vec<_> = denied.iter().map(ToString::to_string).collect();
-    let add = match &*denied {
-        [] => String::new(),
-        some => format!("add element ip slot denied {{ {} }}\n", some.join(", ")),
-    };
-    format!("flush set ip slot denied\n{add}")
+    refill("ip slot denied", denied)
 }
 
 #[cfg(test)]
@@ -174,7 +195,8 @@ mod tests {
     fn the_policy_stands_in_the_right_order() {
         let pool = Ipv4Addr::new(10, 213, 0, 0);
         let config = NetworkConfig::new("pando", pool, &["10.9.0.0/16".into()]).unwrap();
-        let text = host(&config, &[Ipv4Addr::new(10, 255, 255, 53)]);
+        let connected = ["192.0.2.0/24".parse().unwrap()];
+        let text = host(&config, &[Ipv4Addr::new(10, 255, 255, 53)], &connected);
         let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} in {text}"));
         // Neighbours are dropped before anything is accepted; the operator's word
         // and the resolver come before what is denied.
@@ -183,8 +205,12 @@ mod tests {
         assert!(at("@allowed accept") < at("@denied counter"));
         assert!(text.contains("elements = { 10.255.255.53 }"));
         assert!(text.contains("elements = { 10.9.0.0/16 }"));
+        assert!(text.contains("elements = { 192.0.2.0/24 }"));
+        assert!(at("@resolvers tcp") < at("@connected counter"));
+        assert!(at("@allowed accept") < at("@connected counter"));
         assert!(at("@allowed accept") < at("tcp dport 25 counter drop"));
-        assert!(!host(&config.with_mail(Mail::Allowed), &[]).contains("dport 25 "));
+        assert!(at("@connected counter") < at("tcp dport 25 counter drop"));
+        assert!(!host(&config.with_mail(Mail::Allowed), &[], &[]).contains("dport 25 "));
     }
 
     #[test]
@@ -197,6 +223,13 @@ mod tests {
         );
         assert_eq!(deny(&[]), "flush set ip slot denied\n");
         let two = ["10.0.0.0/8".parse().unwrap(), "192.0.2.1".parse().unwrap()];
+        assert_eq!(
+            reconnect(
+                &NetworkConfig::new("pando", Ipv4Addr::new(10, 213, 0, 0), &[]).unwrap(),
+                &[]
+            ),
+            "flush set inet pando connected\n"
+        );
         assert!(deny(&two).ends_with("add element ip slot denied { 10.0.0.0/8, 192.0.2.1/32 }\n"));
     }
 
@@ -204,7 +237,7 @@ mod tests {
     fn an_empty_set_has_no_elements() {
         let config = NetworkConfig::new("pando", Ipv4Addr::new(10, 213, 0, 0), &[]).unwrap();
         assert!(
-            host(&config, &[])
+            host(&config, &[], &[])
                 .contains("set allowed { type ipv4_addr; flags interval; auto-merge; }")
         );
     }

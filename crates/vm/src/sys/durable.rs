@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Replaces the file at `path` with `bytes`, durably. Only its owner may read it.
 ///
@@ -19,6 +19,25 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     rename(&temporary, path)
+}
+
+/// Writes `bytes` to the disk as what the file at `path` is to hold next, under the
+/// name [`prepared`]: what is left to do then is one rename, and one wait for the disk.
+///
+/// # Errors
+/// What the file system said.
+pub fn prepare_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut next = OpenOptions::new();
+    next.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = next.open(prepared(path))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Where [`prepare_file`] puts it.
+#[must_use]
+pub fn prepared(path: &Path) -> PathBuf {
+    path.with_extension("next")
 }
 
 /// Replaces the file at `path` with `bytes` at one instant, without waiting for
@@ -58,4 +77,10 @@ pub fn remove_dir(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
+}
+
+/// Whether an error says that the disk, or what may be used of it, is full.
+#[must_use]
+pub fn is_out_of_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

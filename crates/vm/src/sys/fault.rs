@@ -49,6 +49,50 @@ points! {
     PauseStopped = "pause.stopped",
     /// Its vCPUs run again, and no record says so.
     ResumeStarted = "resume.started",
+    /// Its guest stands still, its vCPUs run.
+    SaveFrozen = "save.frozen",
+    /// Its vCPUs are stopped, and nothing is saved.
+    SaveStopped = "save.stopped",
+    /// It is saved and stands still.
+    SaveWritten = "save.written",
+    /// It is saved and goes on.
+    SaveResumed = "save.resumed",
+    /// What was saved is an image, that nobody knows.
+    SaveMoved = "save.moved",
+    /// A snapshot has its row, and no files.
+    SnapshotRowed = "snapshot.rowed",
+    /// The image of a snapshot is on the disk, under no name.
+    SnapshotSynced = "snapshot.synced",
+    /// A snapshot is there, and nobody was told.
+    SnapshotNamed = "snapshot.named",
+    /// A snapshot is not wanted any more, and still there.
+    SnapshotUnwanted = "snapshot.unwanted",
+    /// The children of a fork have their rows, and nothing on a node.
+    ForkRowed = "fork.rowed",
+    /// Its image is taken, and no child is made of it.
+    ForkTaken = "fork.taken",
+    /// Its children run, and nobody was told.
+    ForkMade = "fork.made",
+    /// Its image is on the disk, under a name that does not count.
+    HibernateSynced = "hibernate.synced",
+    /// Its image is durable, its VMM is there.
+    HibernateDurable = "hibernate.durable",
+    /// Its VMM is gone, and no record says so.
+    HibernateKilled = "hibernate.killed",
+    /// It sleeps, and nobody was told.
+    HibernateRecorded = "hibernate.recorded",
+    /// Its image is begun with, and no machine is made of it.
+    WakeConsumed = "wake.consumed",
+    /// The disk of its next machine is there.
+    WakeDiskCloned = "wake.disk_cloned",
+    /// Its next VMM runs.
+    WakeStarted = "wake.started",
+    /// Its guest is ready, and no record says so.
+    WakeReady = "wake.ready",
+    /// Its manifest says that it runs, its image is there.
+    WakeRecorded = "wake.recorded",
+    /// Its image is gone, and nobody was told.
+    WakeBuried = "wake.buried",
     /// Its row wants it gone, its node does not know.
     DeleteWanted = "delete.wanted",
     /// Its manifest says that it is taken apart.

@@ -1,12 +1,14 @@
 //! The one place for each kernel facility and each outside tool: a safe
 //! function with a typed error. Nothing else calls `Command`, `libc` or `rename`.
 
+pub(crate) mod addresses;
 pub mod cgroup;
 pub(crate) mod clone;
 pub mod command;
 pub mod durable;
 pub mod fault;
 pub mod host;
+pub(crate) mod pagemap;
 pub mod process;
 pub mod reflink;
 pub(crate) mod seccomp;

@@ -30,6 +30,25 @@ pub enum Ending {
     Signal(i32),
 }
 
+/// Clock ticks a second, as all of `/proc` counts on x86 and arm64 (`USER_HZ`).
+const TICKS_PER_SECOND: u64 = 100;
+
+/// The processor time that a process and its threads have taken; `None` when it is gone.
+#[must_use]
+pub fn worked(pid: u32) -> Option<std::time::Duration> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    ticks(&String::from_utf8_lossy(&stat))
+        .map(|ticks| std::time::Duration::from_millis(ticks * (1000 / TICKS_PER_SECOND)))
+}
+
+/// User and system time in `pid (name) state …` (`proc(5)`); a name may hold anything.
+fn ticks(stat: &str) -> Option<u64> {
+    // The manual counts from 1, and what follows the name is its third.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(14 - 3);
+    let (user, system) = (fields.next()?.parse::<u64>().ok()?, fields.next()?.parse::<u64>().ok()?);
+    user.checked_add(system)
+}
+
 impl Watched {
     /// Watches a live process.
     ///
@@ -105,6 +124,16 @@ pub fn raise_open_files() -> io::Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     Ok(setrlimit(Resource::Nofile, limit)?)
+}
+
+/// Which process the kernel ends when the host's memory is used up: of those that take
+/// as much, the one of the higher score (proc_pid_oom_score_adj(5), -1000 to 1000).
+/// Whoever the process starts inherits it.
+///
+/// # Errors
+/// What the kernel said: a lower score than before needs `CAP_SYS_RESOURCE`.
+pub fn set_oom_score(pid: u32, score: i16) -> io::Result<()> {
+    fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string())
 }
 
 /// The live processes that have `flag VALUE` among their arguments: `(pid, VALUE)`.

@@ -19,7 +19,7 @@ pub async fn one_guest_may_be_denied_more(world: &World) {
     let target = SocketAddrV4::new(world::PUBLIC, near.port());
     let number = world.slots[0].number();
     let dropped = || world.inside[0].packets(&["chain", "ip", "slot", "forward"], "@denied");
-    for denied in ["198.51.100.218", "198.51.100.0/24", "0.0.0.0/0"] {
+    for denied in [&world::PUBLIC.to_string(), "198.51.100.0/24", "0.0.0.0/0"] {
         world.network.deny(number, &[denied.parse().unwrap()]).await.unwrap();
         let before = dropped();
         assert_eq!(world.guests[0].hear(target), None, "{denied}");

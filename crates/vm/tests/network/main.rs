@@ -38,7 +38,9 @@ async fn guests_get_out_and_reach_nothing_near() {
     let world = World::new().await;
     names_and_https_work(&world);
     the_host_reaches_its_guests(&world).await;
+    world.until_connected("198.51.100.216/30", true).await;
     only_public_and_allowed_addresses_answer(&world);
+    what_the_host_is_connected_to_is_followed(&world).await;
     nothing_of_the_host_answers(&world);
     neither_neighbours_nor_strangers_reach_a_slot(&world);
     mail_goes_out_only_where_the_operator_says_so(&world);
@@ -80,7 +82,8 @@ async fn the_host_reaches_its_guests(world: &World) {
 fn only_public_and_allowed_addresses_answer(world: &World) {
     let near = Listener::start(&world.near, "near");
     let at = |address| SocketAddrV4::new(address, near.port());
-    for address in [world::PUBLIC, world::ALLOWED].iter().chain(&world::DENIED) {
+    let everybody = [world::PUBLIC, world::NEIGHBOUR, world::ALLOWED];
+    for address in everybody.iter().chain(&world::DENIED) {
         assert_eq!(HOST.hear(at(*address)).as_deref(), Some("near"), "{address}, by the host");
     }
     for address in [world::PUBLIC, world::ALLOWED] {
@@ -91,6 +94,26 @@ fn only_public_and_allowed_addresses_answer(world: &World) {
         assert_eq!(world.guests[0].hear(at(address)), None, "{address} is reachable");
         assert!(world.dropped("from_guest", "@denied") > before, "{address} met another rule");
     }
+}
+
+/// However public its address is: a neighbour may trust the host's network.
+async fn what_the_host_is_connected_to_is_followed(world: &World) {
+    let near = Listener::start(&world.near, "near");
+    let hear = |address| world.guests[0].hear(SocketAddrV4::new(address, near.port()));
+    let before = world.dropped("from_guest", "@connected");
+    assert_eq!(hear(world::NEIGHBOUR), None, "a neighbour is reachable");
+    assert!(world.dropped("from_guest", "@connected") > before, "it met another rule");
+    // It is a router all the same, and an address makes neighbours of those behind it.
+    let (host, network) = ("198.51.100.226/30", "198.51.100.224/30");
+    assert_eq!(hear(world::PUBLIC).as_deref(), Some("near"));
+    world.readdress("add", host);
+    world.until_connected(network, true).await;
+    let before = world.dropped("from_guest", "@connected");
+    assert_eq!(hear(world::PUBLIC), None, "a new neighbour is reachable");
+    assert!(world.dropped("from_guest", "@connected") > before, "it met another rule");
+    world.readdress("delete", host);
+    world.until_connected(network, false).await;
+    assert_eq!(hear(world::PUBLIC).as_deref(), Some("near"));
 }
 
 fn nothing_of_the_host_answers(world: &World) {
@@ -131,11 +154,11 @@ fn a_source_address_of_ones_own_making_is_dropped(world: &World) {
     let target = SocketAddrV4::new(world::PUBLIC, near.port());
     let (guest, inside) = (&world.guests[0], &world.inside[0]);
     assert_eq!(guest.hear(target).as_deref(), Some("near"));
-    guest.run("ip", &["address", "add", "198.51.100.222/32", "dev", "eth0"]);
+    guest.run("ip", &["address", "add", "198.51.100.229/32", "dev", "eth0"]);
     let public = world::PUBLIC.to_string();
-    guest.run("ip", &["route", "add", &public, "via", "172.16.0.1", "src", "198.51.100.222"]);
+    guest.run("ip", &["route", "add", &public, "via", "172.16.0.1", "src", "198.51.100.229"]);
     // So that the reverse-path filter has nothing against it, and an answer would come back.
-    inside.run("ip", &["route", "add", "198.51.100.222/32", "dev", "tap0"]);
+    inside.run("ip", &["route", "add", "198.51.100.229/32", "dev", "tap0"]);
     let spoofed = || inside.packets(&["chain", "ip", "slot", "guard"], "ip saddr !=");
     let before = spoofed();
     assert_eq!(guest.hear(target), None);

@@ -12,9 +12,12 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use pando_guest_protocol::{GATEWAY_ADDRESS, GATEWAY_MAC, GUEST_ADDRESS, GUEST_MAC, LINK_PREFIX};
 use pando_vm::network::{Network, NetworkConfig, Slot, SlotNumber};
+use tokio::task::JoinHandle;
 
 use crate::place::{HOST, Place, ip_batch};
 use crate::swept::{RESOLVERS, Swept};
@@ -25,9 +28,11 @@ const NUMBERS: [u32; 2] = [1, 2];
 
 /// The host's end of its link to the stand-in for everything around.
 pub const HOST_NEAR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 217);
+/// The other end. As public as [`PUBLIC`], but next to the host.
+pub const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 218);
 /// Looks like the public internet: a documentation range, in a corner of it that
 /// is of no use to hosts which themselves live in such ranges.
-pub const PUBLIC: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 218);
+pub const PUBLIC: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 225);
 /// Private, but the operator allowed it.
 pub const ALLOWED: Ipv4Addr = Ipv4Addr::new(10, 77, 213, 1);
 /// One of each kind that no guest reaches. Addresses that nothing on a real host
@@ -44,7 +49,8 @@ pub const DENIED: [Ipv4Addr; 6] = [
 
 /// What the test made, in the order of [`NUMBERS`] where there are two.
 pub struct World {
-    pub network: Network,
+    pub network: Arc<Network>,
+    follows: JoinHandle<()>,
     pub slots: Vec<Slot>,
     pub inside: Vec<Place>,
     pub guests: Vec<Place>,
@@ -56,7 +62,9 @@ impl World {
     pub async fn new() -> Self {
         let swept = Swept::new(PREFIX);
         let config = NetworkConfig::new(PREFIX, POOL, &[ALLOWED.to_string()]).unwrap();
-        let network = Network::prepare(config).await.unwrap();
+        let network = Arc::new(Network::prepare(config).await.unwrap());
+        let followed = Arc::clone(&network);
+        let follows = tokio::spawn(async move { followed.follow_host().await });
         let (mut slots, mut inside, mut guests) = (Vec::new(), Vec::new(), Vec::new());
         for number in NUMBERS {
             let slot = network.create_slot(SlotNumber::new(number)).await.unwrap();
@@ -65,7 +73,7 @@ impl World {
             guests.push(make_guest(number, network.mtu()));
         }
         let near = make_near();
-        Self { network, slots, inside, guests, near, swept }
+        Self { network, follows, slots, inside, guests, near, swept }
     }
 
     /// The host's and the inner end of the link of the slot at `index`.
@@ -79,9 +87,27 @@ impl World {
         HOST.packets(&["chain", "inet", PREFIX, chain], part)
     }
 
+    /// Changes the host's addresses on its link to the surroundings.
+    pub fn readdress(&self, verb: &str, network: &str) {
+        HOST.run("ip", &["address", verb, network, "dev", &format!("{PREFIX}near")]);
+    }
+
+    /// Waits until the host's connected networks are denied as they are.
+    pub async fn until_connected(&self, network: &str, connected: bool) {
+        let listed = || HOST.run("nft", &["list", "set", "inet", PREFIX, "connected"]);
+        for _ in 0..1000 {
+            if listed().contains(network) == connected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{network}: {}", listed());
+    }
+
     /// Ends it all by the ordinary way, which must leave nothing.
     pub async fn end(self) {
         drop(self.slots);
+        self.follows.abort();
         self.network.remove_all().await.unwrap();
         for number in NUMBERS {
             let guest = format!("{PREFIX}-guest{number}");
@@ -132,15 +158,15 @@ fn make_near() -> Place {
     ip_batch(&[], &host);
     let mut inside = vec![
         "link set lo up".to_owned(),
-        format!("address add {PUBLIC}/30 dev eth0"),
+        format!("address add {NEIGHBOUR}/30 dev eth0"),
         "link set eth0 up".to_owned(),
         format!("route add default via {HOST_NEAR}"),
     ];
-    let own = || [ALLOWED].into_iter().chain(DENIED);
+    let own = || [PUBLIC, ALLOWED].into_iter().chain(DENIED);
     inside.extend(own().map(|address| format!("address add {address}/32 dev lo")));
     ip_batch(&["-netns", &name], &inside);
     let routes: Vec<_> =
-        own().map(|address| format!("route add {address}/32 via {PUBLIC}")).collect();
+        own().map(|address| format!("route add {address}/32 via {NEIGHBOUR}")).collect();
     ip_batch(&[], &routes);
     Place::namespace(&name)
 }

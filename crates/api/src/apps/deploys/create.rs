@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use pando_node::held::Held;
 use pando_types::app::{CreateDeployment, Deployment};
 use pando_types::{AppId, DeploymentId, OrgId, PublicError};
 
@@ -36,7 +37,7 @@ struct Wanted {
     api: Api,
     org: OrgId,
     app: AppId,
-    request: CreateDeployment,
+    request: Held<CreateDeployment>,
 }
 
 impl Create for Wanted {
@@ -49,7 +50,8 @@ impl Create for Wanted {
     }
 
     async fn make(self, id: DeploymentId) -> Result<Deployment, PublicError> {
-        self.api.deploy.deployment_create(id, self.org, self.app, self.request).await
+        let (request, _held) = self.request.apart();
+        self.api.deploy.deployment_create(id, self.org, self.app, request).await
     }
 
     async fn made(&self, id: DeploymentId) -> Result<Option<Deployment>, PublicError> {

@@ -1,11 +1,11 @@
 //! `GET /v1/apps/{id}/deploys/{deployment}`.
 
-use axum::Json;
 use axum::extract::State;
 use pando_types::app::Deployment;
 
 use super::{app_id, deployment_id};
 use crate::Api;
+use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
 use crate::refusal::Refused;
@@ -22,7 +22,9 @@ pub async fn get(
     State(api): State<Api>,
     caller: Caller,
     UrlPath((app, deployment)): UrlPath<(String, String)>,
-) -> Result<Json<Deployment>, Refused> {
+) -> Result<Answer, Refused> {
     let (app, deployment) = (app_id(&app)?, deployment_id(&deployment)?);
-    Ok(Json(api.deploy.deployment_get(caller.org, app, deployment).await?))
+    let account = api.node.budget().account(Some(caller.org));
+    let (shown, log) = api.deploy.deployment_get(caller.org, app, deployment, &account).await?;
+    Ok(Answer::new().fields(&shown).text("build_logs", log))
 }

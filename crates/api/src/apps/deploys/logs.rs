@@ -32,6 +32,6 @@ pub async fn logs(
     let lines = api.deploy.log_follow(caller.org, app, deployment).await?;
     // Whatever breaks the log off becomes its last line: the status is long sent.
     let text = |line: Result<LogLine, PublicError>| line.map_or_else(|e| e.to_string(), |l| l.text);
-    let messages = lines.flat_map(move |line| stream::iter(Message::lines(&text(line))));
+    let messages = lines.flat_map(move |line| stream::iter(Message::lines(text(line))));
     Ok(sse::response(messages.chain(stream::once(async { Message::end() }))))
 }

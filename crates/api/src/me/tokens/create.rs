@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use pando_node::held::Held;
 use pando_store::{Insert, Store};
 use pando_types::api::{CreateToken, NewToken};
 use pando_types::limits::{MAX_KEY_DAYS, MAX_KEYS};
@@ -39,7 +40,7 @@ pub async fn create(
 struct Wanted {
     store: Store,
     org: OrgId,
-    request: CreateToken,
+    request: Held<CreateToken>,
 }
 
 impl Create for Wanted {

@@ -1,12 +1,12 @@
 //! `GET /v1/sandboxes/{id}/fs/dir?path=`.
 
-use axum::Json;
 use axum::extract::State;
 use pando_types::sandbox::DirListing;
 
 use super::file_info;
 use super::path::{FilePath, PathQuery};
 use crate::Api;
+use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
 use crate::refusal::{Refused, guest_failed_at};
@@ -24,15 +24,18 @@ pub async fn dir(
     caller: Caller,
     UrlPath(id): UrlPath<String>,
     FilePath(path): FilePath,
-) -> Result<Json<DirListing>, Refused> {
+) -> Result<Answer, Refused> {
     let guest = guest(&api, &caller, &id).await?;
-    let mut entries = guest.list(&path).await.map_err(guest_failed_at("path"))?;
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
-    let parent = path.trim_end_matches('/');
-    let entries = entries.into_iter().map(|entry| {
-        let whole = format!("{parent}/{}", entry.name);
+    let entries = guest.list(&path).await.map_err(guest_failed_at("path"))?;
+    let entries = entries.map(|mut entries| {
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        entries
+    });
+    // A `DirListing`.
+    let answer = Answer::new().value("path", &path);
+    let entries = entries.into_iter().map(move |entry| {
+        let whole = format!("{}/{}", path.trim_end_matches('/'), entry.name);
         file_info(entry, whole)
     });
-    let entries = entries.collect();
-    Ok(Json(DirListing { path, entries }))
+    Ok(answer.list("entries", entries))
 }

@@ -27,5 +27,5 @@ pub async fn stat(
 ) -> Result<Json<FileInfo>, Refused> {
     let guest = guest(&api, &caller, &id).await?;
     let entry = guest.stat(&path).await.map_err(guest_failed_at("path"))?;
-    Ok(Json(file_info(entry, path)))
+    Ok(Json(file_info(entry.apart().0, path)))
 }

@@ -1,12 +1,12 @@
 //! `GET /v1/sandboxes/{id}/repl/sessions`.
 
-use axum::Json;
 use axum::extract::State;
 use pando_types::page::List;
 use pando_types::repl::ReplSession;
 
 use super::{failed, public};
 use crate::Api;
+use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
 use crate::refusal::Refused;
@@ -22,8 +22,11 @@ pub async fn list(
     State(api): State<Api>,
     caller: Caller,
     UrlPath(id): UrlPath<String>,
-) -> Result<Json<List<ReplSession>>, Refused> {
-    let mut repls = guest(&api, &caller, &id).await?.repls().await.map_err(failed)?;
-    repls.sort_by_key(|repl| repl.pid);
-    Ok(Json(List::whole(repls.into_iter().map(public).collect())))
+) -> Result<Answer, Refused> {
+    let repls = guest(&api, &caller, &id).await?.repls().await.map_err(failed)?;
+    let repls = repls.map(|mut repls| {
+        repls.sort_unstable_by_key(|repl| repl.pid);
+        repls
+    });
+    Ok(Answer::whole_list(repls.into_iter().map(public)))
 }

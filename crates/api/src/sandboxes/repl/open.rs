@@ -18,6 +18,8 @@ use crate::refusals::Refusals;
 use crate::sandboxes::{exec_request, guest};
 
 /// Starts a code session.
+///
+/// Its interpreter has 60 seconds to come up, which a loaded sandbox may need.
 #[utoipa::path(
     post, path = "/sandboxes/{id}/repl/sessions", tag = "code", operation_id = "repl_open",
     params(("id" = String, Path, format = Uuid)), request_body = Option<OpenReplSession>,
@@ -29,12 +31,13 @@ pub async fn open(
     UrlPath(id): UrlPath<String>,
     OptionalJson(request): OptionalJson<OpenReplSession>,
 ) -> Result<(StatusCode, Json<ReplSession>), Refused> {
+    let (request, _held) = request.apart();
     let env = request.env.unwrap_or_default();
     exec_request::check_surroundings(request.cwd.as_deref(), request.user.as_deref(), &env)?;
     let language = language(request.language.as_deref().unwrap_or("python"))?;
     let open = OpenRepl { language, cwd: request.cwd, env, user: request.user };
     let repl = guest(&api, &caller, &id).await?.open_repl(open).await.map_err(not_opened)?;
-    Ok((StatusCode::CREATED, Json(public(repl))))
+    Ok((StatusCode::CREATED, Json(public(repl.apart().0))))
 }
 
 fn language(text: &str) -> Result<Language, PublicError> {

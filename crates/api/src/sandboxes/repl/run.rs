@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use pando_guest_protocol::repl::MAX_CODE_BYTES;
 use pando_node::guest::Ran;
@@ -14,6 +13,7 @@ use pando_types::{Code, PublicError};
 
 use super::{Session, failed, session_id};
 use crate::Api;
+use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::extract::{JsonBody, UrlPath};
 use crate::refusal::Refused;
@@ -37,12 +37,14 @@ pub async fn run(
     caller: Caller,
     UrlPath((id, session)): UrlPath<(String, String)>,
     JsonBody(cell): JsonBody<RunCell>,
-) -> Result<Json<CellResult>, Refused> {
+) -> Result<Answer, Refused> {
     let limit = check(&cell)?;
+    let (cell, mut held) = cell.apart();
+    held.shrink_to(cell.code.capacity());
     let session = session_id(session)?;
     let guest = guest(&api, &caller, &id).await?;
     let ran = guest.run_cell(&session, &cell.code, limit, MAX_EXEC_OUTPUT_BYTES).await;
-    Ok(Json(result(ran.map_err(failed)?, limit)?))
+    Ok(answer(ran.map_err(failed)?, limit)?)
 }
 
 /// The time limit of a cell that may be sent to a guest.
@@ -65,7 +67,8 @@ fn check(cell: &RunCell) -> Result<Duration, PublicError> {
     )
 }
 
-fn result(ran: Ran, limit: Duration) -> Result<CellResult, PublicError> {
+/// A [`CellResult`].
+fn answer(ran: Ran, limit: Duration) -> Result<Answer, PublicError> {
     let done = ran.done;
     if done.timed_out {
         let secs = limit.as_secs_f64();
@@ -77,22 +80,25 @@ fn result(ran: Ran, limit: Duration) -> Result<CellResult, PublicError> {
         let message = format!("timeout: the cell ran for {secs} s, {then}");
         return Err(PublicError::new(Code::Timeout, message).hint("raise `timeout_ms`"));
     }
-    Ok(CellResult {
-        results: ran.results,
-        stdout: String::from_utf8_lossy(&ran.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&ran.stderr).into_owned(),
-        error: done.error,
-        exit_code: done.exit_code,
-        duration_ms: done.duration_ms,
-        truncated: ran.truncated,
-        session_ended: done.session_ended,
-    })
+    Ok(Answer::new()
+        .lines("results", ran.results)
+        .text("stdout", ran.stdout)
+        .text("stderr", ran.stderr)
+        .value("error", &done.error)
+        .value("exit_code", &done.exit_code)
+        .value("duration_ms", &done.duration_ms)
+        .value("truncated", &ran.truncated)
+        .value("session_ended", &done.session_ended))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use axum::response::IntoResponse;
     use pando_guest_protocol::repl::CellDone;
+    use pando_node::held::{Budget, Held};
 
     fn cell(timeout_ms: Option<i64>) -> RunCell {
         RunCell { code: "1".into(), timeout_ms }
@@ -112,23 +118,44 @@ mod tests {
         }
     }
 
+    fn ran(timed_out: bool, session_ended: bool) -> Ran {
+        let account = Budget::new(1 << 20).account(None);
+        let held = |text: &str| {
+            let mut held = Held::nothing(&account);
+            held.push(text.as_bytes()).unwrap();
+            held
+        };
+        let (exit_code, truncated, duration_ms) = (1, false, 5);
+        let error = Some("E\n".to_owned());
+        let done = CellDone { exit_code, error, timed_out, session_ended, truncated, duration_ms };
+        let results = held("{\"text/plain\":\"1\"}\n{}");
+        Ran { stdout: held("out"), stderr: held("err"), results, done, truncated: true }
+    }
+
+    #[tokio::test]
+    async fn the_answer_is_a_cell_result() {
+        let answer = answer(ran(false, false), Duration::ZERO).unwrap().into_response();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        let one = BTreeMap::from([("text/plain".to_owned(), "1".to_owned())]);
+        let want = CellResult {
+            results: vec![one, BTreeMap::new()],
+            stdout: "out".into(),
+            stderr: "err".into(),
+            error: Some("E\n".into()),
+            exit_code: 1,
+            duration_ms: 5,
+            truncated: true,
+            session_ended: false,
+        };
+        assert_eq!(body, serde_json::to_vec(&want).unwrap());
+    }
+
     #[test]
     fn a_timeout_says_what_became_of_the_session() {
-        let ran = |session_ended| Ran {
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            results: Vec::new(),
-            done: CellDone {
-                exit_code: 1,
-                error: None,
-                timed_out: true,
-                session_ended,
-                truncated: false,
-                duration_ms: 5,
-            },
-            truncated: false,
+        let text = |ended| match answer(ran(true, ended), Duration::from_millis(1500)) {
+            Err(error) => error,
+            Ok(_) => panic!("no timeout"),
         };
-        let text = |ended| result(ran(ended), Duration::from_millis(1500)).unwrap_err();
         assert_eq!(text(false).code.status(), 504);
         assert!(text(false).message.starts_with("timeout: the cell ran for 1.5 s"));
         assert!(text(false).message.contains("goes on"));

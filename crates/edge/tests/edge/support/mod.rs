@@ -8,6 +8,7 @@ pub mod frames;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use pando_edge::{Backend, ConnectError, Edge, HostLabel, Limits, Resolution, ser
 use pando_types::SandboxId;
 use pando_types::url::{PublicUrls, Scheme};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +45,26 @@ struct Known {
     labels: HashMap<HostLabel, Resolution>,
     ports: HashMap<(SandboxId, u16), Reach>,
     connects: usize,
+    sleepers: HashMap<SandboxId, Arc<Sleeper>>,
+    used: Vec<SandboxId>,
+}
+
+/// A sandbox that sleeps, or slept.
+#[derive(Default)]
+pub struct Sleeper {
+    /// Those who asked for it to be woken while it slept.
+    pub asked: AtomicUsize,
+    /// Whether it sleeps, or how its waking ended.
+    pub state: watch::Sender<Asleep>,
+}
+
+/// How a sandbox sleeps.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Asleep {
+    #[default]
+    Fast,
+    Woken,
+    Never,
 }
 
 /// How a port is reached.
@@ -59,6 +81,23 @@ impl World {
 
     pub fn reach(&self, sandbox: SandboxId, port: u16, reach: Reach) {
         self.0.lock().unwrap().ports.insert((sandbox, port), reach);
+    }
+
+    /// Puts a sandbox to sleep, until its `state` says something else.
+    pub fn put_to_sleep(&self, sandbox: SandboxId) -> Arc<Sleeper> {
+        let mut known = self.0.lock().unwrap();
+        let sleeper = known.sleepers.entry(sandbox).or_default();
+        sleeper.state.send_replace(Asleep::Fast);
+        Arc::clone(sleeper)
+    }
+
+    /// How often it was noted that a sandbox was used.
+    pub fn uses(&self, sandbox: SandboxId) -> usize {
+        self.0.lock().unwrap().used.iter().filter(|used| **used == sandbox).count()
+    }
+
+    fn sleeper(&self, sandbox: SandboxId) -> Option<Arc<Sleeper>> {
+        self.0.lock().unwrap().sleepers.get(&sandbox).cloned()
     }
 
     /// How many connections to apps were made or tried.
@@ -83,7 +122,31 @@ impl Backend for World {
         }
     }
 
+    fn sleeps(&self, sandbox: SandboxId) -> bool {
+        self.sleeper(sandbox).is_some_and(|sleeper| *sleeper.state.borrow() != Asleep::Woken)
+    }
+
+    fn used(&self, sandbox: SandboxId) {
+        self.0.lock().unwrap().used.push(sandbox);
+    }
+
+    async fn wake(&self, sandbox: SandboxId) -> Result<(), ConnectError> {
+        let Some(sleeper) = self.sleeper(sandbox) else { return Ok(()) };
+        let mut state = sleeper.state.subscribe();
+        if *state.borrow() != Asleep::Woken {
+            sleeper.asked.fetch_add(1, Ordering::SeqCst);
+        }
+        let woken = state.wait_for(|state| *state != Asleep::Fast).await.unwrap();
+        match *woken {
+            Asleep::Woken => Ok(()),
+            _ => Err(ConnectError::NotWoken(std::io::ErrorKind::OutOfMemory.into())),
+        }
+    }
+
     async fn connect(&self, sandbox: SandboxId, port: u16) -> Result<TcpStream, ConnectError> {
+        if self.sleeps(sandbox) {
+            return Err(ConnectError::Asleep);
+        }
         let reach = {
             let mut known = self.0.lock().unwrap();
             known.connects += 1;

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 
 use super::stat::entry;
 use super::{blocking, check_path};
+use crate::session::attended::attended;
 use crate::session::failure::{Stop, failure, refused};
 use crate::session::json_lines::JsonLines;
 
@@ -17,7 +18,7 @@ const MAX_ENTRIES: usize = 100_000;
 /// Sends the entries by name.
 pub async fn list(stream: &mut TcpStream, path: String) -> Result<(), Stop> {
     let checked = check_path(&path)?;
-    let entries = blocking(move || collect(&checked, &path)).await?;
+    let entries = attended(stream, blocking(move || collect(&checked, &path))).await?;
     let mut lines = JsonLines::new(stream);
     for entry in &entries {
         lines.push(entry).await?;

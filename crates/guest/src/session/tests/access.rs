@@ -31,17 +31,6 @@ async fn before_a_restore_is_done_nobody_is_served() {
 }
 
 #[tokio::test]
-async fn a_restore_ends_sessions_and_their_commands() {
-    let agent = Agent::start().await;
-    let mut stream = agent.ask(Operation::Exec(shell("echo $$; exec sleep 60"))).await;
-    let pid = String::from_utf8(frame::expect(&mut stream).await.unwrap().payload).unwrap();
-    assert!(is_alive(&pid));
-    agent.services.access.suspend();
-    assert!(frame::read(&mut stream).await.unwrap().is_none());
-    until("the command's end", || !is_alive(&pid)).await;
-}
-
-#[tokio::test]
 async fn another_protocol_is_named() {
     let agent = Agent::start().await;
     let failure = failure_in(&ask_with(&agent, &token(), 99).await);

@@ -3,6 +3,7 @@
 mod access;
 mod exec;
 mod files;
+mod lives;
 mod logs;
 mod machine;
 mod ports;

@@ -23,11 +23,11 @@ struct Ran {
 }
 
 impl Agent {
-    async fn open_repl(&self, language: Language) -> String {
+    pub(super) async fn open_repl(&self, language: Language) -> String {
         self.answer(open(language)).await.json::<Repl>().unwrap().id
     }
 
-    async fn start_cell(&self, id: &str, code: &str, timeout_ms: u64) -> TcpStream {
+    pub(super) async fn start_cell(&self, id: &str, code: &str, timeout_ms: u64) -> TcpStream {
         let mut stream = self.ask(Operation::RunCell(Cell { id: id.to_owned(), timeout_ms })).await;
         for chunk in code.as_bytes().chunks(frame::CHUNK_BYTES) {
             frame::write(&mut stream, Kind::Data, chunk).await.unwrap();

@@ -7,7 +7,7 @@ use pando_types::{Epoch, SandboxId};
 
 use super::machines::Line;
 use super::say::Say;
-use super::world::{Outcome, World, create, exec};
+use super::world::{Outcome, World, create, exec, run};
 use crate::guest::ExecInput;
 use crate::{NodeError, State};
 
@@ -91,9 +91,9 @@ fn what_a_guest_says_after_it_is_ready_changes_nothing() {
             let id = SandboxId::new();
             world.machines.restored(id, &Say::Forever(ready.clone(), after));
             world.create(id).await.unwrap();
-            let guest = world.node().guest(id).unwrap();
+            let guest = world.node().guest(id, None).unwrap();
             guest.ping().await.unwrap();
-            guest.exec(exec("true"), ExecInput::Empty, 100).await.unwrap();
+            run(&guest, exec("true"), ExecInput::Empty, 100).await.unwrap();
             // The line is not read, so that the flood ends in its own buffer.
             world.node().pause(id, Epoch::first()).await.unwrap();
             world.node().resume(id, Epoch::first()).await.unwrap();

@@ -5,11 +5,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use pando_guest_protocol::frame::{Kind, MAX_PAYLOAD_BYTES};
 use pando_guest_protocol::session::ExecDone;
+use pando_types::limits::MAX_HELD_BYTES;
+use pando_types::{Code, OrgId, PublicError};
 
 use super::memory::Mark;
 use super::say::Say;
 use super::sessions::frame;
-use super::world::{World, alive_tasks, exec, until_tasks};
+use super::world::{World, alive_tasks, exec, run, until_tasks};
 use crate::guest::{ExecEvent, ExecInput, GuestError};
 
 /// What the host may hold of one command's output while nobody takes it.
@@ -57,7 +59,7 @@ fn of_a_flood_the_limit_is_kept_and_the_rest_is_dropped() {
         world.agents.says(id, Say::Once(said));
         let mark = Mark::now();
         let kept = 1 << 20;
-        let finished = guest.exec(exec("yes"), ExecInput::Empty, kept).await.unwrap();
+        let finished = run(&guest, exec("yes"), ExecInput::Empty, kept).await.unwrap();
         assert_eq!((finished.stdout.len(), finished.stderr.len()), (kept, kept));
         assert!(finished.truncated);
         assert_eq!(finished.done, done);
@@ -73,7 +75,7 @@ fn a_flood_without_end_ends_at_the_time_limit() {
     World::run(async |world| {
         let (id, guest) = world.sandbox().await;
         world.agents.says(id, Say::Forever(Vec::new(), flood(Kind::Stderr)));
-        let work = async move { guest.exec(exec("yes"), ExecInput::Empty, 1000).await };
+        let work = async move { run(&guest, exec("yes"), ExecInput::Empty, 1000).await };
         let outcome = world.outlast_session(work).await;
         assert!(matches!(outcome.said, Err(GuestError::Timeout(_))), "{:?}", outcome.said);
         assert!(outcome.took <= Duration::from_secs(60), "{:?}", outcome.took);
@@ -98,5 +100,34 @@ fn many_floods_at_once_leave_the_neighbour_alone() {
         until_tasks(tasks).await;
         let each = mark.peak_bytes() / streams;
         assert!(each <= MEMORY_BYTES, "{each} bytes each");
+    });
+}
+
+#[test]
+fn floods_that_find_no_room_are_refused_and_ended_and_others_go_on() {
+    World::run(async |world| {
+        let (id, _) = world.sandbox().await;
+        world.agents.says(id, Say::Forever(Vec::new(), flood(Kind::Stdout)));
+        // All that an org may take alone, but for a little.
+        let (org, left) = (Some(OrgId::new()), 4 << 20);
+        let budget = world.node().budget().clone();
+        let hog = budget.account(org).take(MAX_HELD_BYTES / 2 - left).unwrap();
+        let (tasks, mark) = (alive_tasks(), Mark::now());
+        let guest = world.node().guest(id, org).unwrap();
+        let floods = (0..8).map(|_| {
+            let guest = guest.clone();
+            tokio::spawn(async move { run(&guest, exec("yes"), ExecInput::Empty, 8 << 20).await })
+        });
+        for flood in floods.collect::<Vec<_>>() {
+            world.friend_answers().await;
+            let error = flood.await.unwrap().unwrap_err();
+            assert!(matches!(error, GuestError::NoRoom(_)), "{error:?}");
+            let refusal = PublicError::from(&error);
+            assert_eq!((refusal.code, refusal.retry_after_secs), (Code::Unavailable, Some(5)));
+        }
+        // The commands are ended, and nothing is counted any more.
+        until_tasks(tasks).await;
+        assert_eq!(budget.taken_bytes(), hog.bytes());
+        assert!(mark.peak_bytes() <= left + MEMORY_BYTES, "{} bytes", mark.peak_bytes());
     });
 }

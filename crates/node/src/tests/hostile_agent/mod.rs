@@ -9,9 +9,11 @@
 //! - `world`: a node in a network namespace of its own, with one friendly sandbox.
 //! - `machines`: the hypervisor, whose guests say on their control line what a test wants.
 //! - `agent`: the other end of sessions, for all guests at once.
-//! - `control_line`, `sessions`, `floods`: the cases.
+//! - `ask`: what is asked.
+//! - `control_line`, `sessions`, `streams`, `floods`: the cases.
 
 mod agent;
+mod ask;
 mod clock;
 mod control_line;
 mod floods;
@@ -19,4 +21,5 @@ mod machines;
 mod memory;
 mod say;
 mod sessions;
+mod streams;
 mod world;

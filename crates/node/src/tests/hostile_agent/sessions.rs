@@ -3,78 +3,17 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use pando_guest_protocol::frame::{Kind, MAX_PAYLOAD_BYTES};
 use pando_guest_protocol::session::{Entry, EntryKind, Failure, FailureKind};
 
+use super::ask::{QUESTIONS, Question};
 use super::say::Say;
-use super::world::{Outcome, World, exec};
-use crate::guest::{ExecInput, Guest, GuestError};
+use super::world::{Outcome, World, exec, run};
+use crate::guest::{ExecInput, Guest};
 
-/// No answer is waited for longer than this. A removal may take longer: it is work.
-const ANSWER_WITHIN: Duration = Duration::from_secs(180);
-/// What the host may hold of one session.
-const MEMORY_BYTES: usize = 8 << 20;
 /// What a person can read of a failure.
 const MAX_MESSAGE_BYTES: usize = 8 << 10;
-
-/// What is asked. Those left out go the way of `Ping`: one question, one answer.
-#[derive(Debug, Clone, Copy)]
-enum Question {
-    Ping,
-    List,
-    ReadFile,
-    WriteFile,
-    Exec,
-    Start,
-    Ports,
-    Connect,
-}
-
-const QUESTIONS: [Question; 8] = [
-    Question::Ping,
-    Question::List,
-    Question::ReadFile,
-    Question::WriteFile,
-    Question::Exec,
-    Question::Start,
-    Question::Ports,
-    Question::Connect,
-];
-
-impl Question {
-    async fn ask(self, guest: Guest) -> Result<(), GuestError> {
-        match self {
-            Self::Ping => guest.ping().await,
-            Self::List => guest.list("/").await.map(drop),
-            Self::ReadFile => {
-                let (_, mut bytes) = guest.read_file("/f").await?;
-                while let Some(bytes) = bytes.next().await {
-                    bytes?;
-                }
-                Ok(())
-            }
-            Self::WriteFile => {
-                let body = stream::repeat_with(|| Ok::<_, std::io::Error>(block())).take(64);
-                guest.write_file("/f", 0o644, body).await.map(drop)
-            }
-            Self::Exec => {
-                let input = ExecInput::Bytes(block());
-                guest.exec(exec("true"), input, 1 << 20).await.map(drop)
-            }
-            Self::Start => guest.start(exec("true")).await.map(drop),
-            Self::Ports => guest.ports().await.map(drop),
-            // Nobody listens on its address: it is asked for a relay.
-            Self::Connect => guest.connect(9).await.map(drop),
-        }
-    }
-}
-
-fn block() -> Bytes {
-    static BLOCK: [u8; 256 * 1024] = [7; 256 * 1024];
-    Bytes::from_static(&BLOCK)
-}
 
 fn header(kind: u8, length: u32) -> Vec<u8> {
     [&[kind][..], &length.to_be_bytes()].concat()
@@ -91,7 +30,7 @@ pub(super) fn entry(size_bytes: u64) -> Vec<u8> {
 }
 
 /// Answers that fit no question.
-fn falsehoods() -> Vec<(&'static str, Say)> {
+pub(super) fn falsehoods() -> Vec<(&'static str, Say)> {
     let reply = |payload: &[u8]| Say::Once(frame(Kind::Reply, payload));
     let longest = MAX_PAYLOAD_BYTES as u32;
     let failure = Failure { kind: FailureKind::Other, message: "\u{1b}[2J\0no ".repeat(20_000) };
@@ -139,7 +78,7 @@ fn falsehoods() -> Vec<(&'static str, Say)> {
     falsehoods
 }
 
-async fn fails(world: &World, guest: &Guest, question: Question, name: &str) {
+async fn fails(world: &World, guest: &Guest, question: Question, name: &str) -> Duration {
     let work = question.ask(guest.clone());
     let Outcome { said, took, peak_bytes } = world.outlast_session(work).await;
     let error = match said {
@@ -149,8 +88,10 @@ async fn fails(world: &World, guest: &Guest, question: Question, name: &str) {
     let text = pando_types::PublicError::from(&error).message;
     assert!(text.len() <= MAX_MESSAGE_BYTES, "{name}: an error of {} bytes", text.len());
     assert!(!text.contains(char::is_control), "{name}: {text:?}");
-    assert!(took <= ANSWER_WITHIN, "{name}, asked {question:?}: {took:?}");
-    assert!(peak_bytes <= MEMORY_BYTES, "{name}, asked {question:?}: {peak_bytes} bytes");
+    assert!(took <= question.answer_within(), "{name}, asked {question:?}: {took:?}");
+    let most = question.memory_bytes();
+    assert!(peak_bytes <= most, "{name}, asked {question:?}: {peak_bytes} bytes");
+    took
 }
 
 #[test]
@@ -159,8 +100,8 @@ fn no_falsehood_is_an_answer_to_anything() {
         let (id, guest) = world.sandbox().await;
         for (name, say) in falsehoods() {
             for question in QUESTIONS {
-                // An end without entries is an empty directory's.
-                if let (Question::List, Say::Forever(first, _)) = (question, &say)
+                // An end without values is an empty list's.
+                if let (true, Say::Forever(first, _)) = (question.is_a_list(), &say)
                     && first.first() == Some(&(Kind::End as u8))
                 {
                     continue;
@@ -168,6 +109,39 @@ fn no_falsehood_is_an_answer_to_anything() {
                 world.agents.says(id, say.clone());
                 fails(world, &guest, question, name).await;
             }
+        }
+    });
+}
+
+#[test]
+fn an_agent_that_says_nothing_holds_nobody_for_long() {
+    World::run(async |world| {
+        let (id, guest) = world.sandbox().await;
+        world.agents.says(id, Say::nothing());
+        for question in QUESTIONS {
+            let took = fails(world, &guest, question, "silence").await;
+            assert!(took <= question.silence_within(), "asked {question:?}: {took:?}");
+        }
+    });
+}
+
+#[test]
+fn work_that_goes_on_is_waited_for() {
+    World::run(async |world| {
+        let (id, guest) = world.sandbox().await;
+        // One of five bytes in five seconds, for three minutes.
+        let beats = frame(Kind::Data, b"").repeat(36);
+        let done = frame(Kind::Reply, b"{}");
+        world.agents.says(id, Say::Slowly(Vec::new(), [beats, done].concat()));
+        let work = Question::Remove.ask(guest.clone());
+        let outcome = world.outlast_session(work).await;
+        assert!(outcome.said.is_ok(), "{:?}", outcome.said);
+        assert!(outcome.took > Duration::from_secs(150), "{:?}", outcome.took);
+        // It goes on for ever: too often, or too long.
+        let endless = frame(Kind::Data, b"");
+        for say in [Say::Forever(Vec::new(), endless.clone()), Say::Slowly(Vec::new(), endless)] {
+            world.agents.says(id, say);
+            fails(world, &guest, Question::Remove, "beats without end").await;
         }
     });
 }
@@ -185,10 +159,10 @@ fn an_agent_that_accepts_and_never_reads_holds_nobody() {
         let mut long = exec("true");
         long.argv.push("x".repeat(200_000));
         let asked = guest.clone();
-        let work = async move { asked.exec(long, ExecInput::Empty, 100).await.map(drop) };
+        let work = async move { run(&asked, long, ExecInput::Empty, 100).await.map(drop) };
         let outcome = world.outlast_session(work).await;
         assert!(outcome.said.is_err());
-        assert!(outcome.took <= ANSWER_WITHIN, "{:?}", outcome.took);
+        assert!(outcome.took <= Question::Exec.answer_within(), "{:?}", outcome.took);
     });
 }
 

@@ -15,9 +15,9 @@ use super::agent::{Agents, FRIENDLY};
 use super::clock::fly_until;
 use super::machines::Machines;
 use super::memory::Mark;
-use crate::guest::{ExecInput, Guest};
+use crate::guest::{ExecInput, Finished, Guest, GuestError};
 use crate::tests::{Folder, SHAPE, node, open};
-use crate::{Node, NodeError, SandboxSpec, State};
+use crate::{Node, NodeError, SandboxSpec, Source, State};
 
 /// How long anything that only waits for this process may take, on any host.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,7 +64,7 @@ impl World {
     }
 
     async fn start() -> Self {
-        let folder = Folder(tempfile::tempdir().unwrap());
+        let folder = Folder::new();
         let machines = Machines::default();
         let agents = Agents::listen(&machines);
         let friend = SandboxId::new();
@@ -101,7 +101,7 @@ impl World {
     pub(super) async fn sandbox(&self) -> (SandboxId, Guest) {
         let id = SandboxId::new();
         self.create(id).await.unwrap();
-        (id, self.node().guest(id).unwrap())
+        (id, self.node().guest(id, None).unwrap())
     }
 
     pub(super) fn state(&self, id: SandboxId) -> Option<State> {
@@ -131,11 +131,11 @@ impl World {
 
     /// What is asked of the friend is answered now, by its agent.
     pub(super) async fn friend_answers(&self) {
-        let guest = self.node().guest(self.friend).unwrap();
+        let guest = self.node().guest(self.friend, None).unwrap();
         let answered = async {
             guest.ping().await.unwrap();
-            let finished = guest.exec(exec("true"), ExecInput::Empty, 100).await.unwrap();
-            assert_eq!(finished.stdout, FRIENDLY);
+            let finished = run(&guest, exec("true"), ExecInput::Empty, 100).await.unwrap();
+            assert_eq!(*finished.stdout, FRIENDLY);
         };
         tokio::time::timeout(PATIENCE, answered).await.unwrap();
     }
@@ -176,10 +176,11 @@ impl World {
 pub(super) async fn create(node: &Node, id: SandboxId) -> Result<(), NodeError> {
     let spec = SandboxSpec {
         org: OrgId::new(),
-        template: "base".into(),
+        source: Source::Template("base".into()),
         shape: SHAPE,
         deadline: None,
         persistent: false,
+        idle_timeout: None,
         egress_deny: Vec::new(),
     };
     node.create(id, Epoch::first(), spec).await.map(drop)
@@ -195,6 +196,16 @@ pub(super) fn exec(program: &str) -> Exec {
         timeout_ms: Some(1000),
         detached_log: None,
     }
+}
+
+/// Runs a command to its end.
+pub(super) async fn run(
+    guest: &Guest,
+    exec: Exec,
+    input: ExecInput,
+    limit_bytes: usize,
+) -> Result<Finished, GuestError> {
+    guest.exec_stream(exec, input).await?.finish(limit_bytes).await
 }
 
 pub(super) fn alive_tasks() -> usize {

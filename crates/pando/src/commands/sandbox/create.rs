@@ -1,5 +1,6 @@
 //! `pando sandbox create`.
 
+use pando_types::SnapshotId;
 use pando_types::sandbox::{CreateSandbox, Sandbox};
 
 use crate::client::{ClientArgs, read};
@@ -13,6 +14,9 @@ pub struct CreateArgs {
     /// The template
     #[arg(long)]
     template: Option<String>,
+    /// Go on from this snapshot; template and size are then its own
+    #[arg(long, value_name = "ID", conflicts_with_all = ["template", "cpu", "memory_mb"])]
+    from_snapshot: Option<SnapshotId>,
     /// vCPUs
     #[arg(long)]
     cpu: Option<i64>,
@@ -39,6 +43,7 @@ pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
         template: args.template,
         cpu: args.cpu,
         memory_mb: args.memory_mb,
+        from_snapshot: args.from_snapshot.map(|id| id.to_string()),
         ttl_seconds: args.ttl,
         persistent: args.persistent.then_some(true),
         metadata: pair::map(args.metadata),

@@ -3,10 +3,12 @@
 pub mod cp;
 pub mod create;
 pub mod exec;
+pub mod fork;
 pub mod logs;
 pub mod ls;
 pub mod rm;
 pub mod shell;
+pub mod sleep;
 mod stdin;
 pub mod top;
 
@@ -42,6 +44,12 @@ pub enum Verb {
     Top(top::TopArgs),
     /// Copy a file into or out of a sandbox
     Cp(cp::CpArgs),
+    /// Make copies of a sandbox that go on from this moment, and print their ids
+    Fork(fork::ForkArgs),
+    /// Save sandboxes and end their VMs; the next request wakes them
+    Hibernate(sleep::SleepArgs),
+    /// Let sandboxes that sleep go on
+    Wake(sleep::SleepArgs),
     /// Remove sandboxes with all in them
     #[command(visible_alias = "delete")]
     Rm(rm::RmArgs),
@@ -61,6 +69,11 @@ pub async fn run(args: SandboxArgs) -> Result<ExitCode, Failure> {
         Verb::Logs(verb) => logs::run(&args.client, verb).await?,
         Verb::Top(verb) => top::run(&args.client, verb).await?,
         Verb::Cp(verb) => cp::run(&args.client, verb).await?,
+        Verb::Fork(verb) => fork::run(&args.client, verb).await?,
+        Verb::Hibernate(verb) => {
+            sleep::run(&args.client, verb, sleep::Change::Hibernate).await?;
+        }
+        Verb::Wake(verb) => sleep::run(&args.client, verb, sleep::Change::Wake).await?,
         Verb::Rm(verb) => rm::run(&args.client, verb).await?,
     }
     Ok(ExitCode::SUCCESS)

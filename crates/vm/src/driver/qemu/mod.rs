@@ -36,8 +36,9 @@ use super::{
     Shape, Started, VmError,
 };
 use crate::cage::{Cage, CageConfig, Caged, Furniture, Occupant, Room, remove_group};
+use crate::memory::{self, Saved};
 use crate::network::Slot;
-use crate::sys::process::{Ending, Watched, tail, with_argument};
+use crate::sys::process::{self, Ending, Watched, tail, with_argument};
 use crate::sys::{host, socket};
 
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -345,6 +346,10 @@ impl Machine for Running {
         self.process.pid()
     }
 
+    fn worked(&self) -> Option<Duration> {
+        process::worked(self.pid())
+    }
+
     async fn pause(&self) -> Result<(), VmError> {
         self.command("stop", json!({})).await
     }
@@ -362,6 +367,28 @@ impl Machine for Running {
             monitor.execute("xen-save-devices-state", arguments).await
         };
         self.unless_it_ends(save).await.map(drop)
+    }
+
+    async fn save_memory(
+        &self,
+        base: &Path,
+        target: &Path,
+        room_bytes: u64,
+    ) -> Result<Saved, VmError> {
+        let (pid, base, target) = (self.pid(), base.to_owned(), target.to_owned());
+        let save = tokio::task::spawn_blocking(move || {
+            memory::save(pid, &base, &target, room_bytes).map_err(VmError::from)
+        });
+        // Awaited in any case: it writes into the file until then.
+        let saved = save
+            .await
+            .unwrap_or_else(|error| Err(VmError::io("saving the memory")(io::Error::other(error))));
+        // Of a VMM that is gone, the id may have been another's.
+        tokio::select! {
+            biased;
+            said = self.exited() => Err(VmError::Exited { said }),
+            saved = std::future::ready(saved) => saved,
+        }
     }
 
     async fn kill(&self) -> Result<(), VmError> {

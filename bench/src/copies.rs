@@ -1,0 +1,205 @@
+//! Copies of a machine: what a snapshot, forks, sleep and wake take, beside the bare
+//! hypervisor that restores a machine which nobody has written to.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use pando_vm::sys::host;
+use reqwest::Method;
+use reqwest::header::HOST;
+use serde_json::{Value, json};
+
+use crate::memory::Memory;
+use crate::sample::Sample;
+use crate::server::Server;
+use crate::{Arguments, floor};
+
+/// What the parent writes: bytes that no page of zeros can stand for.
+const WRITE: &str = "head -c 200M /dev/urandom > /dev/shm/written";
+const WRITTEN_MIB: u64 = 200;
+/// Listens on a port, and says so.
+const SERVE: &str = "cd /etc; setsid python3 -m http.server 8000 >/dev/null 2>&1 & \
+                     until ss -ltn | grep -q :8000; do sleep 0.1; done";
+const TREE: usize = 10;
+const MIB: u64 = 1024 * 1024;
+
+/// A sandbox, by its path.
+struct Machine<'a> {
+    server: &'a Server,
+    id: String,
+}
+
+impl Machine<'_> {
+    async fn create(server: &Server) -> anyhow::Result<Machine<'_>> {
+        let made = ask(server, Method::POST, "/v1/sandboxes", json!({})).await?;
+        Machine::of(server, &made)
+    }
+
+    fn of<'a>(server: &'a Server, made: &Value) -> anyhow::Result<Machine<'a>> {
+        Ok(Machine { server, id: made["id"].as_str().context("no id")?.to_owned() })
+    }
+
+    async fn post(&self, verb: &str, body: Value) -> anyhow::Result<(Value, Duration)> {
+        let begun = Instant::now();
+        let path = format!("/v1/sandboxes/{}/{verb}", self.id);
+        let answer = ask(self.server, Method::POST, &path, body).await?;
+        Ok((answer, begun.elapsed()))
+    }
+
+    async fn sh(&self, command: &str) -> anyhow::Result<Duration> {
+        Ok(self.post("exec", json!({ "cmd": command })).await?.1)
+    }
+
+    /// A page of the server in it, through the edge.
+    async fn page(&self) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        let host = format!("8000-{}.preview.localhost", self.id);
+        let page = self.server.request(Method::GET, "/hostname").header(HOST, host);
+        let mut answer = page.send().await?.error_for_status()?;
+        answer.chunk().await?;
+        Ok(begun.elapsed())
+    }
+
+    async fn delete(self) -> anyhow::Result<()> {
+        let path = format!("/v1/sandboxes/{}", self.id);
+        self.server.request(Method::DELETE, &path).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    fn memory(&self) -> anyhow::Result<Memory> {
+        Memory::of(self.server.machine_of(&self.id)?)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Measured {
+    snapshot_pause: Sample,
+    snapshot: Sample,
+    fork_pause: Sample,
+    fork: Sample,
+    fork_exec: Sample,
+    tree: Sample,
+    hibernate_much: Sample,
+    hibernate_little: Sample,
+    wake: Sample,
+    wake_exec: Sample,
+    wake_page: Sample,
+    warm_page: Sample,
+    child: Vec<Memory>,
+    parent: Vec<Memory>,
+    /// Bytes of disk that a sleep took.
+    disk_bytes: u64,
+}
+
+/// Prints the table.
+pub(crate) async fn print(arguments: &Arguments) -> anyhow::Result<()> {
+    let &Arguments { ref data, runs, network_pool: pool, .. } = arguments;
+    let server = Server::start(data, pool, "16").await?;
+    server.raise_quota()?;
+    let mut measured = Measured::default();
+    forks(&server, runs, &mut measured).await?;
+    sleeps(&server, runs, &mut measured).await?;
+    server.finish()?;
+    let floor = floor::measure(data, pool, runs, 1).await?.restore;
+
+    println!(
+        "| copies, n={runs}; the parent has written {WRITTEN_MIB} MiB | p50 ms | p99 ms | p50 / floor |"
+    );
+    println!("| --- | --- | --- | --- |");
+    for (what, sample) in [
+        ("bare hypervisor: files to `ready` (the floor)", &floor),
+        ("snapshot: until it is durable", &measured.snapshot),
+        ("- in it: the parent stands still", &measured.snapshot_pause),
+        ("fork of 1: until the child answers", &measured.fork),
+        ("- in it: the parent stands still", &measured.fork_pause),
+        ("- then: first exec of `true` in the child", &measured.fork_exec),
+        ("fork of 10: until all answer", &measured.tree),
+        ("hibernate, 200 MiB written: until it is durable", &measured.hibernate_much),
+        ("hibernate, little written", &measured.hibernate_little),
+        ("wake by API: until the agent answers", &measured.wake),
+        ("- then: first exec of `true`", &measured.wake_exec),
+        ("wake by request: first byte of a static server", &measured.wake_page),
+        ("- a warm request to the same", &measured.warm_page),
+    ] {
+        let (half, most) = (sample.percentile(50), sample.percentile(99));
+        println!("| {what} | {half:.1} | {most:.1} | {:.2} |", half / floor.percentile(50));
+    }
+    let [parent_resident, ..] = Memory::mean_mib(&measured.parent);
+    let [.., child_private] = Memory::mean_mib(&measured.child);
+    println!();
+    println!("| a fresh child's private memory | {child_private:.1} MiB |");
+    println!("| its parent's resident memory | {parent_resident:.1} MiB |");
+    println!("| of it | {:.0} % |", 100.0 * child_private / parent_resident);
+    println!(
+        "| disk that the first sleep of a machine took that wrote {WRITTEN_MIB} MiB | {} MiB |",
+        measured.disk_bytes / MIB
+    );
+    Ok(())
+}
+
+async fn forks(server: &Server, runs: usize, measured: &mut Measured) -> anyhow::Result<()> {
+    let parent = Machine::create(server).await?;
+    parent.sh(WRITE).await?;
+    for _ in 0..runs {
+        let (tree, took) = parent.post("fork-tree", json!({ "count": 1 })).await?;
+        let child = Machine::of(server, &tree["children"][0])?;
+        measured.child.push(child.memory()?);
+        measured.parent.push(parent.memory()?);
+        measured.fork.push(took);
+        measured.fork_pause.push(pause(&tree)?);
+        measured.fork_exec.push(child.sh("true").await?);
+        child.delete().await?;
+    }
+    for _ in 0..runs {
+        let (snapshot, took) = parent.post("snapshots", json!({})).await?;
+        measured.snapshot.push(took);
+        measured.snapshot_pause.push(pause(&snapshot)?);
+        let path = format!("/v1/snapshots/{}", snapshot["id"].as_str().context("no id")?);
+        server.request(Method::DELETE, &path).send().await?.error_for_status()?;
+    }
+    for _ in 0..runs.div_ceil(3) {
+        let (tree, took) = parent.post("fork-tree", json!({ "count": TREE })).await?;
+        measured.tree.push(took);
+        for child in tree["children"].as_array().context("no children")? {
+            Machine::of(server, child)?.delete().await?;
+        }
+    }
+    parent.delete().await
+}
+
+async fn sleeps(server: &Server, runs: usize, measured: &mut Measured) -> anyhow::Result<()> {
+    for run in 0..runs.div_ceil(3) {
+        let sleeper = Machine::create(server).await?;
+        sleeper.sh(WRITE).await?;
+        let free = host::free_disk_bytes(&server.pool());
+        measured.hibernate_much.push(sleeper.post("hibernate", json!({})).await?.1);
+        if run == 0 {
+            let left = host::free_disk_bytes(&server.pool());
+            measured.disk_bytes = free.unwrap_or(0).saturating_sub(left.unwrap_or(0));
+        }
+        sleeper.delete().await?;
+    }
+    let sleeper = Machine::create(server).await?;
+    sleeper.sh(SERVE).await?;
+    sleeper.page().await?;
+    for _ in 0..runs {
+        measured.warm_page.push(sleeper.page().await?);
+        measured.hibernate_little.push(sleeper.post("hibernate", json!({})).await?.1);
+        measured.wake.push(sleeper.post("wake", json!({})).await?.1);
+        measured.wake_exec.push(sleeper.sh("true").await?);
+        sleeper.post("hibernate", json!({})).await?;
+        measured.wake_page.push(sleeper.page().await?);
+    }
+    sleeper.delete().await
+}
+
+fn pause(answer: &Value) -> anyhow::Result<Duration> {
+    Ok(Duration::from_millis(answer["pause_ms"].as_u64().context("no pause")?))
+}
+
+async fn ask(server: &Server, method: Method, path: &str, body: Value) -> anyhow::Result<Value> {
+    let answer = server.request(method, path).json(&body).send().await?;
+    let (status, said) = (answer.status(), answer.text().await?);
+    anyhow::ensure!(status.is_success(), "{path}: {status} {said}");
+    Ok(serde_json::from_str(&said)?)
+}

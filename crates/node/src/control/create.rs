@@ -1,0 +1,156 @@
+//! Creating a sandbox for an org, of a template or of a snapshot.
+
+use std::time::Instant;
+
+use pando_store::{Actual, Desired, Insert, MadeOf, SandboxRow};
+use pando_types::sandbox::{CreateSandbox, Sandbox, SandboxEventKind};
+use pando_types::{AppId, Code, Epoch, Generation, OrgId, PublicError, SandboxId};
+use pando_vm::driver::Shape;
+use pando_vm::sys::fault::{self, Fault};
+
+use super::sandboxes::{Sandboxes, failed};
+use super::spec;
+use super::times::Phase;
+use crate::node::{SandboxSpec, Source};
+
+impl Sandboxes {
+    /// Creates a sandbox of a new id and returns when it answers. When it cannot be
+    /// made, nothing of it is left.
+    ///
+    /// # Errors
+    /// What the request, the org's quota or the host stands against.
+    pub async fn create(
+        &self,
+        org: OrgId,
+        app: Option<AppId>,
+        request: CreateSandbox,
+    ) -> Result<Sandbox, PublicError> {
+        self.create_as(SandboxId::new(), org, app, request).await
+    }
+
+    /// The same under an id that was chosen, and written down, before.
+    ///
+    /// # Errors
+    /// As [`Sandboxes::create`]; [`Code::Conflict`] for an id that is taken.
+    pub async fn create_as(
+        &self,
+        id: SandboxId,
+        org: OrgId,
+        app: Option<AppId>,
+        request: CreateSandbox,
+    ) -> Result<Sandbox, PublicError> {
+        let mut wanted = spec::wanted(&request)?;
+        let (template, source, made_of) = match wanted.snapshot {
+            None => {
+                let name = wanted.template;
+                if !self.node.templates().iter().any(|template| template.name == name) {
+                    return Err(PublicError::from(&self.node.unknown_template(&name)));
+                }
+                (name.clone(), Source::Template(name), MadeOf::Template)
+            }
+            // What the machine is was decided when it was saved, whatever is asked for.
+            Some(id) => {
+                let snapshot = self.snapshot_row(org, id).await?;
+                let (cpu, memory_mib) = (snapshot.cpu, snapshot.memory_mib);
+                wanted.shape = Shape { cpu, memory_mib };
+                (snapshot.template, Source::Snapshot(id), MadeOf::Snapshot(id))
+            }
+        };
+        let now = self.clock.now();
+        let row = SandboxRow {
+            id,
+            org,
+            app,
+            template,
+            cpu: wanted.shape.cpu,
+            memory_mib: wanted.shape.memory_mib,
+            metadata: request.metadata.unwrap_or_default(),
+            created: now,
+            ttl: wanted.ttl,
+            deadline: wanted.ttl.map(|ttl| now.plus(ttl)),
+            persistent: wanted.persistent,
+            idle_timeout: wanted.idle_timeout,
+            owner_node: self.node_id,
+            epoch: Epoch::first(),
+            desired: Desired::Running,
+            desired_gen: Generation::first(),
+            actual: Actual::Creating,
+            actual_gen: Generation::first(),
+            reason: None,
+            boot_ms: 0,
+            made_of,
+        };
+        let begun = Instant::now();
+        self.admit(std::slice::from_ref(&row)).await?;
+        let admitted = begun.elapsed();
+        fault::point(Fault::CreateRowed);
+        // In a task of its own: a client that goes away cannot cut it midway.
+        let this = self.clone();
+        let spec = SandboxSpec {
+            egress_deny: wanted.egress_deny,
+            org,
+            source,
+            shape: wanted.shape,
+            deadline: row.deadline,
+            persistent: row.persistent,
+            idle_timeout: row.idle_timeout,
+        };
+        let made = tokio::spawn(async move { this.make(row, spec).await }).await;
+        let sandbox = made.unwrap_or_else(|_| Err(PublicError::internal()))?;
+        self.times.observe(Phase::Admit, admitted);
+        self.times.observe(Phase::Whole, begun.elapsed());
+        Ok(sandbox)
+    }
+
+    /// Adds the rows, all or none, if the org's quota has room for them. One transaction,
+    /// so that no two creates are given the same room.
+    pub(super) async fn admit(&self, rows: &[SandboxRow]) -> Result<(), PublicError> {
+        let failed = |error| failed(&error);
+        let mut tx = self.store.begin().await.map_err(failed)?;
+        for row in rows {
+            let quota = tx.org_quota(row.org).await.map_err(failed)?.quota();
+            let usage =
+                tx.sandbox_usage(row.org, quota.creates_per_minute).await.map_err(failed)?;
+            quota.admit(&usage, row.cpu, row.memory_mib)?;
+            if tx.sandbox_insert(row).await.map_err(failed)? == Insert::Exists {
+                return Err(PublicError::new(Code::Conflict, "the sandbox was made before"));
+            }
+            tx.event_add(row.id, SandboxEventKind::Created, None).await.map_err(failed)?;
+        }
+        tx.commit().await.map_err(failed)?;
+        rows.iter().for_each(|row| self.journal.tell(row.id));
+        Ok(())
+    }
+
+    async fn make(&self, row: SandboxRow, spec: SandboxSpec) -> Result<Sandbox, PublicError> {
+        let begun = Instant::now();
+        match self.node.create(row.id, row.epoch, spec).await {
+            Ok(_) => {
+                self.times.observe(Phase::Make, begun.elapsed());
+                fault::point(Fault::CreateRecorded);
+                let begun = Instant::now();
+                let observed = self.observed(row.org, row.id).await;
+                self.times.observe(Phase::Record, begun.elapsed());
+                match observed {
+                    // Deleted while it was made: nobody else knows of the machine.
+                    Err(refusal) if refusal.code == Code::NotFound => {
+                        let gone = self.node.delete(row.id, row.epoch).await;
+                        gone.map_err(|error| PublicError::from(&error))?;
+                        Err(refusal)
+                    }
+                    outcome => outcome,
+                }
+            }
+            Err(error) => {
+                tracing::warn!(
+                    sandbox = row.id.short(),
+                    error = crate::chain(&error),
+                    "not created"
+                );
+                let refusal = PublicError::from(&error);
+                self.bury(&row, Some(format!("it could not be made: {refusal}"))).await?;
+                Err(refusal)
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Saving a machine that runs: memory, device state and disk of one instant.
+//!
+//! ```text
+//! freeze the guest ─► stop the vCPUs ─► device state, disk, memory ─► run ─► thaw
+//!                     └───────────── the pause ──────────────────────┘
+//! ```
+//!
+//! The guest is frozen first, so that whoever wakes from what is saved finds every
+//! process but the agent still, and the agent's next word is who it is. A disk is
+//! a reflink, and of the memory only what was written since the restore is copied.
+//! `saving/` is there from before the freeze until after the thaw: a server that
+//! finds it at its start lets the guest go on.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use pando_guest_protocol::control::{FROZEN_LIMIT, ToGuest, ToHost};
+use pando_vm::memory::Saved;
+use pando_vm::sys::fault::{self, Fault};
+use pando_vm::sys::{durable, host, reflink};
+
+use super::actor::{Actor, blocking, micros};
+use super::handle::{ActorError, Taken};
+use super::policy::{Decision, Denial, Event, State};
+use crate::image::{Facts, Image, Parts, Passing, make_dir};
+use crate::random;
+
+/// How long a guest may take until its processes stand still and its disks are
+/// written to: half of what its agent keeps them so by itself.
+const FREEZE_LIMIT: Duration = Duration::from_secs(FROZEN_LIMIT.as_secs() / 2);
+/// How long it may take to let them go.
+const THAW_LIMIT: Duration = Duration::from_secs(30);
+/// Disk that stays free, in bytes: for what running guests write meanwhile.
+const RESERVE_BYTES: u64 = 256 << 20;
+
+/// What was saved of a machine that stands still since.
+pub(super) struct Held {
+    pub saved: Saved,
+    pub since: Instant,
+}
+
+impl Actor {
+    /// Takes an image of the machine, which then goes on.
+    pub(super) async fn save(&mut self) -> Result<Taken, ActorError> {
+        let held = self.hold().await?;
+        let went_on = self.go_on().await;
+        let pause = held.since.elapsed();
+        fault::point(Fault::SaveResumed);
+        let dir = self.files.saving();
+        let image = match went_on {
+            Ok(()) => {
+                let facts = self.facts(held.saved, pause);
+                let target = self.shared.data.grave();
+                blocking(move || {
+                    let image = Image::describe(&dir, facts)?;
+                    // Gone at the next start, whoever it was for.
+                    image.rename(&target)
+                })
+                .await
+                .map_err(ActorError::from)
+            }
+            Err(error) => Err(error),
+        };
+        if image.is_err() {
+            self.drop_saving().await;
+        }
+        fault::point(Fault::SaveMoved);
+        Ok(Taken { image: Passing(image?), pause })
+    }
+
+    /// Takes an image of a sandbox that sleeps: it is there already.
+    pub(super) async fn copy_image(&self) -> Result<Taken, ActorError> {
+        let (asleep, target) = (self.files.asleep(), self.shared.data.grave());
+        let copied = tokio::task::spawn_blocking(move || {
+            let image = Image::open(&asleep)?;
+            let copy = Passing(image.copy_to(&target)?);
+            Ok::<_, ActorError>(copy)
+        });
+        let copied = copied.await.unwrap_or_else(|error| Err(io::Error::other(error).into()));
+        Ok(Taken { image: copied?, pause: Duration::ZERO })
+    }
+
+    /// What the image of this moment is.
+    pub(super) fn facts(&self, saved: Saved, pause: Duration) -> Facts {
+        Facts {
+            sandbox: self.id(),
+            epoch: self.manifest.epoch,
+            generation: self.manifest.generation.next(),
+            taken: self.shared.clock.now(),
+            machine: self.manifest.machine.clone(),
+            hypervisor: self.shared.hypervisor.identity(),
+            shape: self.manifest.shape,
+            egress_deny: self.manifest.egress_deny.clone(),
+            pause,
+            saved,
+        }
+    }
+
+    /// Stops the machine and saves it to `saving/`; it then stands still. When that
+    /// fails it goes on.
+    pub(super) async fn hold(&mut self) -> Result<Held, ActorError> {
+        let held = self.try_hold().await;
+        if held.is_err() {
+            // Why it was not saved matters more than whether it went on, which its
+            // state tells.
+            let _ = self.go_on().await;
+            self.drop_saving().await;
+        }
+        held
+    }
+
+    async fn try_hold(&mut self) -> Result<Held, ActorError> {
+        let machine = self.running()?;
+        let room_bytes = self.room_bytes();
+        let (files, root) = (self.files.clone(), self.files.root());
+        blocking(move || {
+            durable::remove_dir(&files.saving())?;
+            make_dir(&files.saving())?;
+            // Most of what the guest has written reaches the disk while it still runs.
+            File::open(root)?.sync_data()
+        })
+        .await?;
+        if self.manifest.state == State::Paused {
+            // Only a guest that runs can be told to stand still.
+            machine.resume().await?;
+            if !self.attached {
+                self.attach().await?;
+            }
+        }
+        let begun = Instant::now();
+        let control = self.control.as_mut().ok_or(Denial::HasFailed)?;
+        control.skip_unread();
+        control.send(&ToGuest::Freeze).await?;
+        control.wait(FREEZE_LIMIT, |said| *said == ToHost::Frozen).await?;
+        fault::point(Fault::SaveFrozen);
+        let since = Instant::now();
+        machine.pause().await?;
+        let stopped = since.elapsed();
+        // Its agent would soon have let go by itself, or has.
+        if begun.elapsed() > FREEZE_LIMIT {
+            return Err(ActorError::Restless);
+        }
+        fault::point(Fault::SaveStopped);
+        let target = Parts::within(&self.files.saving());
+        let (root, copy) = (self.files.root(), target.root.clone());
+        let base = self.files.memory();
+        let (devices, disk, memory) = tokio::join!(
+            machine.save_device_state(&target.devices),
+            blocking(move || reflink::clone_file(&root, &copy)),
+            machine.save_memory(&base, &target.memory, room_bytes),
+        );
+        devices?;
+        disk?;
+        let saved = memory?;
+        // Where the time of a save goes; the benchmark reads it from here.
+        tracing::info!(
+            sandbox = self.id().short(),
+            freeze_us = micros(since - begun),
+            stop_us = micros(stopped),
+            write_us = micros(since.elapsed() - stopped),
+            written_bytes = saved.written_bytes,
+            "saved"
+        );
+        fault::point(Fault::SaveWritten);
+        Ok(Held { saved, since })
+    }
+
+    /// What may be written, by the pool and by the disk that its image grows on.
+    fn room_bytes(&self) -> u64 {
+        let places: [PathBuf; 2] = [self.shared.data.pool(), self.shared.data.root().to_owned()];
+        let free = places.iter().filter_map(|place| host::free_disk_bytes(place)).min();
+        free.map_or(u64::MAX, |free| free.saturating_sub(RESERVE_BYTES))
+    }
+
+    /// Lets a machine that was held go on as it was. One that cannot has failed.
+    pub(super) async fn go_on(&mut self) -> Result<(), ActorError> {
+        let went_on = self.try_go_on().await;
+        if let Err(error) = &went_on {
+            let reason = format!("it did not go on after it was saved: {}", crate::chain(error));
+            let failed = self.manifest.state.on(Event::MachineEnded { reason });
+            if let Decision::Enter(state) = failed {
+                self.drop_machine().await;
+                self.enter(state).await?;
+            }
+        }
+        went_on
+    }
+
+    async fn try_go_on(&mut self) -> Result<(), ActorError> {
+        let machine = self.running()?;
+        machine.resume().await?;
+        self.thaw().await;
+        if self.manifest.state == State::Paused {
+            machine.pause().await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the guest's processes run, and sets its clock. An agent that is not heard
+    /// does the one by itself after a while.
+    async fn thaw(&mut self) {
+        let Some(control) = &mut self.control else { return };
+        let thawed = async {
+            control.send(&ToGuest::Thaw { wall_clock_ns: random::wall_clock_ns() }).await?;
+            control.wait(THAW_LIMIT, |said| *said == ToHost::Thawed).await
+        };
+        if let Err(error) = thawed.await {
+            tracing::warn!(sandbox = self.id().short(), error = crate::chain(&error), "not thawed");
+        }
+    }
+
+    /// After a restart of the server: ends a save that was cut off.
+    pub(super) async fn forget_saving(&mut self) -> Result<(), ActorError> {
+        if !self.files.saving().exists() {
+            return Ok(());
+        }
+        self.running()?.resume().await?;
+        if !self.attached {
+            self.attach().await?;
+        }
+        self.thaw().await;
+        self.drop_saving().await;
+        Ok(())
+    }
+
+    /// Removes what was saved in part.
+    pub(super) async fn drop_saving(&self) {
+        let saving = self.files.saving();
+        if let Err(error) = blocking(move || durable::remove_dir(&saving)).await {
+            tracing::warn!(sandbox = self.id().short(), %error, "half an image stays");
+        }
+    }
+}
