@@ -14,9 +14,12 @@ MADE = os.environ["PANDO_FUZZ_MADE"]
 # The driver learns what lists show, and would delete the keys that it is let in with.
 KEEP = set(KNOWN["keys"])
 # These change whether the sandbox answers, so they have one of their own.
-DISRUPTIVE = {"sandbox_delete", "sandbox_pause", "sandbox_resume", "sandbox_lifecycle_set"}
+DISRUPTIVE = {
+    "sandbox_delete", "sandbox_pause", "sandbox_resume", "sandbox_lifecycle_set",
+    "sandbox_hibernate", "sandbox_wake",
+}
 # These end what the others go on with, so they find things of their own.
-FINAL = {"app_delete", "repl_close"}
+FINAL = {"app_delete", "repl_close", "snapshot_delete"}
 # A stream that is followed ends with its sandbox: with one that is gone, at once.
 FOLLOWED = {"sandbox_events", "sandbox_logs"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -79,6 +82,7 @@ def known(path, operation, parameter):
     return {
         ("/v1/apps/", "id"): [KNOWN["app"], NOBODY],
         ("/v1/apps/", "deployment"): [KNOWN["deployment"], NOBODY],
+        ("/v1/snapshots/", "id"): [KNOWN["snapshot"], NOBODY],
         ("/v1/sandboxes/", "session"): [KNOWN["session"], "0" * 32],
         ("/v1/webhooks/", "X-GitHub-Event"): ["pull_request", "push", "ping", "star"],
     }.get(("/".join(path.split("/")[:3]) + "/", parameter))

@@ -140,6 +140,7 @@ def prepare(server):
     return key["token"], {
         "keys": [token[name] for token in tokens for name in ("id", "prefix")],
         "sandbox": sandbox,
+        "snapshot": server.make(f"/sandboxes/{sandbox}/snapshots", {}),
         "victim": server.make("/sandboxes", {"persistent": True}),
         "gone": gone,
         "session": server.make(f"/sandboxes/{sandbox}/repl/sessions", {}),
@@ -191,15 +192,24 @@ def tally(report):
 
 def check_nothing_is_half_made(server, known, made):
     earlier = {known["sandbox"], known["victim"], *known["keys"]}
-    answered = {thing["id"] for operation, thing in made if operation == "sandbox_create"}
+    makes = {"sandbox_create", "sandbox_fork"}
+    answered = {thing["id"] for operation, thing in made if operation in makes}
+    trees = [thing["children"] for operation, thing in made if operation == "sandbox_fork_tree"]
+    answered |= {child["id"] for tree in trees for child in tree}
     for app in server.list("/apps"):
         status, _ = server.ask("DELETE", f"/apps/{app['id']}")
         assert status == 204, status
     settled("apps", [], lambda: server.list("/apps"))
     settled("previews", [], lambda: server.list("/previews"))
-    there = {sandbox["id"] for sandbox in server.list("/sandboxes")}
+    sandboxes = server.list("/sandboxes")
+    there = {sandbox["id"] for sandbox in sandboxes}
     assert there <= earlier | answered, f"made and never answered: {there - earlier - answered}"
-    settled("machines", len(there), server.machines)
+    awake = sum(sandbox["status"] != "hibernated" for sandbox in sandboxes)
+    settled("machines", awake, server.machines)
+    taken = {thing["id"] for operation, thing in made if operation == "snapshot_create"}
+    for snapshot in server.ask("GET", "/snapshots")[1]["snapshots"]:
+        assert snapshot["id"] in taken | {known["snapshot"]}, f"taken and never answered: {snapshot}"
+        assert server.ask("DELETE", f"/snapshots/{snapshot['id']}")[0] == 204
     shown = {thing["id"] for operation, thing in made if operation == "token_create"}
     for token in server.list("/me/tokens"):
         if token["label"] == "preset":
