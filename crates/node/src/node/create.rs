@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pando_types::{Epoch, OrgId, SandboxId, Timestamp};
+use pando_vm::driver::Shape;
 use pando_vm::network::Cidr;
 use pando_vm::sys::host;
 
 use super::{Node, NodeError, Observation, SandboxSpec, Source, fence, observation};
+use crate::capacity::promised::Promise;
 use crate::capacity::room::{self, Shortage};
 use crate::capacity::turns::Crowded;
 use crate::sandbox::actor::{self, Origin};
@@ -44,10 +46,6 @@ impl Node {
         }
         // Before it waits for a bake, and again when others took room meanwhile.
         self.admit()?;
-        let model = match spec.source {
-            Source::Template(name) => Model::Baked(self.machine(&name, spec.shape).await?),
-            Source::Snapshot(snapshot) => Model::Image(self.snapshot_image(snapshot).await?),
-        };
         let wanted = Wanted {
             org: spec.org,
             deadline: spec.deadline,
@@ -55,7 +53,23 @@ impl Node {
             idle_timeout: spec.idle_timeout,
             egress_deny: spec.egress_deny,
         };
-        self.create_of(id, epoch, wanted, model).await
+        match spec.source {
+            Source::Template(name) => {
+                // Nothing is baked for a machine that may not be.
+                let promise = self.promise(spec.shape)?;
+                let model = Model::Baked(self.machine(&name, spec.shape).await?);
+                let handle = self.make(id, epoch, wanted, model, promise).await?;
+                self.created(id, epoch, &handle).await
+            }
+            Source::Snapshot(snapshot) => {
+                let model = Model::Image(self.snapshot_image(snapshot).await?);
+                self.create_of(id, epoch, wanted, model).await
+            }
+        }
+    }
+
+    fn promise(&self, shape: Shape) -> Result<Promise, NodeError> {
+        self.shared.promise(shape).ok_or(NodeError::MemoryPromised)
     }
 
     /// The same of what is there already.
@@ -66,7 +80,8 @@ impl Node {
         wanted: Wanted,
         model: Model,
     ) -> Result<Observation, NodeError> {
-        let handle = self.make(id, epoch, wanted, model).await?;
+        let promise = self.promise(model.made_from().1)?;
+        let handle = self.make(id, epoch, wanted, model, promise).await?;
         self.created(id, epoch, &handle).await
     }
 
@@ -116,9 +131,9 @@ impl Node {
         epoch: Epoch,
         wanted: Wanted,
         model: Model,
+        promise: Promise,
     ) -> Result<Arc<Handle>, NodeError> {
         let (key, shape) = model.made_from();
-        let promise = self.shared.promise(shape).ok_or(NodeError::MemoryPromised)?;
         let _turn = self.turns.take(wanted.org).await.map_err(|Crowded| NodeError::Crowded)?;
         // Asked twice at once, the other one may have made it.
         if let Some(handle) = self.shared.find(id) {
