@@ -48,14 +48,10 @@ async fn prepare(
 }
 
 /// Snapshots that are listed are whole; none is wanted any more.
-async fn remove_snapshots(server: &Server) -> anyhow::Result<()> {
-    let list: Value = server
-        .request(Method::GET, "/v1/snapshots")
-        .send()
-        .await?
-        .error_for_status()?
-        .json()
-        .await?;
+async fn remove_snapshots(server: &Server, kept: &str) -> anyhow::Result<()> {
+    let path = format!("/v1/snapshots?sandbox_id={kept}");
+    let list = server.request(Method::GET, &path).send().await?.error_for_status()?;
+    let list: Value = list.json().await?;
     for snapshot in list["snapshots"].as_array().context("no list")? {
         let id = &snapshot["id"];
         let made = server.sandbox(json!({ "from_snapshot": id })).await?;
@@ -112,7 +108,7 @@ async fn a_crash_at_any_step_leaves_before_or_after() -> anyhow::Result<()> {
         }
         let marks = survivor.sh("echo $(cat /root/mark /run/mark)").await.context(name)?;
         ensure!(marks == format!("{round} {round}"), "{name}: {marks}");
-        remove_snapshots(&server).await.context(name)?;
+        remove_snapshots(&server, &kept).await.context(name)?;
         let orphans = orphans(&server, &known)?;
         ensure!(orphans.is_empty(), "{name}: {orphans:?}\n{}", server.log_tail());
     }
