@@ -1,6 +1,7 @@
 //! Code sessions of a guest.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use pando_guest_protocol::frame::{self, Frame, FrameError, Kind};
@@ -30,7 +31,8 @@ pub struct Ran {
     pub stdout: Held<Vec<u8>>,
     /// Standard error, up to the limit.
     pub stderr: Held<Vec<u8>>,
-    /// Its results, in order: one line each, an object of texts by mime type as JSON.
+    /// Its results, in order: one line each, an object of texts by mime type as JSON
+    /// without spaces.
     pub results: Held<Vec<u8>>,
     /// How it ended.
     pub done: CellDone,
@@ -149,8 +151,8 @@ impl Heard {
     }
 }
 
-/// The first results of `lines`, in place, a newline between each two; and whether
-/// there are more. All must be what results are.
+/// The first results of `lines`, in place, a newline between each two and no spaces; and
+/// whether there are more. All must be what results are.
 fn results(mut lines: Vec<u8>) -> Result<(Vec<u8>, bool), GuestError> {
     let (mut count, mut kept, mut start) = (0, 0, 0);
     while start < lines.len() {
@@ -164,14 +166,30 @@ fn results(mut lines: Vec<u8>) -> Result<(Vec<u8>, bool), GuestError> {
                     lines[kept] = b'\n';
                     kept += 1;
                 }
-                lines.copy_within(start..end, kept);
-                kept += end - start;
+                kept += without_spaces(&mut lines, start..end, kept);
             }
         }
         start = end + 1;
     }
     lines.truncate(kept);
     Ok((lines, count > MAX_RESULTS))
+}
+
+/// Moves JSON to an earlier place and leaves out the spaces between its words; returns
+/// how long it is there.
+fn without_spaces(bytes: &mut [u8], json: Range<usize>, place: usize) -> usize {
+    let (mut length, mut in_text, mut is_escaped) = (0, false, false);
+    for at in json {
+        let byte = bytes[at];
+        if !in_text && byte.is_ascii_whitespace() {
+            continue;
+        }
+        bytes[place + length] = byte;
+        length += 1;
+        in_text ^= byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+    }
+    length
 }
 
 /// An object of texts, looked at and not kept: a map of them may take twenty times as much.
@@ -246,12 +264,13 @@ mod tests {
     #[test]
     fn a_result_may_come_in_pieces() {
         let mut heard = heard(10);
-        for piece in ["\n{\"text/plain\":", "\"1\"}\n\n{\"a/b\":\"c", "\"}\n"] {
+        for piece in ["\n{\"text/plain\": ", "\"1\" }\n\n {\"a/b\":\"c d", "\\\" \\\\\" }\n"] {
             heard.take(&frame(Kind::Data, piece)).unwrap();
         }
         heard.take(&frame(Kind::Stdout, "out")).unwrap();
         let ran = heard.end(&done(None)).unwrap();
-        assert_eq!(*ran.results, b"{\"text/plain\":\"1\"}\n{\"a/b\":\"c\"}");
+        let want = b"{\"text/plain\":\"1\"}\n{\"a/b\":\"c d\\\" \\\\\"}";
+        assert_eq!(*ran.results, want);
         assert_eq!((ran.stdout.as_slice(), ran.truncated), (&b"out"[..], false));
     }
 
