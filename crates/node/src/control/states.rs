@@ -11,6 +11,9 @@ impl Sandboxes {
     ///
     /// # Errors
     /// [`Code::NotFound`], [`Code::Conflict`] when its state stands against it.
+    ///
+    /// [`Code::NotFound`]: pando_types::Code::NotFound
+    /// [`Code::Conflict`]: pando_types::Code::Conflict
     pub async fn pause(&self, org: OrgId, id: SandboxId) -> Result<Sandbox, PublicError> {
         let row = self.row(org, id).await?;
         self.want(&row, Desired::Paused).await?;
@@ -22,6 +25,9 @@ impl Sandboxes {
     ///
     /// # Errors
     /// [`Code::NotFound`], [`Code::Conflict`] when its state stands against it.
+    ///
+    /// [`Code::NotFound`]: pando_types::Code::NotFound
+    /// [`Code::Conflict`]: pando_types::Code::Conflict
     pub async fn resume(&self, org: OrgId, id: SandboxId) -> Result<Sandbox, PublicError> {
         let row = self.row(org, id).await?;
         self.want(&row, Desired::Running).await?;
