@@ -14,6 +14,11 @@ pub(crate) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D
     from.deserialize_any(Whole)
 }
 
+/// The same, where there must be one.
+pub(crate) fn required_whole<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    whole(from)?.ok_or_else(|| D::Error::invalid_type(Unexpected::Unit, &Whole))
+}
+
 struct Whole;
 
 impl<'de> Visitor<'de> for Whole {

@@ -148,6 +148,7 @@ pub struct SetLifecycle {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct TakeLease {
     /// Seconds from now for which it is not put to sleep, 1 to 86400.
+    #[serde(deserialize_with = "crate::number::required_whole")]
     #[schema(minimum = 1, maximum = 86_400)]
     pub seconds: i64,
 }

@@ -73,7 +73,7 @@ pub struct Fork {
 pub struct ForkTree {
     /// How many children: 1 to 16.
     #[serde(default, deserialize_with = "crate::number::whole")]
-    #[schema(minimum = 1, maximum = 16, required)]
+    #[schema(value_type = i64, minimum = 1, maximum = 16, required)]
     pub count: Option<i64>,
     /// Pairs of each child, instead of its parent's. `explore_ttl` is a number of seconds after
     /// which it is removed.
