@@ -217,17 +217,13 @@ impl Tx {
         Ok(Insert::of(&result))
     }
 
-    /// How many snapshots an org has, and their own bytes together.
+    /// How many snapshots an org has, whatever their state.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub async fn snapshot_usage(&mut self, org: OrgId) -> Result<(u32, u64), StoreError> {
-        let query = sqlx::query(
-            "SELECT COUNT(*) AS snapshots, COALESCE(SUM(own_bytes), 0) AS bytes \
-             FROM snapshot WHERE org_id = $1",
-        );
+    pub async fn snapshot_count(&mut self, org: OrgId) -> Result<u32, StoreError> {
+        let query = sqlx::query("SELECT COUNT(*) AS snapshots FROM snapshot WHERE org_id = $1");
         let row = query.bind(org.to_string()).fetch_one(self.connection()).await?;
-        let columns = Columns(&row);
-        Ok((columns.number("snapshots")?, columns.number("bytes")?))
+        Columns(&row).number("snapshots")
     }
 }

@@ -57,7 +57,7 @@ impl Sandboxes {
     async fn admit_snapshot(&self, row: &SnapshotRow) -> Result<(), PublicError> {
         let failed = |error| failed(&error);
         let mut tx = self.store.begin().await.map_err(failed)?;
-        let (snapshots, _) = tx.snapshot_usage(row.org).await.map_err(failed)?;
+        let snapshots = tx.snapshot_count(row.org).await.map_err(failed)?;
         if snapshots >= MAX_SNAPSHOTS {
             let message = format!("the org has {snapshots} snapshots, which is the most");
             return Err(PublicError::new(Code::OverQuota, message)
