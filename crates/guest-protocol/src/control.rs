@@ -45,18 +45,30 @@ pub enum ToGuest {
         /// The host's wall clock, in nanoseconds since the epoch.
         wall_clock_ns: u64,
     },
-    /// Write what is dirty to the disks, then hold every process but the agent: the
-    /// machine is about to be saved. Answered by [`ToHost::Frozen`], also when it was
-    /// frozen before. After [`FROZEN_LIMIT`] the agent lets go by itself.
-    Freeze,
+    /// Hold every process but the agent: the machine is about to be saved. Answered by
+    /// [`ToHost::Frozen`], also when it was frozen before. After [`FROZEN_LIMIT`] the agent
+    /// lets go by itself.
+    Freeze {
+        /// Before that, write what is dirty to the disks. What is saved of a machine has
+        /// the same content without, part of it in memory.
+        #[serde(default = "yes")]
+        write_disks: bool,
+    },
     /// The machine goes on as it is: correct the clock if it is off, and let processes
     /// run. Answered by [`ToHost::Thawed`], also when nothing was frozen.
     Thaw {
         /// The host's wall clock, in nanoseconds since the epoch.
         wall_clock_ns: u64,
     },
+    /// Does anybody in the machine want it to stay awake? Answered by [`ToHost::Leases`].
+    CountLeases,
     /// Stop cleanly: end processes, sync disks, power off.
     Shutdown,
+}
+
+/// What a host that knows of no choice means.
+fn yes() -> bool {
+    true
 }
 
 /// Who a restored guest is.
@@ -104,6 +116,11 @@ pub enum ToHost {
     Frozen,
     /// [`ToGuest::Thaw`] was carried out.
     Thawed,
+    /// The answer to [`ToGuest::CountLeases`].
+    Leases {
+        /// How many leases programs hold now.
+        held: u32,
+    },
     /// A request on this line could not be carried out.
     Failed {
         /// What failed.

@@ -5,6 +5,7 @@
 //! - `control`: the line on which the host says who the machine is and when it ends;
 //! - `identity`: what a restored machine changes before it serves anybody;
 //! - `session`: TCP connections, one operation each;
+//! - `lease`: what keeps the machine awake from inside, and the program that asks for it;
 //! - `logs`: the last lines of what commands have said; `repl`: interpreters that keep their state;
 //! - `process`: how children start, and the one place where they are reaped;
 //! - `sys`: kernel facilities that have no safe function elsewhere, one file each.
@@ -19,6 +20,7 @@
 mod boot;
 mod control;
 mod identity;
+mod lease;
 mod lines;
 mod logs;
 mod process;
@@ -26,6 +28,7 @@ mod repl;
 mod session;
 mod sys;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::net::TcpListener;
@@ -43,12 +46,19 @@ enum AgentError {
     Runtime(std::io::Error),
     #[error("no session listener: {0}")]
     Listen(std::io::Error),
+    #[error("no leases: {0}")]
+    Lease(std::io::Error),
     #[error("the control line is unusable: {0}")]
     Control(#[from] control::ControlError),
 }
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).is_some_and(|argument| argument == "--version") {
+    let mut arguments = std::env::args_os();
+    let called = arguments.next().unwrap_or_default();
+    if Path::new(&called).file_name().is_some_and(|name| name == lease::PROGRAM) {
+        return lease::run(arguments);
+    }
+    if arguments.next().is_some_and(|argument| argument == "--version") {
         println!("pando-guest {}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
@@ -75,10 +85,13 @@ fn run() -> Result<std::convert::Infallible, AgentError> {
     runtime.block_on(async {
         let services = session::Services::default();
         let listener = TcpListener::bind(session::ADDRESS).await.map_err(AgentError::Listen)?;
+        let leases = lease::Leases::default();
+        let lessor = lease::listen().map_err(AgentError::Lease)?;
         let line = control::find_port()?;
         tokio::select! {
             never = session::listen(listener, services.clone()) => match never {},
-            error = control::serve(line, &services.access) => Err(error.into()),
+            never = lease::serve(lessor, leases.clone()) => match never {},
+            error = control::serve(line, &services.access, &leases) => Err(error.into()),
         }
     })
 }

@@ -1,7 +1,7 @@
 //! From the initramfs to a machine that can be snapshotted: a root on disk, a network, limits.
 //!
 //! ```text
-//! initramfs ─ devices → modules → /dev/vda ─ switch → root ─ mounts → workload → network → limits
+//! initramfs ─ devices → modules → /dev/vda ─ switch → root ─ mounts → workload → network → limits → pando-lease
 //! ```
 //!
 //! It happens once, when a template is baked; every restored machine finds it done.
@@ -20,6 +20,7 @@ use std::io;
 
 pub use wait::{wait_for, wait_for_some};
 
+use crate::lease;
 use crate::sys::log;
 
 /// Why a machine did not come up.
@@ -54,6 +55,7 @@ pub fn boot() -> Result<(), BootError> {
     let parameters = parameters::read()?;
     network::configure(&parameters)?;
     limits::raise()?;
+    lease::install();
     log::info(format_args!("agent {} is up", env!("CARGO_PKG_VERSION")));
     Ok(())
 }

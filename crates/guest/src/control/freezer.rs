@@ -30,13 +30,15 @@ enum Workload {
 }
 
 impl Freezer {
-    /// Writes what is dirty, then holds the workload.
+    /// Holds the workload; where its disks are to be written, does that first.
     ///
     /// # Errors
     /// [`HoldError`]; the workload goes on.
-    pub async fn freeze(&mut self) -> Result<(), HoldError> {
+    pub async fn freeze(&mut self, write_disks: bool) -> Result<(), HoldError> {
         if self.workload == Workload::Runs {
-            self.sync().await;
+            if write_disks {
+                self.sync().await;
+            }
             process::hold()?;
         }
         self.workload = Workload::HeldUntil(Instant::now() + FROZEN_LIMIT);

@@ -17,6 +17,7 @@ pub use shutdown::power_off;
 
 use self::orders::{Orders, failed};
 use self::port::Port;
+use crate::lease::Leases;
 use crate::lines::{Line, Lines};
 use crate::session::{self, Access};
 use crate::sys::log;
@@ -56,8 +57,8 @@ fn port_named(ports: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// Reports the boot, then does what the host says. Ends only when the port fails.
-pub async fn serve(mut port: Port, access: &Access) -> ControlError {
-    match converse(&mut port, access).await {
+pub async fn serve(mut port: Port, access: &Access, leases: &Leases) -> ControlError {
+    match converse(&mut port, access, leases).await {
         Ok(never) => match never {},
         Err(error) => error.into(),
     }
@@ -71,14 +72,18 @@ async fn rehearse(access: &Access) -> io::Result<()> {
     Ok(())
 }
 
-async fn converse(port: &mut Port, access: &Access) -> io::Result<std::convert::Infallible> {
+async fn converse(
+    port: &mut Port,
+    access: &Access,
+    leases: &Leases,
+) -> io::Result<std::convert::Infallible> {
     if let Err(error) = rehearse(access).await {
         // It only saves time.
         log::info(format_args!("no rehearsal: {error}"));
     }
     let booted = ToHost::Booted { agent: env!("CARGO_PKG_VERSION").to_owned() };
     answer(port, &booted).await?;
-    let mut orders = Orders::new(access);
+    let mut orders = Orders::new(access, leases);
     let mut lines = Lines::new(MAX_LINE_BYTES);
     let mut buffer = vec![0; READ_BYTES];
     loop {

@@ -7,12 +7,14 @@ use pando_guest_protocol::control::{Identity, ToGuest, ToHost};
 use super::freezer::Freezer;
 use super::shutdown;
 use crate::identity;
+use crate::lease::Leases;
 use crate::session::{Access, Token};
 use crate::sys::{log, sock_diag};
 
 /// What orders are carried out on.
 pub struct Orders<'a> {
     access: &'a Access,
+    leases: &'a Leases,
     freezer: Freezer,
     past: Past,
 }
@@ -27,8 +29,8 @@ enum Past {
 
 impl<'a> Orders<'a> {
     /// On a machine that was just booted.
-    pub fn new(access: &'a Access) -> Self {
-        Self { access, freezer: Freezer::default(), past: Past::Template }
+    pub fn new(access: &'a Access, leases: &'a Leases) -> Self {
+        Self { access, leases, freezer: Freezer::default(), past: Past::Template }
     }
 
     /// Returns when the host has left the workload held for too long.
@@ -53,7 +55,7 @@ impl<'a> Orders<'a> {
                 }
                 return None;
             }
-            ToGuest::Freeze => match self.freezer.freeze().await {
+            ToGuest::Freeze { write_disks } => match self.freezer.freeze(write_disks).await {
                 Ok(()) => ToHost::Frozen,
                 Err(error) => failed(error.to_string()),
             },
@@ -64,6 +66,7 @@ impl<'a> Orders<'a> {
                 self.freezer.thaw();
                 ToHost::Thawed
             }
+            ToGuest::CountLeases => ToHost::Leases { held: self.leases.held() },
             ToGuest::Shutdown => {
                 // What is held does not hear that it is to end.
                 self.freezer.thaw();
@@ -123,8 +126,8 @@ mod tests {
 
     #[tokio::test]
     async fn attaching_replaces_the_token() {
-        let access = Access::default();
-        let mut orders = Orders::new(&access);
+        let (access, leases) = (Access::default(), Leases::default());
+        let mut orders = Orders::new(&access, &leases);
         let (first, second) = ("01".repeat(32), "02".repeat(32));
         for token in [&first, &second] {
             let attached = orders.carry_out(ToGuest::Attached { token: token.clone() }).await;
@@ -139,8 +142,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_malformed_restore_leaves_the_machine_closed() {
-        let access = Access::default();
-        let mut orders = Orders::new(&access);
+        let (access, leases) = (Access::default(), Leases::default());
+        let mut orders = Orders::new(&access, &leases);
         let token = "01".repeat(32);
         orders.carry_out(ToGuest::Attached { token: token.clone() }).await;
         let identity =
@@ -152,8 +155,8 @@ mod tests {
 
     #[tokio::test]
     async fn thawing_what_runs_is_no_failure() {
-        let access = Access::default();
-        let mut orders = Orders::new(&access);
+        let (access, leases) = (Access::default(), Leases::default());
+        let mut orders = Orders::new(&access, &leases);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let wall_clock_ns = u64::try_from(now.as_nanos()).unwrap();
         let thawed = orders.carry_out(ToGuest::Thaw { wall_clock_ns }).await;
@@ -162,8 +165,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_held_is_told() {
-        let access = Access::default();
-        let reply = Orders::new(&access).carry_out(ToGuest::Freeze).await;
+        let (access, leases) = (Access::default(), Leases::default());
+        let reply = Orders::new(&access, &leases).carry_out(ToGuest::Freeze { write_disks: true }).await;
         assert!(matches!(reply, Some(ToHost::Failed { .. })), "{reply:?}");
     }
 }

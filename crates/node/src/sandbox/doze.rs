@@ -1,12 +1,17 @@
 //! An actor watches whether its sandbox is idle, and puts it to sleep when it is.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use pando_guest_protocol::control::{ToGuest, ToHost};
 use tokio::time::{Instant, sleep_until};
 
 use super::actor::Actor;
 use super::idle::{Evidence, Idle, Verdict};
 use super::policy::{Event, State};
+
+/// How long an agent may take to say whether a program holds a lease.
+const LEASES_LIMIT: Duration = Duration::from_secs(2);
 
 /// What an actor knows of its sandbox's idleness.
 pub(super) struct Watch {
@@ -40,7 +45,7 @@ impl Actor {
 
     /// Looks; puts it to sleep if it is idle, and nobody comes before the way in is closed.
     pub(super) async fn look(&mut self) {
-        if self.verdict() != Verdict::Sleep {
+        if self.verdict() != Verdict::Sleep || self.is_leased_inside().await {
             return;
         }
         self.close_for_sleep(true);
@@ -55,6 +60,35 @@ impl Actor {
             // It could not sleep: it is not tried again at once.
             watch.look_at = watch.look_at.max(Instant::now() + watch.idle.step());
         }
+    }
+
+    /// Whether a program of the guest wants it to stay awake, which is use at this moment.
+    /// An agent that does not say is not waited for: it may know nothing of the question.
+    async fn is_leased_inside(&mut self) -> bool {
+        let Some(control) = &mut self.control else { return false };
+        let held = AtomicU32::new(0);
+        let counted = async {
+            control.skip_unread();
+            control.send(&ToGuest::CountLeases).await?;
+            let is_count = |said: &ToHost| match said {
+                ToHost::Leases { held: count } => {
+                    held.store(*count, Ordering::Relaxed);
+                    true
+                }
+                _ => false,
+            };
+            control.wait(LEASES_LIMIT, is_count).await
+        };
+        if let Err(error) = counted.await {
+            let error = crate::chain(&error);
+            tracing::debug!(sandbox = self.id().short(), error, "it is not known who holds leases");
+        }
+        let is_leased = held.into_inner() > 0;
+        if let Some(watch) = self.watch.as_mut().filter(|_| is_leased) {
+            watch.idle.use_now(self.shared.clock.now());
+            watch.look_at = Instant::now() + watch.idle.step();
+        }
+        is_leased
     }
 
     fn verdict(&mut self) -> Verdict {

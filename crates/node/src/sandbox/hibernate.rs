@@ -16,7 +16,7 @@ use pando_vm::sys::fault::{self, Fault};
 use super::actor::{Actor, blocking};
 use super::handle::ActorError;
 use super::policy::{Decision, Event};
-use super::save::Held;
+use super::save::{Held, Next};
 use crate::image::Image;
 use crate::visitors;
 
@@ -33,7 +33,7 @@ impl Actor {
     }
 
     async fn try_hibernate(&mut self) -> Result<(), ActorError> {
-        let held = self.hold().await?;
+        let held = self.hold(Next::Ends).await?;
         if let Err(error) = self.lie_down(&held).await {
             let _ = self.go_on().await;
             self.drop_saving().await;

@@ -59,6 +59,11 @@ impl Idle {
         self.timeout / LOOKS
     }
 
+    /// Takes it for used at this moment.
+    pub(crate) fn use_now(&mut self, now: Timestamp) {
+        self.used = self.used.max(now);
+    }
+
     /// Takes in what is seen, and decides.
     pub(crate) fn look(&mut self, seen: Evidence) -> Verdict {
         let is_working = self.is_working(&seen);

@@ -41,10 +41,20 @@ pub(super) struct Held {
     pub since: Instant,
 }
 
+/// What comes after a machine was held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It goes on. What its disk lacks is in its memory, here as in whatever is made of
+    /// the image: nothing is waited for.
+    GoesOn,
+    /// It ends. Should its image ever be of no use, its disk has as much as can be.
+    Ends,
+}
+
 impl Actor {
     /// Takes an image of the machine, which then goes on.
     pub(super) async fn save(&mut self) -> Result<Taken, ActorError> {
-        let held = self.hold().await?;
+        let held = self.hold(Next::GoesOn).await?;
         let went_on = self.go_on().await;
         let pause = held.since.elapsed();
         fault::point(Fault::SaveResumed);
@@ -100,8 +110,8 @@ impl Actor {
 
     /// Stops the machine and saves it to `saving/`; it then stands still. When that
     /// fails it goes on.
-    pub(super) async fn hold(&mut self) -> Result<Held, ActorError> {
-        let held = self.try_hold().await;
+    pub(super) async fn hold(&mut self, next: Next) -> Result<Held, ActorError> {
+        let held = self.try_hold(next).await;
         if held.is_err() {
             // Why it was not saved matters more than whether it went on, which its
             // state tells.
@@ -111,15 +121,18 @@ impl Actor {
         held
     }
 
-    async fn try_hold(&mut self) -> Result<Held, ActorError> {
+    async fn try_hold(&mut self, next: Next) -> Result<Held, ActorError> {
         let machine = self.running()?;
         let room_bytes = self.room_bytes();
         let (files, root) = (self.files.clone(), self.files.root());
         blocking(move || {
             durable::remove_dir(&files.saving())?;
             make_dir(&files.saving())?;
-            // Most of what the guest has written reaches the disk while it still runs.
-            File::open(root)?.sync_data()
+            match next {
+                Next::GoesOn => Ok(()),
+                // Most of what the guest has written reaches the disk while it still runs.
+                Next::Ends => File::open(root)?.sync_data(),
+            }
         })
         .await?;
         if self.manifest.state == State::Paused {
@@ -132,7 +145,7 @@ impl Actor {
         let begun = Instant::now();
         let control = self.control.as_mut().ok_or(Denial::HasFailed)?;
         control.skip_unread();
-        control.send(&ToGuest::Freeze).await?;
+        control.send(&ToGuest::Freeze { write_disks: next == Next::Ends }).await?;
         control.wait(FREEZE_LIMIT, |said| *said == ToHost::Frozen).await?;
         fault::point(Fault::SaveFrozen);
         let since = Instant::now();

@@ -121,6 +121,19 @@ async fn visitors_clients_and_work_keep_it_awake() {
 }
 
 #[tokio::test]
+async fn a_program_that_holds_a_lease_keeps_it_awake() {
+    let world = World::start().await;
+    let door = world.door();
+    let id = world.sleepy().await;
+    assert!(world.machines.lease(&world.name(id), 2));
+    world.stays_awake(id).await;
+    assert_eq!(door.closed.load(Ordering::SeqCst), 0, "nobody is kept out to ask");
+    assert!(world.machines.lease(&world.name(id), 0));
+    world.asleep(id).await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_lease_keeps_it_awake_until_it_ends() {
     let mut world = World::start().await;
     let id = world.sleepy().await;

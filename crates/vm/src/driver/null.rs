@@ -40,6 +40,8 @@ struct NullMachine {
     memory: Mutex<Vec<u8>>,
     refuse_saves: Arc<AtomicBool>,
     worked: Mutex<Duration>,
+    /// What its guest's programs hold.
+    leases: AtomicU32,
     ended: watch::Sender<Option<String>>,
 }
 
@@ -50,6 +52,13 @@ impl NullMachine {
 }
 
 impl Null {
+    /// Lets the programs of a machine hold so many leases; `false` when there is none of
+    /// that name.
+    pub fn lease(&self, name: &MachineName, held: u32) -> bool {
+        let machine = self.machines().get(name).cloned();
+        machine.inspect(|machine| machine.leases.store(held, Ordering::SeqCst)).is_some()
+    }
+
     /// Lets the processors of a machine have worked for `span` more; `false` when there is
     /// none of that name.
     pub fn work(&self, name: &MachineName, span: Duration) -> bool {
@@ -99,6 +108,7 @@ impl Null {
     fn machine(&self, memory: Vec<u8>) -> Arc<NullMachine> {
         Arc::new(NullMachine {
             worked: Mutex::default(),
+            leases: AtomicU32::new(0),
             pid: self.last_pid.fetch_add(1, Ordering::SeqCst) + 1,
             paused: AtomicBool::new(false),
             frozen: AtomicBool::new(false),
@@ -171,14 +181,15 @@ fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, V
             let Ok(Some(line)) = line else { return };
             let message = serde_json::from_str(&line);
             match &message {
-                Ok(ToGuest::Freeze) => machine.frozen.store(true, Ordering::SeqCst),
+                Ok(ToGuest::Freeze { .. }) => machine.frozen.store(true, Ordering::SeqCst),
                 Ok(ToGuest::Thaw { .. }) => machine.frozen.store(false, Ordering::SeqCst),
                 _ => {}
             }
             let answer = match message {
                 Ok(ToGuest::Restored(_)) => ToHost::Ready,
                 Ok(ToGuest::Attached { .. }) => ToHost::Attached,
-                Ok(ToGuest::Freeze) => ToHost::Frozen,
+                Ok(ToGuest::Freeze { .. }) => ToHost::Frozen,
+                Ok(ToGuest::CountLeases) => ToHost::Leases { held: machine.leases.load(Ordering::SeqCst) },
                 Ok(ToGuest::Thaw { .. }) => ToHost::Thawed,
                 Ok(ToGuest::Clock { .. } | ToGuest::Shutdown) | Err(_) => continue,
             };
