@@ -1,14 +1,17 @@
 //! Copies of a machine: what a snapshot, forks, sleep and wake take, beside the bare
 //! hypervisor that restores a machine which nobody has written to.
 
+mod apps;
+
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use pando_vm::sys::host;
 use reqwest::Method;
 use reqwest::header::HOST;
 use serde_json::{Value, json};
 
+use self::apps::App;
 use crate::memory::Memory;
 use crate::sample::Sample;
 use crate::server::Server;
@@ -17,9 +20,10 @@ use crate::{Arguments, floor};
 /// What the parent writes: bytes that no page of zeros can stand for.
 const WRITE: &str = "head -c 200M /dev/urandom > /dev/shm/written";
 const WRITTEN_MIB: u64 = 200;
-/// Listens on a port, and says so.
-const SERVE: &str = "cd /etc; setsid python3 -m http.server 8000 >/dev/null 2>&1 & \
-                     until ss -ltn | grep -q :8000; do sleep 0.1; done";
+/// How long an app may take to be installed.
+const INSTALL_SECONDS: u64 = 1200;
+/// Requests that an app answers before it is taken to be warm.
+const WARM_REQUESTS: usize = 20;
 const TREE: usize = 10;
 const MIB: u64 = 1024 * 1024;
 
@@ -47,14 +51,17 @@ impl Machine<'_> {
     }
 
     async fn sh(&self, command: &str) -> anyhow::Result<Duration> {
-        Ok(self.post("exec", json!({ "cmd": command })).await?.1)
+        let wanted = json!({ "cmd": command, "timeout_seconds": INSTALL_SECONDS });
+        let (answer, took) = self.post("exec", wanted).await?;
+        ensure!(answer["exit_code"] == 0, "`{command}`: {answer}");
+        Ok(took)
     }
 
     /// A page of the server in it, through the edge.
     async fn page(&self) -> anyhow::Result<Duration> {
         let begun = Instant::now();
         let host = format!("8000-{}.preview.localhost", self.id);
-        let page = self.server.request(Method::GET, "/hostname").header(HOST, host);
+        let page = self.server.request(Method::GET, "/").header(HOST, host);
         let mut answer = page.send().await?.error_for_status()?;
         answer.chunk().await?;
         Ok(begun.elapsed())
@@ -83,8 +90,7 @@ struct Measured {
     hibernate_little: Sample,
     wake: Sample,
     wake_exec: Sample,
-    wake_page: Sample,
-    warm_page: Sample,
+    apps: Vec<App>,
     child: Vec<Memory>,
     parent: Vec<Memory>,
     /// Bytes of disk that a sleep took.
@@ -118,11 +124,17 @@ pub(crate) async fn print(arguments: &Arguments) -> anyhow::Result<()> {
         ("hibernate, little written", &measured.hibernate_little),
         ("wake by API: until the agent answers", &measured.wake),
         ("- then: first exec of `true`", &measured.wake_exec),
-        ("wake by request: first byte of a static server", &measured.wake_page),
-        ("- a warm request to the same", &measured.warm_page),
     ] {
         let (half, most) = (sample.percentile(50), sample.percentile(99));
         println!("| {what} | {half:.1} | {most:.1} | {:.2} |", half / floor.percentile(50));
+    }
+    println!();
+    println!("| wake by request, until the first byte | p50 ms | p99 ms | warm p50 ms | p50 above it |");
+    println!("| --- | --- | --- | --- | --- |");
+    for App { name, warm, woken, .. } in &measured.apps {
+        let (half, most) = (woken.percentile(50), woken.percentile(99));
+        let warm = warm.percentile(50);
+        println!("| {name} | {half:.1} | {most:.1} | {warm:.1} | {:.1} |", half - warm);
     }
     let [parent_resident, ..] = Memory::mean_mib(&measured.parent);
     let [.., child_private] = Memory::mean_mib(&measured.child);
@@ -180,17 +192,36 @@ async fn sleeps(server: &Server, runs: usize, measured: &mut Measured) -> anyhow
         sleeper.delete().await?;
     }
     let sleeper = Machine::create(server).await?;
-    sleeper.sh(SERVE).await?;
-    sleeper.page().await?;
     for _ in 0..runs {
-        measured.warm_page.push(sleeper.page().await?);
         measured.hibernate_little.push(sleeper.post("hibernate", json!({})).await?.1);
         measured.wake.push(sleeper.post("wake", json!({})).await?.1);
         measured.wake_exec.push(sleeper.sh("true").await?);
-        sleeper.post("hibernate", json!({})).await?;
-        measured.wake_page.push(sleeper.page().await?);
     }
-    sleeper.delete().await
+    sleeper.delete().await?;
+    for app in apps::apps() {
+        measured.apps.push(wakes(server, runs, app).await?);
+    }
+    Ok(())
+}
+
+async fn wakes(server: &Server, runs: usize, mut app: App) -> anyhow::Result<App> {
+    let sleeper = Machine::create(server).await?;
+    sleeper.sh(app.start).await.context(app.name)?;
+    sleeper.sh(apps::WAIT).await.context(app.name)?;
+    for _ in 0..WARM_REQUESTS {
+        sleeper.page().await?;
+    }
+    for _ in 0..runs {
+        app.warm.push(sleeper.page().await?);
+        sleeper.post("hibernate", json!({})).await?;
+        app.woken.push(sleeper.page().await?);
+        // Warm again.
+        for _ in 0..3 {
+            sleeper.page().await?;
+        }
+    }
+    sleeper.delete().await?;
+    Ok(app)
 }
 
 fn pause(answer: &Value) -> anyhow::Result<Duration> {

@@ -42,6 +42,7 @@ pub struct Options {
 pub struct Server {
     child: Option<Child>,
     fault: Option<Fault>,
+    holds: bool,
     torn_down: bool,
     options: Options,
     port: u16,
@@ -64,14 +65,48 @@ impl Server {
         };
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(900)).build()?;
         let mut server =
-            Self { child: None, fault: None, torn_down: false, options, port, data, client };
+            Self { child: None, fault: None, holds: false, torn_down: false, options, port, data, client };
         server.launch().await?;
         Ok(server)
     }
 
     /// Where the process that is launched next is to end as a crash would.
     pub fn set_fault(&mut self, fault: Option<Fault>) {
-        self.fault = fault;
+        (self.fault, self.holds) = (fault, false);
+    }
+
+    /// The same, but what is launched next does not end there: it waits in the middle of
+    /// it for [`Server::let_go`].
+    pub fn set_hold(&mut self, fault: Fault) {
+        (self.fault, self.holds) = (Some(fault), true);
+    }
+
+    /// Waits until the process waits at its fault.
+    ///
+    /// # Errors
+    /// What `other` says, when that was first.
+    pub async fn held<T>(&self, other: impl Future<Output = T>) -> Result<(), T> {
+        let path = self.hold_path();
+        tokio::select! {
+            () = async {
+                while !path.exists() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            } => Ok(()),
+            other = other => Err(other),
+        }
+    }
+
+    /// Lets the process go on.
+    ///
+    /// # Errors
+    /// When it did not wait.
+    pub fn let_go(&self) -> anyhow::Result<()> {
+        Ok(std::fs::remove_file(self.hold_path())?)
+    }
+
+    fn hold_path(&self) -> PathBuf {
+        self.data.join("held")
     }
 
     /// Waits until the process ended by itself, at its fault.
@@ -96,6 +131,9 @@ impl Server {
     /// When it does not come up.
     pub async fn launch(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "it runs already");
+        if self.holds {
+            let _ = std::fs::remove_file(self.hold_path());
+        }
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let child = Command::new(program("pando"))
             .arg("serve")
@@ -109,6 +147,7 @@ impl Server {
             .env("RUST_LOG", "info,pando=debug")
             .envs(self.options.environment.iter().cloned())
             .envs(self.fault.map(|fault| (fault::VARIABLE, fault.name())))
+            .envs(self.holds.then(|| (fault::HOLD_VARIABLE, self.hold_path())))
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()

@@ -1,13 +1,22 @@
-//! Fault points: where a test ends this process as a crash would.
+//! Fault points: where a test ends this process as a crash would, or holds it while
+//! something else ends.
 //!
 //! Each names a moment at which being cut off must leave a sandbox either as it
 //! was before or as it is after. The operator of a real server never sets
 //! [`VARIABLE`]; unset, a point costs one load.
 
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// The environment variable that names the point to end at.
 pub const VARIABLE: &str = "PANDO_FAULT";
+/// The environment variable that names a file. With it the process does not end at the
+/// point: it makes the file, once, and goes on when the file is gone.
+pub const HOLD_VARIABLE: &str = "PANDO_FAULT_HOLD";
+/// How often it is looked whether that file is gone.
+const LOOK: Duration = Duration::from_millis(10);
 
 macro_rules! points {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
@@ -107,13 +116,28 @@ points! {
     DeleteReleased = "delete.released",
 }
 
-/// Ends the process, when it was told to end here.
+/// Ends the process, or holds this thread, when it was told to here.
 pub fn point(here: Fault) {
     static TOLD: OnceLock<Option<String>> = OnceLock::new();
     let told = TOLD.get_or_init(|| std::env::var(VARIABLE).ok());
-    if told.as_deref() == Some(here.name()) {
-        tracing::error!(point = here.name(), "ending here, as {VARIABLE} says");
-        std::process::abort();
+    if told.as_deref() != Some(here.name()) {
+        return;
+    }
+    static HOLD: OnceLock<Option<PathBuf>> = OnceLock::new();
+    if let Some(file) = HOLD.get_or_init(|| std::env::var_os(HOLD_VARIABLE).map(PathBuf::from)) {
+        hold(file);
+        return;
+    }
+    tracing::error!(point = here.name(), "ending here, as {VARIABLE} says");
+    std::process::abort();
+}
+
+fn hold(file: &Path) {
+    static HELD: OnceLock<()> = OnceLock::new();
+    if HELD.set(()).is_ok() && File::create_new(file).is_ok() {
+        while file.exists() {
+            std::thread::sleep(LOOK);
+        }
     }
 }
 

@@ -132,7 +132,7 @@ impl BareMachine {
     /// When it does not answer so.
     pub async fn freeze(&mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        self.send(&ToGuest::Freeze).await?;
+        self.send(&ToGuest::Freeze { write_disks: true }).await?;
         self.wait_for(&ToHost::Frozen).await?;
         told("freeze", begun);
         Ok(())

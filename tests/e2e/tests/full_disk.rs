@@ -1,0 +1,59 @@
+//! A disk that is full to the last byte: what is saved is refused, what runs goes on.
+
+use anyhow::{Context, ensure};
+use pando_e2e::{Options, Server, run};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// Fills the disk that holds `folder`; dropped, it gives all back.
+struct Filling(std::path::PathBuf);
+
+impl Filling {
+    fn up(folder: &std::path::Path) -> anyhow::Result<Self> {
+        let filling = Self(folder.join("filling"));
+        std::fs::create_dir(&filling.0)?;
+        // In ever smaller pieces, until not even a block is to be had.
+        for (index, size) in ["4G", "256M", "16M", "1M", "64K", "4K"].into_iter().enumerate() {
+            for piece in 0.. {
+                let path = filling.0.join(format!("{index}-{piece}")).display().to_string();
+                if run("fallocate", &["-l", size, &path]).is_err() {
+                    break;
+                }
+            }
+        }
+        Ok(filling)
+    }
+}
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_saved_on_a_full_disk_and_nothing_is_lost() -> anyhow::Result<()> {
+    let server = Server::start(Options::default()).await?;
+    let sandbox = server.sandbox(json!({})).await?;
+    sandbox.sh("head -c 64M /dev/urandom > /dev/shm/table; md5sum < /dev/shm/table > /root/sum").await?;
+    let is_whole = "md5sum < /dev/shm/table | cmp - /root/sum && echo whole";
+    let filling = Filling::up(&server.data().join("pool"))?;
+    for verb in ["hibernate", "snapshots", "fork", "hibernate"] {
+        let request = server.request(Method::POST, &sandbox.path(&format!("/{verb}")));
+        let answer = request.json(&json!({})).send().await?;
+        let (status, said) = (answer.status().as_u16(), answer.json::<Value>().await?);
+        ensure!(status == 507, "{verb} answered {status}: {said}");
+        let words = said["error"].as_str().context("no reason")?;
+        ensure!(words.contains("disk"), "{verb}: {words}");
+        ensure!(sandbox.sh(is_whole).await.context(verb)? == "whole");
+    }
+    let list: Value = server.request(Method::GET, "/v1/snapshots").send().await?.json().await?;
+    ensure!(list["snapshots"] == json!([]), "{list}");
+    drop(filling);
+    for verb in ["hibernate", "wake"] {
+        let request = server.request(Method::POST, &sandbox.path(&format!("/{verb}")));
+        request.json(&json!({})).send().await?.error_for_status().context(verb)?;
+    }
+    ensure!(sandbox.sh(is_whole).await? == "whole");
+    server.finish()
+}
