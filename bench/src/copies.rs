@@ -129,7 +129,9 @@ pub(crate) async fn print(arguments: &Arguments) -> anyhow::Result<()> {
         println!("| {what} | {half:.1} | {most:.1} | {:.2} |", half / floor.percentile(50));
     }
     println!();
-    println!("| wake by request, until the first byte | p50 ms | p99 ms | warm p50 ms | p50 above it |");
+    println!(
+        "| wake by request, until the first byte | p50 ms | p99 ms | warm p50 ms | p50 above it |"
+    );
     println!("| --- | --- | --- | --- | --- |");
     for App { name, warm, woken, .. } in &measured.apps {
         let (half, most) = (woken.percentile(50), woken.percentile(99));

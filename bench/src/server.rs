@@ -96,7 +96,9 @@ impl Server {
     /// The process id of one machine's VMM.
     pub(crate) fn machine_of(&self, sandbox: &str) -> anyhow::Result<u32> {
         let machines = pando_vm::sys::process::with_argument("qemu-system-x86_64", "-name")?;
-        let found = machines.into_iter().find(|(_, name)| name.ends_with(sandbox));
+        // The name comes before what else QEMU reads in that argument.
+        let is_its = |name: &str| name.split(',').next().is_some_and(|it| it.ends_with(sandbox));
+        let found = machines.into_iter().find(|(_, name)| is_its(name));
         found.map(|(pid, _)| pid).context("the sandbox has no VMM")
     }
 

@@ -16,12 +16,8 @@ pub(super) struct App {
 
 /// All of them, not yet measured.
 pub(super) fn apps() -> [App; 3] {
-    [("a static server", STATIC), ("uvicorn", UVICORN), ("Next.js", NEXT)].map(|(name, start)| App {
-        name,
-        start,
-        warm: Sample::default(),
-        woken: Sample::default(),
-    })
+    [("a static server", STATIC), ("uvicorn", UVICORN), ("Next.js", NEXT)]
+        .map(|(name, start)| App { name, start, warm: Sample::default(), woken: Sample::default() })
 }
 
 /// Waits until the port is open: what follows is measured, and not the app's start.

@@ -10,7 +10,8 @@
 //! | running or paused | gone | none | failed, with the reason; its files stay if it is persistent, else it is removed |
 //! | hibernated | any | whole | a machine that was being made of it is ended, it sleeps |
 //! | hibernated | any | none | failed, with the reason |
-//! | failed | – | – | kept as it is (its owner deletes it) |
+//! | failed | any | a later one | it was booted from its disk: it sleeps in that |
+//! | failed | any | none | kept as it is (its owner deletes it, or boots it from its disk) |
 //! | creating | any | – | removed: nobody was told of it |
 //! | deleting | any | – | removed |
 //! | none that makes sense | any | any | removed |
@@ -89,6 +90,7 @@ fn judge(state: &State, persistent: bool, pid: Option<u32>, slept: Slept) -> Ver
         (State::Hibernated, _, Slept::None) => {
             Verdict::Lost { reason: "the image that it slept in is not there, or not whole" }
         }
+        (State::Failed { .. }, _, Slept::After) => Verdict::Asleep,
         (State::Failed { .. }, ..) => Verdict::Keep,
         _ => Verdict::Remove,
     }

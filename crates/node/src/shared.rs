@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::bake::MachineKey;
+use crate::bake::{Bakery, MachineKey};
 use crate::capacity::promised::{Promise, Promises};
 use crate::capacity::room;
 use crate::data::DataDir;
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub owner: String,
     pub hypervisor: Arc<dyn Hypervisor>,
     pub slots: Arc<Slots>,
+    /// Makes the machines of templates.
+    pub bakery: Bakery,
     /// The memory that machines may take.
     pub promises: Arc<Promises>,
     pub clock: Arc<dyn Clock>,

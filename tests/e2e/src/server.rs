@@ -64,8 +64,16 @@ impl Server {
             None => free_port()?,
         };
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(900)).build()?;
-        let mut server =
-            Self { child: None, fault: None, holds: false, torn_down: false, options, port, data, client };
+        let mut server = Self {
+            child: None,
+            fault: None,
+            holds: false,
+            torn_down: false,
+            options,
+            port,
+            data,
+            client,
+        };
         server.launch().await?;
         Ok(server)
     }

@@ -83,7 +83,8 @@ async fn a_hundred_who_come_at_once_wake_it_once() -> anyhow::Result<()> {
     let process = page.ask(Method::GET, "/", Vec::new()).await?;
     post(&server, &sandbox.path("/hibernate")).await?;
 
-    let upload: Vec<u8> = (0..5_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let upload: Vec<u8> =
+        (0..5_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let sum = adler32(&upload).to_string();
     let uploaded = page.ask(Method::POST, "/", upload);
     let asked = (1..AT_ONCE).map(|_| page.ask(Method::GET, "/", Vec::new()));

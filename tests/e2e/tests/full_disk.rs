@@ -35,7 +35,9 @@ impl Drop for Filling {
 async fn nothing_is_saved_on_a_full_disk_and_nothing_is_lost() -> anyhow::Result<()> {
     let server = Server::start(Options::default()).await?;
     let sandbox = server.sandbox(json!({})).await?;
-    sandbox.sh("head -c 64M /dev/urandom > /dev/shm/table; md5sum < /dev/shm/table > /root/sum").await?;
+    sandbox
+        .sh("head -c 64M /dev/urandom > /dev/shm/table; md5sum < /dev/shm/table > /root/sum")
+        .await?;
     let is_whole = "md5sum < /dev/shm/table | cmp - /root/sum && echo whole";
     let filling = Filling::up(&server.data().join("pool"))?;
     for verb in ["hibernate", "snapshots", "fork", "hibernate"] {

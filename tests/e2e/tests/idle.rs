@@ -74,10 +74,17 @@ async fn whoever_is_in_use_stays_awake_and_whoever_is_not_sleeps() -> anyhow::Re
     let (_socket, _) = tokio_tungstenite::connect_async(request).await?;
     let stream = server.edge(Method::GET, &events.host(3000), "/events").send().await?;
     let mut stream = stream.error_for_status()?.bytes_stream();
-    ensure!(stream.next().await.context("no event")?? == ["data: ", &".".repeat(32), "\n\n"].concat());
+    ensure!(
+        stream.next().await.context("no event")?? == ["data: ", &".".repeat(32), "\n\n"].concat()
+    );
     ensure!(leased.sh("pgrep -cx sleep").await? == "1");
 
-    let awake = [("a worker", &worker), ("a lease", &leased), ("a silent WebSocket", &silent), ("a slow stream", &events)];
+    let awake = [
+        ("a worker", &worker),
+        ("a lease", &leased),
+        ("a silent WebSocket", &silent),
+        ("a slow stream", &events),
+    ];
     for (_, sandbox) in awake {
         may_sleep(&server, sandbox).await?;
     }
@@ -94,12 +101,15 @@ async fn whoever_is_in_use_stays_awake_and_whoever_is_not_sleeps() -> anyhow::Re
         server.edge(method, &idle.host(3000), "/").header(USER_AGENT, agent).send()
     };
     let unfurler = "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)";
-    for (method, agent) in [(Method::GET, unfurler), (Method::HEAD, "curl/8"), (Method::GET, unfurler)] {
+    for (method, agent) in
+        [(Method::GET, unfurler), (Method::HEAD, "curl/8"), (Method::GET, unfurler)]
+    {
         let answer = page(method, agent).await?;
         ensure!(answer.status() == 200, "{agent}: {}", answer.status());
     }
     ensure!(status(&server, &idle).await? == "hibernated", "an unfurler woke it");
-    let process: u32 = page(Method::GET, "curl/8").await?.error_for_status()?.text().await?.parse()?;
+    let process: u32 =
+        page(Method::GET, "curl/8").await?.error_for_status()?.text().await?.parse()?;
     ensure!(process > 1, "the app did not answer");
 
     // What ends, ends.

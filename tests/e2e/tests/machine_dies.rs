@@ -50,7 +50,10 @@ async fn a_machine_that_ends_at_any_step_fails_or_sleeps() -> anyhow::Result<()>
         let name = format!("{} in {verb}", fault.name());
         let kept = server.sandbox(json!({ "persistent": true })).await?.id;
         let sandbox = Sandbox::of(&server, &kept);
-        sandbox.sh(&format!("echo {round} | tee /root/mark > /run/mark")).await.context(name.clone())?;
+        sandbox
+            .sh(&format!("echo {round} | tee /root/mark > /run/mark"))
+            .await
+            .context(name.clone())?;
         if verb == "wake" {
             ensure!(post(&server, &sandbox.path("/hibernate")).await? < 300, "{name}");
         }
@@ -72,7 +75,10 @@ async fn a_machine_that_ends_at_any_step_fails_or_sleeps() -> anyhow::Result<()>
         match seen["status"].as_str().context("no status")? {
             // As it was before, or is after: it goes on from one moment.
             "hibernated" | "running" => {
-                ensure!(post(&server, &format!("/v1/sandboxes/{kept}/wake")).await? < 300, "{name}");
+                ensure!(
+                    post(&server, &format!("/v1/sandboxes/{kept}/wake")).await? < 300,
+                    "{name}"
+                );
                 whole(&server, &kept).await.context(name.clone())?;
             }
             "failed" => {

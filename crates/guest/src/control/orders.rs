@@ -166,7 +166,8 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_held_is_told() {
         let (access, leases) = (Access::default(), Leases::default());
-        let reply = Orders::new(&access, &leases).carry_out(ToGuest::Freeze { write_disks: true }).await;
+        let reply =
+            Orders::new(&access, &leases).carry_out(ToGuest::Freeze { write_disks: true }).await;
         assert!(matches!(reply, Some(ToHost::Failed { .. })), "{reply:?}");
     }
 }

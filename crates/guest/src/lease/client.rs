@@ -99,7 +99,8 @@ mod tests {
             let Some(Wanted::During(command, arguments)) = of(words) else { panic!("{words:?}") };
             assert_eq!((command, arguments), ("sleep".into(), vec![OsString::from("-x")]));
         }
-        for words in [&[][..], &["--"], &["--for"], &["--for", "-1"], &["--for", "1", "x"], &["-h"]] {
+        for words in [&[][..], &["--"], &["--for"], &["--for", "-1"], &["--for", "1", "x"], &["-h"]]
+        {
             assert!(of(words).is_none(), "{words:?}");
         }
     }

@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn there_are_not_more_than_there_may_be() {
         let leases = Leases::default();
-        let held: Vec<_> = std::iter::repeat_with(|| leases.take()).map_while(|held| held).collect();
+        let held: Vec<_> =
+            std::iter::repeat_with(|| leases.take()).map_while(|held| held).collect();
         assert_eq!(held.len(), MAX_HELD as usize);
         drop(held);
         assert_eq!(leases.held(), 0);

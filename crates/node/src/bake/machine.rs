@@ -171,7 +171,7 @@ fn read(path: &Path) -> Result<Vec<u8>, MachineError> {
     fs::read(path).map_err(io_error(path))
 }
 
-/// Boots and snapshots the machine of `parts`.
+/// Boots and snapshots the machine of `parts`, and keeps it under its key.
 pub(super) async fn bake(
     machines: &Path,
     staging: &Path,
@@ -180,27 +180,36 @@ pub(super) async fn bake(
     parts: &Parts<'_>,
     slot: Arc<Slot>,
 ) -> Result<(), MachineError> {
+    let dir = staging.join(format!("machine-{key}"));
+    boot(&dir, owner, parts, slot).await?;
+    let home = machines.join(&key.0);
+    durable::rename(&dir, &home).map_err(io_error(&home))
+}
+
+/// Boots the machine of `parts`, and leaves its files in `dir`; nothing when it fails.
+pub(super) async fn boot(
+    dir: &Path,
+    owner: &str,
+    parts: &Parts<'_>,
+    slot: Arc<Slot>,
+) -> Result<(), MachineError> {
     let accelerator = parts.hypervisor.accelerator();
     let patience = Patience::with(accelerator);
     let mut tries = 0;
     loop {
         tries += 1;
-        let dir = staging.join(format!("machine-{key}"));
-        durable::remove_dir(&dir).map_err(io_error(&dir))?;
-        fs::create_dir_all(&dir).map_err(io_error(&dir))?;
+        durable::remove_dir(dir).map_err(io_error(dir))?;
+        fs::create_dir_all(dir).map_err(io_error(dir))?;
         let (ending, is_last) =
-            match snapshot(&dir, owner, parts, Arc::clone(&slot), patience.limit).await? {
-                Booted::Up => {
-                    let home = machines.join(&key.0);
-                    return durable::rename(&dir, &home).map_err(io_error(&home));
-                }
+            match snapshot(dir, owner, parts, Arc::clone(&slot), patience.limit).await? {
+                Booted::Up => return Ok(()),
                 Booted::Silent(error) => (error.to_string(), tries == patience.tries),
                 // It gave up by itself, and would again.
                 Booted::Ended(said) => (said, true),
             };
         let console = pando_vm::sys::process::tail(&dir.join("console.log"), CONSOLE_BYTES);
         tracing::warn!(tries, ending, console, "the guest did not come up");
-        durable::remove_dir(&dir).map_err(io_error(&dir))?;
+        durable::remove_dir(dir).map_err(io_error(dir))?;
         if is_last {
             return Err(MachineError::Boot { accelerator, tries, ending, console });
         }

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pando_vm::driver::{Hypervisor, Shape};
+use pando_vm::network::Slot;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::data::DataDir;
@@ -208,6 +209,28 @@ impl Bakery {
         baked?;
         (self.progress)(&format!("machine {key} is ready"));
         Ok(())
+    }
+
+    /// Boots a machine of that disk, of which a copy is made, and leaves its files in
+    /// `dir`. It is no template's: nobody else is given it.
+    pub(crate) async fn boot(
+        &self,
+        dir: &Path,
+        root: &Path,
+        shape: Shape,
+        slot: Arc<Slot>,
+    ) -> Result<(), BakeError> {
+        let (agent, kernel) = (self.agent()?, self.kernel().await?);
+        let parts = Parts {
+            rootfs: root,
+            rootfs_version: "",
+            kernel,
+            agent: &agent,
+            shape,
+            hypervisor: &*self.hypervisor,
+            mtu: self.slots.mtu(),
+        };
+        Ok(machine::boot(dir, &self.owner, &parts, slot).await?)
     }
 
     fn parts<'a>(

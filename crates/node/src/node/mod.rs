@@ -74,7 +74,6 @@ pub struct NodeConfig {
 #[derive(Clone)]
 pub struct Node {
     shared: Arc<Shared>,
-    bakery: Arc<Bakery>,
     turns: Arc<Turns>,
     budget: Budget,
 }
@@ -143,7 +142,7 @@ impl Node {
         let owner = config.data.node_id()?.to_string();
         let (reports, receiver) = mpsc::channel(QUEUE_REPORTS);
         let slots = Slots::new(config.network, config.warm_slots);
-        let bakery = Arc::new(Bakery::new(BakeryConfig {
+        let bakery = Bakery::new(BakeryConfig {
             data: config.data.clone(),
             owner: owner.clone(),
             hypervisor: Arc::clone(&config.hypervisor),
@@ -151,12 +150,13 @@ impl Node {
             kernel_path: config.kernel,
             agent_path: config.agent,
             progress: config.progress,
-        })?);
+        })?;
         let shared = Arc::new(Shared {
             data: config.data,
             owner,
             hypervisor: config.hypervisor,
             slots: Arc::clone(&slots),
+            bakery,
             promises: Promises::new(config.overcommit),
             clock: config.clock,
             reports,
@@ -180,7 +180,7 @@ impl Node {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let turns = Turns::new(cores * CREATES_PER_CORE, LONGEST_WAIT);
         let budget = Budget::new(MAX_HELD_BYTES);
-        Ok((Self { shared, bakery, turns, budget }, receiver))
+        Ok((Self { shared, turns, budget }, receiver))
     }
 
     /// Bakes the machine of a template and size, unless it is there.
@@ -196,13 +196,14 @@ impl Node {
         template: &str,
         shape: Shape,
     ) -> Result<Arc<crate::bake::Machine>, NodeError> {
-        let recipe = self.bakery.recipe(template);
+        let recipe = self.shared.bakery.recipe(template);
         let recipe = recipe.ok_or_else(|| self.unknown_template(template))?;
-        Ok(self.bakery.machine(recipe, shape, || self.shared.machines()).await?)
+        Ok(self.shared.bakery.machine(recipe, shape, || self.shared.machines()).await?)
     }
 
     pub(crate) fn unknown_template(&self, name: &str) -> NodeError {
-        let known = self.bakery.recipes().iter().map(|recipe| recipe.name().to_owned()).collect();
+        let known =
+            self.shared.bakery.recipes().iter().map(|recipe| recipe.name().to_owned()).collect();
         NodeError::UnknownTemplate { name: name.chars().take(64).collect(), known }
     }
 
@@ -312,7 +313,7 @@ impl Node {
             is_global: true,
             description: recipe.description().to_owned(),
         };
-        self.bakery.recipes().iter().map(describe).collect()
+        self.shared.bakery.recipes().iter().map(describe).collect()
     }
 
     /// How guest instructions are run.

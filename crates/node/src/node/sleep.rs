@@ -22,10 +22,11 @@ impl Node {
         asked(&handle, Command::Hibernate).await
     }
 
-    /// Wakes a sandbox: returns when its agent answers. Fine when it is awake.
+    /// Wakes a sandbox: returns when its agent answers. Fine when it is awake. One that
+    /// has failed is booted from its disk.
     ///
     /// # Errors
-    /// [`NodeError::NotWoken`] with the cause; it then sleeps on, in the same image.
+    /// [`NodeError::NotWoken`] with the cause; it is then as it was.
     pub async fn wake(&self, id: SandboxId, epoch: Epoch) -> Result<(), NodeError> {
         let handle = self.handle(id, epoch)?;
         handle.usage.touch(self.shared.clock.now());
@@ -43,7 +44,9 @@ impl Node {
         if let Some(waking) = &*current {
             return Some(waking.clone());
         }
-        if handle.observed.borrow().state != State::Hibernated {
+        let has_no_machine =
+            matches!(handle.observed.borrow().state, State::Hibernated | State::Failed { .. });
+        if !has_no_machine {
             return None;
         }
         // In a task of its own: whoever asked first may go away.

@@ -242,6 +242,10 @@ impl Actor {
             Decision::CopyImage => return self.copy_image().await.map(Some),
             Decision::Hibernate => self.hibernate().await?,
             Decision::Wake => self.wake().await?,
+            Decision::Boot => {
+                self.boot().await?;
+                self.wake().await?;
+            }
             Decision::TakeApart => {
                 // Without a record of the intent it is taken apart all the same: a
                 // full disk must not keep what would free it.

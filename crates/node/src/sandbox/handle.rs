@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::control_line::ControlError;
 use super::policy::{Denial, State};
 use super::usage::Usage;
-use crate::bake::MachineKey;
+use crate::bake::{BakeError, MachineKey};
 use crate::image::{ImageError, Passing};
 use crate::node::{Life, NodeError};
 use crate::random;
@@ -59,6 +59,8 @@ pub(crate) enum ActorError {
     Slot(#[from] SlotError),
     #[error("the sandbox's image")]
     Image(#[from] ImageError),
+    #[error("the sandbox's disk could not be booted")]
+    NotBooted(#[source] Box<BakeError>),
     #[error("the guest took too long to stand still")]
     Restless,
     #[error("too much memory is promised to other machines")]

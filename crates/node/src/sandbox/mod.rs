@@ -8,6 +8,7 @@
 //!    │     machine ended │  └───────────────┼───────────────────────┘
 //!    ▼                   ▼                  │ machine ended  hibernate
 //!  Failed ◄──────────────┴──────────────────┘
+//!    │ wake: booted from its disk, then as from Hibernated
 //!    │
 //!    └── delete or deadline (from any state) ──► Deleting ──► Deleted
 //! ```
@@ -15,12 +16,13 @@
 //! [`policy`] decides, without clock, socket or file; the one task of [`actor`]
 //! acts, so two wishes about one machine can never act at once, and [`handle`] is
 //! what others hold of it. What the actor does is in a file for each:
-//! [`restore`], `save`, `hibernate`, `removal`; `idle` decides
+//! [`restore`], `save`, `hibernate`, `boot`, `removal`; `idle` decides
 //! when nobody needs it awake, and `doze` looks. [`manifest`] and [`files`] are
 //! what outlives the server: the manifest is written before the machine is made and
 //! removed after everything else of it.
 
 pub(crate) mod actor;
+mod boot;
 pub(crate) mod control_line;
 mod doze;
 pub(crate) mod files;

@@ -51,6 +51,8 @@ pub enum Event {
     Wake,
     /// Its machine was made of its image, which is used up.
     Awake,
+    /// A machine was booted of its disk, and an image made of that.
+    Booted,
     /// Somebody wants it gone.
     Delete,
     /// Its time is over.
@@ -83,6 +85,8 @@ pub enum Decision {
     Hibernate,
     /// Make a machine of the image, then enter `Running`; on failure it sleeps on.
     Wake,
+    /// Make an image by booting its disk, enter `Hibernated`, then wake it.
+    Boot,
     /// Record `Deleting`, take everything apart, then enter `Deleted`.
     TakeApart,
     /// Refused.
@@ -96,8 +100,11 @@ pub enum Denial {
     #[error("the sandbox is still being created")]
     StillCreating,
     /// It has no machine any more.
-    #[error("the sandbox has failed: it can only be deleted")]
+    #[error("the sandbox has failed: wake it to boot it from its disk, or delete it")]
     HasFailed,
+    /// It has neither a machine nor anything to make one of.
+    #[error("the sandbox has failed and left no disk: it can only be deleted")]
+    HasNoDisk,
     /// It has no machine now.
     #[error("the sandbox is asleep: wake it first")]
     IsAsleep,
@@ -125,8 +132,8 @@ impl State {
     #[must_use]
     pub fn on(&self, event: Event) -> Decision {
         use Decision::{
-            CopyImage, Deny, Enter, Hibernate, Ignore, PauseMachine, ResumeMachine, SaveMachine,
-            TakeApart, Wake,
+            Boot, CopyImage, Deny, Enter, Hibernate, Ignore, PauseMachine, ResumeMachine,
+            SaveMachine, TakeApart, Wake,
         };
         match (self, event) {
             (Self::Deleting, Event::Cleaned) => Enter(Self::Deleted),
@@ -155,6 +162,8 @@ impl State {
             (Self::Hibernated, Event::Save) => CopyImage,
             (Self::Hibernated, Event::Pause | Event::Resume) => Deny(Denial::IsAsleep),
 
+            (Self::Failed { .. }, Event::Wake) => Boot,
+            (Self::Failed { .. }, Event::Booted) => Enter(Self::Hibernated),
             (Self::Failed { .. }, event) if event.is_wish() => Deny(Denial::HasFailed),
 
             // As wished already, or too late.
@@ -203,6 +212,7 @@ mod tests {
             Decision::ResumeMachine => State::Running,
             Decision::Hibernate => step(state, Event::Asleep),
             Decision::Wake => step(state, Event::Awake),
+            Decision::Boot => step(step(state, Event::Booted), Event::Awake),
             Decision::TakeApart => State::Deleting,
         }
     }

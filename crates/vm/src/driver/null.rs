@@ -189,7 +189,9 @@ fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, V
                 Ok(ToGuest::Restored(_)) => ToHost::Ready,
                 Ok(ToGuest::Attached { .. }) => ToHost::Attached,
                 Ok(ToGuest::Freeze { .. }) => ToHost::Frozen,
-                Ok(ToGuest::CountLeases) => ToHost::Leases { held: machine.leases.load(Ordering::SeqCst) },
+                Ok(ToGuest::CountLeases) => {
+                    ToHost::Leases { held: machine.leases.load(Ordering::SeqCst) }
+                }
                 Ok(ToGuest::Thaw { .. }) => ToHost::Thawed,
                 Ok(ToGuest::Clock { .. } | ToGuest::Shutdown) | Err(_) => continue,
             };
