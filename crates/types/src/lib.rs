@@ -20,6 +20,7 @@ pub mod sandbox;
 pub mod schema;
 pub mod snapshot;
 pub mod url;
+pub mod volume;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Code, PublicError, Refusal};
