@@ -10,6 +10,7 @@ mod error;
 mod fork;
 mod sleep;
 mod snapshot;
+mod volume;
 
 pub use error::{ConnectError, NodeError};
 pub use fork::{Child, Forked};
