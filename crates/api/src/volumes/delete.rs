@@ -13,7 +13,7 @@ use crate::refusals::Refusals;
 
 /// Deletes a volume and what is on it. 409 while a sandbox holds it, running or asleep.
 #[utoipa::path(
-    delete, path = "/volumes/{name}", tag = "volumes", operation_id = "volume_delete", params(("name" = VolumeName, Path)),
+    delete, path = "/volumes/{name}", tag = "volumes", operation_id = "volume_delete", params(("name" = inline(VolumeName), Path)),
     responses((status = 204), Refusals)
 )]
 pub async fn delete(

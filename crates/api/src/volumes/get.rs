@@ -14,7 +14,7 @@ use crate::refusals::Refusals;
 
 /// One volume.
 #[utoipa::path(
-    get, path = "/volumes/{name}", tag = "volumes", operation_id = "volume_get", params(("name" = VolumeName, Path)),
+    get, path = "/volumes/{name}", tag = "volumes", operation_id = "volume_get", params(("name" = inline(VolumeName), Path)),
     responses((status = 200, body = Volume), Refusals)
 )]
 pub async fn get(
