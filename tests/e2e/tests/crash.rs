@@ -90,7 +90,9 @@ async fn remove_snapshots(server: &Server, kept: &str) -> anyhow::Result<()> {
     for snapshot in list["snapshots"].as_array().context("no list")? {
         let id = &snapshot["id"];
         let made = server.sandbox(json!({ "from_snapshot": id })).await?;
-        ensure!(made.sh("cat /root/mark /run/mark /volumes/kept/mark | uniq | wc -l").await? == "1");
+        ensure!(
+            made.sh("cat /root/mark /run/mark /volumes/kept/mark | uniq | wc -l").await? == "1"
+        );
         ensure!(made.delete().await? == 204);
         let path = format!("/v1/snapshots/{}", id.as_str().context("no id")?);
         server.request(Method::DELETE, &path).send().await?.error_for_status()?;
@@ -108,7 +110,10 @@ async fn a_crash_at_any_step_leaves_before_or_after() -> anyhow::Result<()> {
         let name = fault.name();
         let survivor = Sandbox::of(&server, &kept);
         // On the disks and in memory: all must stay of one moment.
-        survivor.sh(&format!("echo {round} | tee /root/mark /volumes/kept/mark > /run/mark")).await.context(name)?;
+        survivor
+            .sh(&format!("echo {round} | tee /root/mark /volumes/kept/mark > /run/mark"))
+            .await
+            .context(name)?;
         let victim = prepare(&server, *fault, &survivor).await.context(name)?;
         server.terminate()?;
         server.set_fault(Some(*fault));

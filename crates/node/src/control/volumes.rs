@@ -210,8 +210,7 @@ pub(super) async fn attach(
             let hint = "delete that sandbox first, or attach it with `read_only`: a copy of now";
             return Err(of_field(PublicError::new(Code::Conflict, message).hint(hint)));
         }
-        let disk =
-            Disk::Volume { volume: found.id, name: name.clone(), read_only: *read_only };
+        let disk = Disk::Volume { volume: found.id, name: name.clone(), read_only: *read_only };
         spares.push(Spare { disk, mount: Some(volume::path(name)) });
     }
     Ok(spares)
@@ -342,7 +341,10 @@ mod tests {
         assert_eq!(wanted(&asked(&["a", "b", "c"]), &[], 0).unwrap().len(), 3);
         for bad in [asked(&["a", "a"]), asked(&["a", "b", "c", "d"]), asked(&["a/b"])] {
             let refused = wanted(&bad, &[], 0).unwrap_err();
-            assert_eq!((refused.code, refused.field.as_deref()), (Code::InvalidRequest, Some(FIELD)));
+            assert_eq!(
+                (refused.code, refused.field.as_deref()),
+                (Code::InvalidRequest, Some(FIELD))
+            );
         }
     }
 
