@@ -1,8 +1,9 @@
 //! Volumes: disks that sandboxes are given, and that outlive them.
 //!
-//! A volume is one sparse file of the size that every spare disk has, with an ext4 of its
-//! own size at the beginning. Once a guest has mounted it, what is on it is a stranger's:
-//! nothing here ever mounts it, or looks into it.
+//! A volume is one sparse file with an ext4 that fills it. A guest takes the disk for as
+//! large as every spare is; where the file ends its reads and writes fail, so no more is
+//! ever written than the volume's size. Once a guest has mounted it, what is on it is a
+//! stranger's: nothing here ever mounts it, or looks into it.
 
 use std::fs::{self, File};
 use std::io;
@@ -57,13 +58,11 @@ impl Node {
     }
 
     async fn make_file(&self, path: &Path, size_mib: u32) -> Result<(), NodeError> {
-        let blank = path.to_owned();
-        self.disk(move || spare::make_blank(&blank)).await?;
-        let size = format!("{size_mib}M");
-        let path = path.display().to_string();
+        let (blank, path) = (path.to_owned(), path.display().to_string());
+        self.disk(move || spare::make_blank(&blank, u64::from(size_mib) * MIB)).await?;
         // All of the file is a hole, so there are no inode tables for the guest to clear.
         let options = "lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0";
-        Tool::new(FILE_SYSTEM, ["-q", "-F", "-t", "ext4", "-m", "0", "-E", options, &path, &size])
+        Tool::new(FILE_SYSTEM, ["-q", "-F", "-t", "ext4", "-m", "0", "-E", options, &path])
             .run()
             .await
             .map(drop)
@@ -80,8 +79,8 @@ impl Node {
             let mut found = Vec::new();
             for entry in fs::read_dir(dir)? {
                 let name = entry?.file_name();
-                let id = name.to_str().and_then(|name| name.strip_suffix(".raw")?.parse().ok());
-                found.extend(id);
+                let id = name.to_str().and_then(|name| name.strip_suffix(".raw"));
+                found.extend(id.and_then(|id| id.parse::<VolumeId>().ok()));
             }
             Ok(found)
         })

@@ -125,7 +125,7 @@ pub(crate) fn place(
             (Disk::Volume { volume, .. }, None) => {
                 reflink::clone_file(&data.volume(*volume), &target)?;
             }
-            (Disk::Blank | Disk::Copy { .. }, None) => make_blank(&target)?,
+            (Disk::Blank | Disk::Copy { .. }, None) => make_blank(&target, SPARE_DISK_BYTES)?,
         }
     }
     Ok(())
@@ -146,9 +146,9 @@ pub(crate) fn revert(spares: &[Spare], image: &Image, data: &DataDir) -> io::Res
 }
 
 /// A new disk of zeros that takes no space.
-pub(crate) fn make_blank(path: &Path) -> io::Result<()> {
+pub(crate) fn make_blank(path: &Path, bytes: u64) -> io::Result<()> {
     let mut new = OpenOptions::new();
-    new.write(true).create_new(true).mode(0o600).open(path)?.set_len(SPARE_DISK_BYTES)
+    new.write(true).create_new(true).mode(0o600).open(path)?.set_len(bytes)
 }
 
 #[cfg(test)]
