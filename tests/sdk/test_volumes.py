@@ -188,6 +188,18 @@ def test_sleep_keeps_a_volume(volume, sandbox):
     assert sh(following, "dmesg | grep -ci 'EXT4-fs error' || true") == "0"
 
 
+def test_nobody_writes_more_than_the_size(volume, sandbox):
+    volume("bounded", 32)
+    made = sandbox("bounded")
+    disk = sh(made, "findmnt -no SOURCE /volumes/bounded")
+    beyond = f"dd if=/dev/zero of={disk} bs=1M count=1 seek=%d oflag=direct conv=notrunc"
+    assert made.exec(beyond % 32).exit_code != 0
+    assert made.exec(beyond % 60000).exit_code != 0
+    assert made.exec("head -c 64M /dev/zero > /volumes/bounded/all").exit_code != 0
+    made.kill()
+    assert sh(sandbox("bounded"), "rm /volumes/bounded/all; ls /volumes/bounded") == "lost+found"
+
+
 def test_a_paused_sandbox_is_killed_without_loss(volume, sandbox):
     volume("paused")
     first = sandbox("paused")
