@@ -11,10 +11,6 @@ use crate::refusal::Refused;
 
 /// Method, path below `/v1`, and what it would do.
 const LATER: &[(Method, &str, &str)] = &[
-    (Method::GET, "/volumes", "volumes"),
-    (Method::POST, "/volumes", "volumes"),
-    (Method::GET, "/volumes/{name}", "volumes"),
-    (Method::DELETE, "/volumes/{name}", "volumes"),
     (Method::DELETE, "/templates/{name}", "deleting a template"),
     (Method::POST, "/templates/build", "building a template"),
     (Method::GET, "/templates/builds", "building a template"),

@@ -30,6 +30,7 @@ mod sandbox;
 mod seal;
 mod snapshot;
 mod swap;
+mod volume;
 
 pub use app::{AppKind, AppRow, Flip, Listed, Presence, PreviewOf};
 pub use delivery::DeliveryRow;
@@ -46,3 +47,4 @@ pub use sandbox::{Actual, Desired, MadeOf, SandboxLife, SandboxRow};
 pub use seal::{SealError, Sealer};
 pub use snapshot::{SnapshotRow, SnapshotSize, SnapshotState};
 pub use swap::{Insert, Swap};
+pub use volume::{VolumeRow, VolumeState, VolumeUse};

@@ -20,10 +20,11 @@ pub mod sandbox;
 pub mod schema;
 pub mod snapshot;
 pub mod url;
+pub mod volume;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Code, PublicError, Refusal};
 pub use id::{
     ApiKeyId, AppId, BootId, DeploymentId, Epoch, Generation, JobId, NodeId, OpId, OrgId,
-    SandboxId, SnapshotId, TreeId,
+    SandboxId, SnapshotId, TreeId, VolumeId,
 };

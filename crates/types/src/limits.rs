@@ -119,6 +119,15 @@ pub const MAX_SNAPSHOT_NAME_CHARS: usize = 100;
 /// The most children of one fork-tree.
 pub const MAX_FORKS: usize = 16;
 
+/// The longest name of a volume, in bytes: it is a folder's, too.
+pub const MAX_VOLUME_NAME_BYTES: usize = 63;
+/// The least size of a volume, in MiB: below it a file system holds little beside itself.
+pub const MIN_VOLUME_MIB: u32 = 16;
+/// The greatest size of a volume, in MiB: that of the disks that machines are baked with.
+pub const MAX_VOLUME_MIB: u32 = 64 * 1024;
+/// The most volumes of a sandbox, those among them that are copies: one for each spare disk.
+pub const MAX_VOLUMES_ATTACHED: usize = 3;
+
 /// The most addresses and networks that a sandbox is denied by `egress_deny`.
 pub const MAX_EGRESS_DENY: usize = 64;
 

@@ -1,5 +1,5 @@
-//! The machine ends at any step of its copying, sleep and wake: it has then either slept
-//! or failed with a reason, nothing else is lost, and no memory meets a newer disk.
+//! The machine ends at any step of its copying, sleep and wake: the sandbox then sleeps, or
+//! has failed with a reason and comes back from its disk; no memory meets a newer disk.
 
 use anyhow::{Context, ensure};
 use pando_e2e::{Fault, Options, Sandbox, Server, kill, orphans, vmm_of};
@@ -46,12 +46,13 @@ async fn whole(server: &Server, id: &str) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_ends_at_any_step_fails_or_sleeps() -> anyhow::Result<()> {
     let mut server = Server::start(Options::default()).await?;
+    let mut booted = 0;
     for (round, (fault, verb)) in STEPS.into_iter().enumerate() {
         let name = format!("{} in {verb}", fault.name());
         let kept = server.sandbox(json!({ "persistent": true })).await?.id;
         let sandbox = Sandbox::of(&server, &kept);
         sandbox
-            .sh(&format!("echo {round} | tee /root/mark > /run/mark"))
+            .sh(&format!("echo {round} | tee /root/mark > /run/mark; sync"))
             .await
             .context(name.clone())?;
         if verb == "wake" {
@@ -84,6 +85,16 @@ async fn a_machine_that_ends_at_any_step_fails_or_sleeps() -> anyhow::Result<()>
             "failed" => {
                 let reason = seen["status_reason"].as_str().unwrap_or_default();
                 ensure!(!reason.is_empty(), "{name}: it failed for no reason: {seen}");
+                // Its memory went with its machine; its disk is booted.
+                ensure!(
+                    post(&server, &format!("/v1/sandboxes/{kept}/wake")).await? < 300,
+                    "{name}"
+                );
+                let sandbox = Sandbox::of(&server, &kept);
+                let marks = sandbox.sh("cat /root/mark; ls /run/mark").await;
+                let mark = sandbox.sh("cat /root/mark").await.context(name.clone())?;
+                ensure!(mark == round.to_string() && marks.is_err(), "{name}: {mark} {marks:?}");
+                booted += 1;
             }
             other => anyhow::bail!("{name}: it is {other}"),
         }
@@ -107,5 +118,6 @@ async fn a_machine_that_ends_at_any_step_fails_or_sleeps() -> anyhow::Result<()>
         server.set_fault(None);
         server.launch().await?;
     }
+    ensure!(booted > 0, "none was booted from its disk");
     server.finish()
 }

@@ -19,6 +19,7 @@ mod states;
 mod sync;
 mod times;
 mod view;
+mod volumes;
 
 pub use ending::Ending;
 pub use sandboxes::Sandboxes;

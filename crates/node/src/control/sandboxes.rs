@@ -58,6 +58,8 @@ impl Sandboxes {
         let sandboxes = Self { store, journal, node, node_id, urls, clock, endings, times };
         sandboxes.settle().await?;
         sandboxes.settle_snapshots().await?;
+        // After those that held them.
+        sandboxes.settle_volumes().await?;
         let rows = sync::Rows {
             store: sandboxes.store.clone(),
             journal: sandboxes.journal.clone(),

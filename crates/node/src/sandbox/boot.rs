@@ -27,6 +27,10 @@ impl Actor {
         if !self.files.root().exists() {
             return Err(Denial::HasNoDisk.into());
         }
+        // Since it failed they are free for others.
+        if !self.manifest.spares.is_empty() {
+            return Err(Denial::LostVolumes.into());
+        }
         self.leave_seat();
         let dir = self.shared.data.staging().join(format!("boot-{}", self.id()));
         let booted = self.boot_in(&dir).await;

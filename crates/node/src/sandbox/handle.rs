@@ -63,6 +63,8 @@ pub(crate) enum ActorError {
     NotBooted(#[source] Box<BakeError>),
     #[error("the guest took too long to stand still")]
     Restless,
+    #[error("the guest mounted other disks than it was told to")]
+    NotMounted,
     #[error("too much memory is promised to other machines")]
     MemoryPromised,
 }

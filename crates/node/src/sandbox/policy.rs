@@ -105,6 +105,9 @@ pub enum Denial {
     /// It has neither a machine nor anything to make one of.
     #[error("the sandbox has failed and left no disk: it can only be deleted")]
     HasNoDisk,
+    /// Volumes that it was made with may be another's now.
+    #[error("the sandbox has failed, and its volumes went free: attach them to another")]
+    LostVolumes,
     /// It has no machine now.
     #[error("the sandbox is asleep: wake it first")]
     IsAsleep,
