@@ -107,7 +107,13 @@ impl From<&NodeError> for PublicError {
         let text = error.to_string();
         match error {
             NodeError::NotFound | NodeError::NoSnapshot(_) => Self::new(Code::NotFound, text),
-            NodeError::NotWoken(cause) => Self { message: text, ..Self::from(&**cause) },
+            NodeError::NotWoken(cause) => match &**cause {
+                // Nothing of it is lost, and the next try may do.
+                NodeError::Failed(_) => {
+                    Self::new(Code::Unavailable, text).retry_after(RETRY_AFTER_SECS)
+                }
+                cause => Self { message: text, ..Self::from(cause) },
+            },
             NodeError::NotRunning(_) | NodeError::Denied(_) => Self::new(Code::Conflict, text),
             NodeError::NoSpare => Self::invalid("volumes", text),
             NodeError::UnknownTemplate { .. } => Self::invalid("template", text)

@@ -24,6 +24,9 @@ use crate::shared::{Report, Shared};
 
 /// The wall clock may be set: a deadline is looked at again at least this often.
 const CLOCK_CHECK: Duration = Duration::from_secs(20);
+/// How long it is waited for the end of a machine that did not obey: some of those end
+/// in that moment.
+const ENDED_LIMIT: Duration = Duration::from_millis(200);
 /// Wishes that wait while one is carried out.
 const QUEUE_COMMANDS: usize = 32;
 
@@ -212,8 +215,27 @@ impl Actor {
         }
     }
 
-    /// Decides, acts, records. Returns the image, where the event asked for one.
+    /// Carries out what follows an event. What failed because the machine ended meanwhile
+    /// is told as that, and not as whatever was noticed of it first.
     async fn handle(&mut self, event: Event) -> Result<Option<Taken>, ActorError> {
+        let outcome = self.carry_out(event).await;
+        let Err(error) = outcome else { return outcome };
+        let ended = tokio::time::timeout(ENDED_LIMIT, ended(self.machine.clone())).await;
+        if let Ok(reason) = ended {
+            self.carry_out(Event::MachineEnded { reason }).await?;
+        }
+        let has_failed = matches!(self.manifest.state, State::Failed { .. });
+        // Whoever wanted it booted is told why it was not.
+        let is_told = matches!(error, ActorError::Denied(_) | ActorError::NotBooted(_));
+        if has_failed && !is_told {
+            tracing::warn!(sandbox = self.id().short(), error = crate::chain(&error), "too late");
+            return Err(Denial::HasFailed.into());
+        }
+        Err(error)
+    }
+
+    /// Decides, acts, records. Returns the image, where the event asked for one.
+    async fn carry_out(&mut self, event: Event) -> Result<Option<Taken>, ActorError> {
         match self.manifest.state.on(event) {
             Decision::Ignore => {}
             Decision::Deny(denial) => return Err(denial.into()),
