@@ -34,7 +34,8 @@ test: setup build test-unit test-contract fuzz test-vm test-sdk test-api ## Run 
 	@scripts/leftovers
 
 test-unit: ## Tests that need no VM
-	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
+	@# Not optimised: it is built much faster, and only starts others.
+	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked --debug cargo-nextest
 	@cargo nextest run --locked --workspace --exclude pando-e2e --exclude pando-forge
 
 test-contract: ## The forge stand-in against GitHub's published schema

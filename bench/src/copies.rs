@@ -20,8 +20,8 @@ use crate::{Arguments, floor};
 /// What the parent writes: bytes that no page of zeros can stand for.
 const WRITE: &str = "head -c 200M /dev/urandom > /dev/shm/written";
 const WRITTEN_MIB: u64 = 200;
-/// How long an app may take to be installed.
-const INSTALL_SECONDS: u64 = 1200;
+/// How often it is looked whether an app answers: once in 2 s, for 20 minutes.
+const INSTALL_LOOKS: usize = 600;
 /// Requests that an app answers before it is taken to be warm.
 const WARM_REQUESTS: usize = 20;
 const TREE: usize = 10;
@@ -51,8 +51,7 @@ impl Machine<'_> {
     }
 
     async fn sh(&self, command: &str) -> anyhow::Result<Duration> {
-        let wanted = json!({ "cmd": command, "timeout_seconds": INSTALL_SECONDS });
-        let (answer, took) = self.post("exec", wanted).await?;
+        let (answer, took) = self.post("exec", json!({ "cmd": command })).await?;
         ensure!(answer["exit_code"] == 0, "`{command}`: {answer}");
         Ok(took)
     }
@@ -90,7 +89,6 @@ struct Measured {
     hibernate_little: Sample,
     wake: Sample,
     wake_exec: Sample,
-    apps: Vec<App>,
     child: Vec<Memory>,
     parent: Vec<Memory>,
     /// Bytes of disk that a sleep took.
@@ -105,6 +103,7 @@ pub(crate) async fn print(arguments: &Arguments) -> anyhow::Result<()> {
     let mut measured = Measured::default();
     forks(&server, runs, &mut measured).await?;
     sleeps(&server, runs, &mut measured).await?;
+    let pages = pages(&server, runs).await?;
     server.finish()?;
     let floor = floor::measure(data, pool, runs, 1).await?.restore;
 
@@ -128,16 +127,6 @@ pub(crate) async fn print(arguments: &Arguments) -> anyhow::Result<()> {
         let (half, most) = (sample.percentile(50), sample.percentile(99));
         println!("| {what} | {half:.1} | {most:.1} | {:.2} |", half / floor.percentile(50));
     }
-    println!();
-    println!(
-        "| wake by request, until the first byte | p50 ms | p99 ms | warm p50 ms | p50 above it |"
-    );
-    println!("| --- | --- | --- | --- | --- |");
-    for App { name, warm, woken, .. } in &measured.apps {
-        let (half, most) = (woken.percentile(50), woken.percentile(99));
-        let warm = warm.percentile(50);
-        println!("| {name} | {half:.1} | {most:.1} | {warm:.1} | {:.1} |", half - warm);
-    }
     let [parent_resident, ..] = Memory::mean_mib(&measured.parent);
     let [.., child_private] = Memory::mean_mib(&measured.child);
     println!();
@@ -148,6 +137,16 @@ pub(crate) async fn print(arguments: &Arguments) -> anyhow::Result<()> {
         "| disk that the first sleep of a machine took that wrote {WRITTEN_MIB} MiB | {} MiB |",
         measured.disk_bytes / MIB
     );
+    println!();
+    println!(
+        "| wake by request, until the first byte | p50 ms | p99 ms | warm p50 ms | p50 above it |"
+    );
+    println!("| --- | --- | --- | --- | --- |");
+    for App { name, warm, woken, .. } in &pages {
+        let (half, most) = (woken.percentile(50), woken.percentile(99));
+        let warm = warm.percentile(50);
+        println!("| {name} | {half:.1} | {most:.1} | {warm:.1} | {:.1} |", half - warm);
+    }
     Ok(())
 }
 
@@ -199,17 +198,31 @@ async fn sleeps(server: &Server, runs: usize, measured: &mut Measured) -> anyhow
         measured.wake.push(sleeper.post("wake", json!({})).await?.1);
         measured.wake_exec.push(sleeper.sh("true").await?);
     }
-    sleeper.delete().await?;
+    sleeper.delete().await
+}
+
+async fn pages(server: &Server, runs: usize) -> anyhow::Result<Vec<App>> {
+    let mut measured = Vec::new();
     for app in apps::apps() {
-        measured.apps.push(wakes(server, runs, app).await?);
+        let name = app.name;
+        match wakes(server, runs, app).await {
+            Ok(app) => measured.push(app),
+            // The others are worth telling.
+            Err(error) => println!("{name} was not measured: {error:#}"),
+        }
     }
-    Ok(())
+    Ok(measured)
 }
 
 async fn wakes(server: &Server, runs: usize, mut app: App) -> anyhow::Result<App> {
     let sleeper = Machine::create(server).await?;
-    sleeper.sh(app.start).await.context(app.name)?;
-    sleeper.sh(apps::WAIT).await.context(app.name)?;
+    let start = format!("setsid sh -c '{}' >/tmp/start 2>&1 &", app.start.replace('\'', "'\\''"));
+    sleeper.sh(&start).await?;
+    let mut looks = 0..INSTALL_LOOKS;
+    while sleeper.sh(apps::ANSWERS).await.is_err() {
+        looks.next().context("it does not answer")?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
     for _ in 0..WARM_REQUESTS {
         sleeper.page().await?;
     }

@@ -6,7 +6,7 @@ use crate::sample::Sample;
 #[derive(Debug)]
 pub(super) struct App {
     pub(super) name: &'static str,
-    /// Installs it, and starts it on port 8000.
+    /// A shell script that installs it, and starts it on port 8000.
     pub(super) start: &'static str,
     /// Until its first byte, while it runs.
     pub(super) warm: Sample,
@@ -20,8 +20,8 @@ pub(super) fn apps() -> [App; 3] {
         .map(|(name, start)| App { name, start, warm: Sample::default(), woken: Sample::default() })
 }
 
-/// Waits until the port is open: what follows is measured, and not the app's start.
-pub(super) const WAIT: &str = "until curl -so /dev/null localhost:8000/; do sleep 0.2; done";
+/// Whether it answers: what follows that is measured, and not its start.
+pub(super) const ANSWERS: &str = "curl -fso /dev/null localhost:8000/";
 
 const STATIC: &str = "cd /etc; setsid python3 -m http.server 8000 >/dev/null 2>&1 &";
 
