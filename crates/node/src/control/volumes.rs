@@ -14,7 +14,7 @@ use pando_types::limits::{
 };
 use pando_types::page::{Cursor, List, PageRequest};
 use pando_types::volume::{self, AttachVolume, AttachedVolume, CreateVolume, Volume};
-use pando_types::{Code, OrgId, PublicError, SandboxId, VolumeId};
+use pando_types::{Code, OrgId, PublicError, VolumeId};
 use pando_vm::sys::fault::{self, Fault};
 
 use super::sandboxes::{Sandboxes, failed};
