@@ -19,11 +19,12 @@ pub mod route;
 pub mod sandbox;
 pub mod schema;
 pub mod snapshot;
+pub mod template;
 pub mod url;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Code, PublicError, Refusal};
 pub use id::{
     ApiKeyId, AppId, BootId, DeploymentId, Epoch, Generation, JobId, NodeId, OpId, OrgId,
-    SandboxId, SnapshotId, TreeId,
+    SandboxId, SnapshotId, TemplateBuildId, TreeId,
 };
