@@ -171,9 +171,9 @@ fn read(path: &Path) -> Result<Vec<u8>, MachineError> {
     fs::read(path).map_err(io_error(path))
 }
 
-/// Boots and snapshots the machine of `parts`.
+/// Boots and snapshots the machine of `parts` into the folder `home`.
 pub(super) async fn bake(
-    machines: &Path,
+    home: &Path,
     staging: &Path,
     owner: &str,
     key: &MachineKey,
@@ -191,8 +191,7 @@ pub(super) async fn bake(
         let (ending, is_last) =
             match snapshot(&dir, owner, parts, Arc::clone(&slot), patience.limit).await? {
                 Booted::Up => {
-                    let home = machines.join(&key.0);
-                    return durable::rename(&dir, &home).map_err(io_error(&home));
+                    return durable::rename(&dir, home).map_err(io_error(home));
                 }
                 Booted::Silent(error) => (error.to_string(), tries == patience.tries),
                 // It gave up by itself, and would again.
