@@ -180,6 +180,7 @@ fn first_words() -> anyhow::Result<Vec<u8>> {
         wall_clock_ns: 1_800_000_000_000_000_000,
         token: agent::TOKEN.into(),
         who: Who::Copy { hostname: "floor".into(), machine_id: "0".repeat(32) },
+        mounts: Vec::new(),
     }))?;
     words.push(b'\n');
     Ok(words)

@@ -70,6 +70,27 @@ pub struct Identity {
     pub token: String,
     /// Which machine it is.
     pub who: Who,
+    /// What it mounts before anything in it goes on. An agent that does not know this
+    /// mounts nothing, and says so in [`ToHost::Ready`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+}
+
+/// A spare disk with an ext4 on it, and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Which of the spare disks, counted from 0: its serial is [`spare_serial`].
+    pub spare: usize,
+    /// Where: absolute and plain, made where it is missing.
+    pub path: String,
+    /// Whether nothing may be written there.
+    pub read_only: bool,
+}
+
+/// The serial of a spare disk, by which a guest tells it from the others.
+#[must_use]
+pub fn spare_serial(spare: usize) -> String {
+    format!("pando-spare{spare}")
 }
 
 /// Whether a restored guest is another machine than the one that was saved.
@@ -97,7 +118,11 @@ pub enum ToHost {
         agent: String,
     },
     /// [`ToGuest::Restored`] was carried out in full.
-    Ready,
+    Ready {
+        /// How many disks were mounted for it.
+        #[serde(default)]
+        mounted: usize,
+    },
     /// [`ToGuest::Attached`] was carried out.
     Attached,
     /// [`ToGuest::Freeze`] was carried out: no process but the agent runs.

@@ -12,7 +12,8 @@
 //!   kernels/<version>-<modules>/{vmlinuz,modules/}
 //!   machines/<key>/{manifest.json,memory,devices,root.raw}
 //!   sandboxes/<id>/{manifest.json,root.raw,…}
-//!   snapshots/<id>/{image.json,memory,devices,root.raw}
+//!   snapshots/<id>/{image.json,memory,devices,root.raw,…}
+//!   volumes/<id>.raw   each a disk that sandboxes are given
 //!   staging/           half-made things; emptied at each start
 //! ```
 
@@ -22,7 +23,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pando_types::{NodeId, SandboxId, SnapshotId};
+use pando_types::{NodeId, SandboxId, SnapshotId, VolumeId};
 use pando_vm::sys::command::{self, CommandError};
 use pando_vm::sys::{durable, host, reflink};
 use rustix::fs::FlockOperation;
@@ -101,7 +102,7 @@ impl DataDir {
         let data = Self { root, _lock: Arc::new(lock) };
         make(data.pool())?;
         data.mount_pool().await?;
-        for part in ["templates", "kernels", "machines", "sandboxes", "snapshots"] {
+        for part in ["templates", "kernels", "machines", "sandboxes", "snapshots", "volumes"] {
             make(data.pool().join(part))?;
         }
         let staging = data.staging();
@@ -243,6 +244,14 @@ impl DataDir {
 
     pub(crate) fn snapshot(&self, id: SnapshotId) -> PathBuf {
         self.snapshots().join(id.to_string())
+    }
+
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.pool().join("volumes")
+    }
+
+    pub(crate) fn volume(&self, id: VolumeId) -> PathBuf {
+        self.volumes().join(format!("{id}.raw"))
     }
 
     /// Where a version of a template is kept.

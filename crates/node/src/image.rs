@@ -1,4 +1,4 @@
-//! A saved machine: one folder that holds its memory, its device state and its disk
+//! A saved machine: one folder that holds its memory, its device state and its disks
 //! of one instant, and what they are.
 //!
 //! ```text
@@ -6,12 +6,13 @@
 //! memory       whole: what it has in common with others it shares with them
 //! devices
 //! root.raw
+//! spare-N.raw  what stood in its spare disks
 //! ```
 //!
 //! It is made under a temporary name and moved to where it counts when it is whole.
 //! Nothing writes to it after that. Machines that are made of it have its memory
 //! under a name of their own (a hard link, so that they share its page cache), and a
-//! reflink of its disk: so it may go at any time.
+//! reflink of its disks: so it may go at any time.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -20,13 +21,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pando_types::{Epoch, Generation, SandboxId, Timestamp};
-use pando_vm::driver::Shape;
+use pando_vm::driver::{SPARE_DISKS, Shape};
 use pando_vm::memory::Saved;
 use pando_vm::network::Cidr;
 use pando_vm::sys::{durable, reflink};
 use serde::{Deserialize, Serialize};
 
 use crate::bake::MachineKey;
+use crate::sandbox::spare::Spare;
 
 /// The format this server writes; it reads no other yet.
 const FORMAT: u32 = 1;
@@ -42,6 +44,13 @@ pub(crate) struct Parts {
     pub memory: PathBuf,
     pub devices: PathBuf,
     pub root: PathBuf,
+    /// Each where it is if there is one.
+    pub spares: [PathBuf; SPARE_DISKS],
+}
+
+/// What the file of a spare disk is called, in whatever folder.
+pub(crate) fn spare_name(index: usize) -> String {
+    format!("spare-{index}.raw")
 }
 
 impl Parts {
@@ -50,6 +59,7 @@ impl Parts {
             memory: dir.join("memory"),
             devices: dir.join("devices"),
             root: dir.join("root.raw"),
+            spares: std::array::from_fn(|index| dir.join(spare_name(index))),
         }
     }
 }
@@ -73,6 +83,9 @@ pub(crate) struct About {
     /// What it could not reach, and whatever is made of it cannot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub egress_deny: Vec<Cidr>,
+    /// What stood in its spare disks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spares: Vec<Spare>,
     /// How long the machine stood still for it.
     pub pause_us: u64,
     /// What of its memory is its own and no template's or other image's, in bytes.
@@ -87,6 +100,8 @@ pub(crate) struct About {
 struct Files {
     memory_bytes: u64,
     root_bytes: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    spares_bytes: Vec<u64>,
     devices_blake3: String,
 }
 
@@ -111,6 +126,7 @@ pub(crate) struct Facts {
     pub hypervisor: String,
     pub shape: Shape,
     pub egress_deny: Vec<Cidr>,
+    pub spares: Vec<Spare>,
     pub pause: Duration,
     pub saved: Saved,
 }
@@ -126,6 +142,9 @@ impl Image {
     /// Makes an image of the files in `dir`. It outlasts this process; see [`Image::sync`].
     pub(crate) fn describe(dir: &Path, facts: Facts) -> io::Result<Self> {
         let parts = Parts::within(dir);
+        let spares = parts.spares.iter().take(facts.spares.len());
+        let spares_bytes = spares.map(|path| Ok(fs::metadata(path)?.len()));
+        let spares_bytes = spares_bytes.collect::<io::Result<_>>()?;
         let about = About {
             format: FORMAT,
             sandbox: facts.sandbox,
@@ -136,11 +155,13 @@ impl Image {
             hypervisor: facts.hypervisor,
             shape: facts.shape,
             egress_deny: facts.egress_deny,
+            spares: facts.spares,
             pause_us: u64::try_from(facts.pause.as_micros()).unwrap_or(u64::MAX),
             own_memory_bytes: facts.saved.written_bytes,
             files: Files {
                 memory_bytes: fs::metadata(&parts.memory)?.len(),
                 root_bytes: fs::metadata(&parts.root)?.len(),
+                spares_bytes,
                 devices_blake3: checksum(&parts.devices)?,
             },
         };
@@ -167,6 +188,11 @@ impl Image {
         let about = Self::parse(&fs::read(&path)?).ok_or(ImageError::Broken)?;
         let parts = Parts::within(dir);
         let files = &about.files;
+        for (path, bytes) in parts.spares.iter().zip(&files.spares_bytes) {
+            if fs::metadata(path)?.len() != *bytes {
+                return Err(ImageError::Broken);
+            }
+        }
         let whole = fs::metadata(&parts.memory)?.len() == files.memory_bytes
             && fs::metadata(&parts.root)?.len() == files.root_bytes
             && checksum(&parts.devices)? == files.devices_blake3;
@@ -175,7 +201,11 @@ impl Image {
 
     fn parse(bytes: &[u8]) -> Option<About> {
         let about: Option<About> = serde_json::from_slice(bytes).ok();
-        about.filter(|about| about.format == FORMAT)
+        about.filter(|about| {
+            about.format == FORMAT
+                && about.spares.len() <= SPARE_DISKS
+                && about.spares.len() == about.files.spares_bytes.len()
+        })
     }
 
     /// Refuses an image that the VMM of this host cannot load.
@@ -198,11 +228,17 @@ impl Image {
     /// Puts all of it on the disk, so that it outlasts a power cut once its folder has
     /// its name.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        let Parts { memory, devices, root } = self.parts();
-        for path in [&memory, &devices, &root, &self.dir.join(FILE), &self.dir] {
+        let Parts { memory, devices, root, .. } = self.parts();
+        let disks = self.spares().chain([memory, devices, root]);
+        for path in disks.chain([self.dir.join(FILE), self.dir.clone()]) {
             File::open(path)?.sync_all()?;
         }
         Ok(())
+    }
+
+    /// The files of its spare disks.
+    pub(crate) fn spares(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        self.parts().spares.into_iter().take(self.about.spares.len())
     }
 
     /// Gives it another name.
@@ -224,6 +260,9 @@ impl Image {
         fs::hard_link(&here.memory, &there.memory)?;
         fs::hard_link(&here.devices, &there.devices)?;
         reflink::clone_file(&here.root, &there.root)?;
+        for (from, to) in self.spares().zip(&there.spares) {
+            reflink::clone_file(&from, to)?;
+        }
         fs::hard_link(self.dir.join(FILE), dir.join(FILE))?;
         Ok(Self { dir: dir.to_owned(), about: self.about.clone() })
     }
@@ -257,11 +296,12 @@ impl Drop for Passing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::spare::Disk;
 
     fn image(dir: &Path) -> Image {
         make_dir(dir).unwrap();
         let parts = Parts::within(dir);
-        for path in [&parts.memory, &parts.devices, &parts.root] {
+        for path in [&parts.memory, &parts.devices, &parts.root, &parts.spares[0]] {
             fs::write(path, "bytes").unwrap();
         }
         let facts = Facts {
@@ -273,6 +313,7 @@ mod tests {
             hypervisor: "null".into(),
             shape: Shape { cpu: 1, memory_mib: 512 },
             egress_deny: Vec::new(),
+            spares: vec![Spare { disk: Disk::Blank, mount: None }],
             pause: Duration::from_millis(2),
             saved: Saved::default(),
         };
@@ -287,7 +328,12 @@ mod tests {
         let image = image(&dir);
         image.sync().unwrap();
         assert_eq!(Image::find(&dir).unwrap(), Some(image));
-        for (file, bytes) in [("memory", "byte"), ("root.raw", "bytes!"), ("devices", "BYTES")] {
+        for (file, bytes) in [
+            ("memory", "byte"),
+            ("root.raw", "bytes!"),
+            ("spare-0.raw", "byte"),
+            ("devices", "BYTES"),
+        ] {
             fs::write(dir.join(file), bytes).unwrap();
             assert_eq!(Image::find(&dir).unwrap(), None, "{file}");
             fs::write(dir.join(file), "bytes").unwrap();

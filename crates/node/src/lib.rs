@@ -43,6 +43,7 @@ pub use node::{
 };
 pub use routes::Routes;
 pub use sandbox::policy::State;
+pub use sandbox::spare::{Disk, Spare};
 pub use shared::Report;
 pub use slots::WarmSlots;
 pub use visitors::Visitors;

@@ -33,6 +33,7 @@ use crate::sandbox::actor::{self, Origin};
 use crate::sandbox::files::Files;
 use crate::sandbox::manifest::{Lasting, Manifest};
 use crate::sandbox::policy::State;
+use crate::sandbox::spare;
 use crate::shared::Shared;
 use crate::slots::SlotError;
 
@@ -133,7 +134,7 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
             }
             Verdict::Asleep => {
                 kill_of(shared, &mut machines, &dir).await?;
-                lay_to_rest(&files)?;
+                lay_to_rest(shared, &manifest, &files)?;
                 if manifest.state != State::Hibernated {
                     change(&mut manifest, State::Hibernated, &dir);
                 }
@@ -182,15 +183,28 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
     Ok(found)
 }
 
-/// Leaves nothing of a sandbox that sleeps but its image, under the name that counts.
-fn lay_to_rest(files: &Files) -> io::Result<()> {
+/// Leaves nothing of a sandbox that sleeps but its image, under the name that counts, and
+/// its volumes as they are in there.
+fn lay_to_rest(shared: &Shared, manifest: &Manifest, files: &Files) -> io::Result<()> {
     durable::remove_dir(&files.saving())?;
     // Of two, the other one was used up, or never whole.
-    if Image::find(&files.asleep())?.is_some() {
-        durable::remove_dir(&files.consumed())?;
-    } else {
-        durable::remove_dir(&files.asleep())?;
-        files.put_back()?;
+    let image = Image::find(&files.asleep())?;
+    let begun_with = image.is_none();
+    durable::remove_dir(&if begun_with { files.asleep() } else { files.consumed() })?;
+    let image = image.map_or_else(|| Image::find(&files.consumed()), |image| Ok(Some(image)))?;
+    let reverted =
+        image.map_or(Ok(()), |image| spare::revert(&manifest.spares, &image, &shared.data));
+    match reverted {
+        Ok(()) if begun_with => files.put_back()?,
+        Ok(()) => {}
+        // A full disk keeps no server from starting. Under the name of an image that was
+        // begun with, its wake does it.
+        Err(error) => {
+            tracing::warn!(sandbox = manifest.id.short(), %error, "its volumes are not put back");
+            if !begun_with {
+                fs::rename(files.asleep(), files.consumed())?;
+            }
+        }
     }
     Manifest::forget_prepared(&files.dir)?;
     files.remove_machine()

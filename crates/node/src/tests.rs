@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::bake::Recipe;
 use crate::{
     DataDir, DataError, Node, NodeConfig, NodeError, Overcommit, Report, SandboxSpec, Source,
-    State, WarmSlots,
+    Spare, State, WarmSlots,
 };
 
 mod faults;
@@ -26,6 +26,7 @@ mod idle;
 mod promised;
 mod sizes;
 mod sleep;
+mod volumes;
 
 const SHAPE: Shape = Shape { cpu: 1, memory_mib: 512 };
 
@@ -88,8 +89,19 @@ impl World {
         deadline: Option<Duration>,
         persistent: bool,
     ) -> Result<(), NodeError> {
+        self.try_create_with(id, deadline, persistent, Vec::new()).await
+    }
+
+    async fn try_create_with(
+        &self,
+        id: SandboxId,
+        deadline: Option<Duration>,
+        persistent: bool,
+        spares: Vec<Spare>,
+    ) -> Result<(), NodeError> {
         let deadline = deadline.map(|span| SystemClock.now().plus(span));
         let spec = SandboxSpec {
+            spares,
             egress_deny: Vec::new(),
             org: self.org,
             source: Source::Template("base".into()),
@@ -218,6 +230,7 @@ async fn asked_twice_it_makes_one_machine_and_an_older_epoch_is_fenced() {
     assert_eq!(world.machines.count(), 1);
     world.node.delete(id, Epoch::first()).await.unwrap();
     let spec = SandboxSpec {
+        spares: Vec::new(),
         egress_deny: Vec::new(),
         org: world.org,
         source: Source::Template("base".into()),

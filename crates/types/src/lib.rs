@@ -26,5 +26,5 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Code, PublicError, Refusal};
 pub use id::{
     ApiKeyId, AppId, BootId, DeploymentId, Epoch, Generation, JobId, NodeId, OpId, OrgId,
-    SandboxId, SnapshotId, TemplateBuildId, TreeId,
+    SandboxId, SnapshotId, TemplateBuildId, TreeId, VolumeId,
 };

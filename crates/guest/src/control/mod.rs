@@ -1,6 +1,7 @@
 //! The control line: the host says who the machine is, and when it ends.
 
 mod freezer;
+mod mount;
 mod orders;
 mod port;
 mod shutdown;

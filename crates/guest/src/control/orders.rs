@@ -5,6 +5,7 @@ use std::path::Path;
 use pando_guest_protocol::control::{Identity, ToGuest, ToHost};
 
 use super::freezer::Freezer;
+use super::mount;
 use super::shutdown;
 use crate::identity;
 use crate::session::{Access, Token};
@@ -96,9 +97,17 @@ impl<'a> Orders<'a> {
             // They end as those to a host that is gone: late.
             log::error(format_args!("control: cut connections: {error}"));
         }
+        // What goes on may look for what is mounted at once.
+        let mounted = match mount::mount_all(&new.mounts) {
+            Ok(mounted) => mounted,
+            Err(error) => {
+                self.freezer.keep_held();
+                return failed(error.to_string());
+            }
+        };
         self.access.open(token);
         self.freezer.thaw();
-        ToHost::Ready
+        ToHost::Ready { mounted }
     }
 
     /// A host that begins anew knows nothing of what the one before it held.
@@ -143,8 +152,13 @@ mod tests {
         let mut orders = Orders::new(&access);
         let token = "01".repeat(32);
         orders.carry_out(ToGuest::Attached { token: token.clone() }).await;
-        let identity =
-            Identity { seed: "00".into(), wall_clock_ns: 0, token: token.clone(), who: Who::Woken };
+        let identity = Identity {
+            seed: "00".into(),
+            wall_clock_ns: 0,
+            token: token.clone(),
+            who: Who::Woken,
+            mounts: Vec::new(),
+        };
         let reply = orders.carry_out(ToGuest::Restored(identity)).await;
         assert!(matches!(reply, Some(ToHost::Failed { .. })), "{reply:?}");
         assert!(access.admit(&token).is_none());

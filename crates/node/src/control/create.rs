@@ -87,6 +87,7 @@ impl Sandboxes {
         // In a task of its own: a client that goes away cannot cut it midway.
         let this = self.clone();
         let spec = SandboxSpec {
+            spares: Vec::new(),
             egress_deny: wanted.egress_deny,
             org,
             source,

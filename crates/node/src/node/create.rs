@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pando_types::{Epoch, OrgId, SandboxId, Timestamp};
-use pando_vm::driver::Shape;
+use pando_vm::driver::{SPARE_DISKS, Shape};
 use pando_vm::network::Cidr;
 use pando_vm::sys::host;
 
@@ -17,6 +17,7 @@ use crate::sandbox::handle::Handle;
 use crate::sandbox::manifest::Manifest;
 use crate::sandbox::policy::State;
 use crate::sandbox::restore::Model;
+use crate::sandbox::spare::Spare;
 use crate::slots::SlotError;
 
 /// What a new sandbox is to be, whatever it is made of.
@@ -26,6 +27,7 @@ pub(super) struct Wanted {
     pub persistent: bool,
     pub idle_timeout: Option<Duration>,
     pub egress_deny: Vec<Cidr>,
+    pub spares: Vec<Spare>,
 }
 
 impl Node {
@@ -52,6 +54,7 @@ impl Node {
             persistent: spec.persistent,
             idle_timeout: spec.idle_timeout,
             egress_deny: spec.egress_deny,
+            spares: spec.spares,
         };
         match spec.source {
             Source::Template(name) => {
@@ -134,6 +137,11 @@ impl Node {
         promise: Promise,
     ) -> Result<Arc<Handle>, NodeError> {
         let (key, shape) = model.made_from();
+        let mut spares = model.spares();
+        spares.extend(wanted.spares);
+        if spares.len() > SPARE_DISKS {
+            return Err(NodeError::NoSpare);
+        }
         let _turn = self.turns.take(wanted.org).await.map_err(|Crowded| NodeError::Crowded)?;
         // Asked twice at once, the other one may have made it.
         if let Some(handle) = self.shared.find(id) {
@@ -149,6 +157,7 @@ impl Node {
         manifest.org = Some(wanted.org);
         manifest.idle_timeout = wanted.idle_timeout;
         manifest.egress_deny = model.egress_deny(wanted.egress_deny);
+        manifest.spares = spares;
         let origin = Origin::Restore { model: model.clone(), slot, promise };
         let handle = actor::spawn(&self.shared, manifest, origin);
         self.shared.remember(id, Arc::clone(&handle));

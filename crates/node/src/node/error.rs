@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pando_types::{Code, PublicError, SnapshotId};
+use pando_vm::driver::SPARE_DISKS;
 
 use crate::bake::BakeError;
 use crate::data::DataError;
@@ -56,6 +57,9 @@ pub enum NodeError {
     /// There is no such snapshot here.
     #[error("there is no snapshot {0} on this node")]
     NoSnapshot(SnapshotId),
+    /// No spare disk left.
+    #[error("a sandbox has at most {SPARE_DISKS} disks beside its root")]
+    NoSpare,
     /// No disk left to save a sandbox on: it goes on as before.
     #[error("no disk space to save the sandbox, which goes on: {0}")]
     NoSpace(String),
@@ -102,6 +106,7 @@ impl From<&NodeError> for PublicError {
             NodeError::NotFound | NodeError::NoSnapshot(_) => Self::new(Code::NotFound, text),
             NodeError::NotWoken(cause) => Self { message: text, ..Self::from(&**cause) },
             NodeError::NotRunning(_) | NodeError::Denied(_) => Self::new(Code::Conflict, text),
+            NodeError::NoSpare => Self::invalid("volumes", text),
             NodeError::UnknownTemplate { .. } => Self::invalid("template", text)
                 .hint("ask for one of those; without `template`, it is `base`"),
             NodeError::NoDisk | NodeError::NoSpace(_) => {

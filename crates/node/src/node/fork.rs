@@ -68,6 +68,7 @@ impl Node {
                 persistent: child.persistent,
                 idle_timeout: child.idle_timeout,
                 egress_deny: child.egress_deny,
+                spares: Vec::new(),
             };
             self.create_of(child.id, child.epoch, wanted, Model::Image(Arc::clone(&image)))
         }));

@@ -37,6 +37,7 @@ use crate::held::Budget;
 use crate::reconcile;
 use crate::sandbox::handle::{Command, Handle, Reply};
 use crate::sandbox::policy::State;
+use crate::sandbox::spare::Spare;
 use crate::shared::{Report, Shared};
 use crate::slots::{Slots, WarmSlots};
 use crate::visitors::Visitors;
@@ -96,6 +97,8 @@ pub struct SandboxSpec {
     pub idle_timeout: Option<Duration>,
     /// What it may not reach, beside what no sandbox may.
     pub egress_deny: Vec<Cidr>,
+    /// What stands in its spare disks, after those that it has from its source.
+    pub spares: Vec<Spare>,
 }
 
 /// How long a sandbox lives, and how it is kept.

@@ -14,6 +14,7 @@ use pando_vm::sys::fault::{self, Fault};
 use super::{Node, NodeError};
 use crate::image::{Image, ImageError, Passing};
 use crate::sandbox::handle::{Command, Taken};
+use crate::sandbox::spare::Spare;
 
 /// What is known of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub taken: Timestamp,
     /// The size of the machines that are made of it.
     pub shape: Shape,
+    /// What stands in its spare disks: a machine that is made of it has a copy of each.
+    pub spares: Vec<Spare>,
     /// How long the sandbox stood still for it.
     pub pause: Duration,
     /// Memory that is its own, and shared with nothing that it came from, in bytes.
@@ -162,7 +165,8 @@ fn describe(id: SnapshotId, image: &Image) -> io::Result<Snapshot> {
     const BLOCK_BYTES: u64 = 512;
     let parts = image.parts();
     let mut held_bytes = 0;
-    for path in [&parts.memory, &parts.devices, &parts.root] {
+    let files = image.spares().chain([parts.memory, parts.devices, parts.root]);
+    for path in files {
         held_bytes += fs::metadata(path)?.blocks() * BLOCK_BYTES;
     }
     Ok(Snapshot {
@@ -170,6 +174,7 @@ fn describe(id: SnapshotId, image: &Image) -> io::Result<Snapshot> {
         sandbox: image.about.sandbox,
         taken: image.about.taken,
         shape: image.about.shape,
+        spares: image.about.spares.clone(),
         pause: Duration::from_micros(image.about.pause_us),
         own_memory_bytes: image.about.own_memory_bytes,
         held_bytes,

@@ -55,19 +55,19 @@ impl ControlLine {
         Ok(sent.map_err(|_| ControlError::Deaf)??)
     }
 
-    /// Waits until the guest says something that `wanted` takes.
+    /// Waits until the guest says something that `wanted` takes; returns what it said.
     pub(crate) async fn wait(
         &mut self,
         limit: Duration,
         wanted: impl Fn(&ToHost) -> bool,
-    ) -> Result<(), ControlError> {
+    ) -> Result<ToHost, ControlError> {
         let listen = async {
             for _ in 0..MAX_LINES {
                 match self.line().await? {
                     Some(ToHost::Failed { message }) => {
                         return Err(ControlError::Failed(crate::quote(&message)));
                     }
-                    Some(said) if wanted(&said) => return Ok(()),
+                    Some(said) if wanted(&said) => return Ok(said),
                     _ => {}
                 }
             }

@@ -4,6 +4,7 @@
 //! manifest.json     the truth
 //! manifest.next     what is to be the truth when its wake has succeeded
 //! root.raw          the disk of its machine
+//! spare-N.raw       what stands in its spare disks; of a volume that it holds, another name of that
 //! memory            what its machine's memory began as (a name of a template's or an image's file)
 //! saving/           an image that is being made. While it is there, its guest may be frozen
 //! asleep/           the whole image that it sleeps in: there is no machine, or it may not run again
@@ -14,9 +15,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pando_vm::driver::SPARE_DISKS;
 use pando_vm::sys::durable;
 
-use crate::image::Image;
+use crate::image::{Image, spare_name};
 
 /// The paths of one sandbox.
 #[derive(Debug, Clone)]
@@ -31,6 +33,10 @@ impl Files {
 
     pub(crate) fn root(&self) -> PathBuf {
         self.dir.join("root.raw")
+    }
+
+    pub(crate) fn spare(&self, index: usize) -> PathBuf {
+        self.dir.join(spare_name(index))
     }
 
     pub(crate) fn memory(&self) -> PathBuf {
@@ -51,7 +57,8 @@ impl Files {
 
     /// Removes what only a machine needs.
     pub(crate) fn remove_machine(&self) -> io::Result<()> {
-        for path in [self.root(), self.memory()] {
+        let spares = (0..SPARE_DISKS).map(|index| self.spare(index));
+        for path in [self.root(), self.memory()].into_iter().chain(spares) {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

@@ -61,6 +61,8 @@ pub(crate) enum ActorError {
     Image(#[from] ImageError),
     #[error("the guest took too long to stand still")]
     Restless,
+    #[error("the guest mounted other disks than it was told to")]
+    NotMounted,
     #[error("too much memory is promised to other machines")]
     MemoryPromised,
 }

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use pando_types::{Epoch, Generation, OrgId, SandboxId, Timestamp};
-use pando_vm::driver::Shape;
+use pando_vm::driver::{SPARE_DISKS, Shape};
 use pando_vm::network::{Cidr, SlotNumber};
 use pando_vm::sys::durable;
 use serde::{Deserialize, Serialize};
 
 use super::policy::State;
+use super::spare::Spare;
 use crate::bake::MachineKey;
 
 /// The format this server writes. It reads this one and the one before it, which
@@ -49,6 +50,9 @@ pub(crate) struct Manifest {
     /// What it may not reach, beside what no sandbox may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub egress_deny: Vec<Cidr>,
+    /// What stands in its spare disks: the first in the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spares: Vec<Spare>,
     #[serde(flatten)]
     pub state: State,
 }
@@ -91,6 +95,7 @@ impl Manifest {
             idle_timeout: None,
             leased_until: None,
             egress_deny: Vec::new(),
+            spares: Vec::new(),
             state: State::Creating,
         }
     }
@@ -150,7 +155,8 @@ impl Manifest {
     /// Reads it from its file's bytes; `None` when they make no sense.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let manifest: Option<Self> = serde_json::from_slice(bytes).ok();
-        manifest.filter(|manifest| manifest.format <= FORMAT)
+        let fits = |manifest: &Self| manifest.spares.len() <= SPARE_DISKS;
+        manifest.filter(|manifest| manifest.format <= FORMAT && fits(manifest))
     }
 }
 

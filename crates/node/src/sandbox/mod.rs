@@ -32,4 +32,5 @@ pub(crate) mod policy;
 mod removal;
 pub(crate) mod restore;
 mod save;
+pub(crate) mod spare;
 pub(crate) mod usage;

@@ -6,8 +6,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pando_guest_protocol::control::{Identity, ToGuest, ToHost, Who};
-use pando_vm::driver::{Disks, RestoreSpec, SPARE_DISKS, Shape, Started, VmError};
+use pando_guest_protocol::control::{Identity, Mount, ToGuest, ToHost, Who};
+use pando_vm::driver::{Disks, RestoreSpec, Shape, Started, VmError};
 use pando_vm::network::Cidr;
 use pando_vm::sys::fault::{self, Fault};
 use pando_vm::sys::{durable, reflink};
@@ -17,8 +17,9 @@ use super::control_line::ControlLine;
 use super::handle::{ActorError, Seat};
 use super::manifest::{Lasting, Manifest};
 use super::policy::{Decision, Denial, Event, State};
+use super::spare::{self, Spare};
 use crate::bake::{Machine, MachineKey};
-use crate::image::{ImageError, Parts, Passing};
+use crate::image::{Image, ImageError, Parts, Passing};
 use crate::random;
 
 /// How long a restored guest may take to say that it is ready: 0.1 s alone on a
@@ -43,6 +44,15 @@ impl Model {
         match self {
             Self::Baked(machine) => machine.parts(),
             Self::Image(passing) => passing.0.parts(),
+        }
+    }
+
+    /// What stands in the spare disks of a sandbox that is made of it, before it gets any
+    /// of its own.
+    pub(crate) fn spares(&self) -> Vec<Spare> {
+        match self {
+            Self::Baked(_) => Vec::new(),
+            Self::Image(passing) => passing.0.about.spares.iter().map(Spare::copied).collect(),
         }
     }
 
@@ -93,7 +103,7 @@ impl Actor {
             hostname: format!("pando-{}", self.id().short()),
             machine_id: random::hex::<16>(),
         };
-        self.restore(model.parts(), who, &CREATE).await
+        self.restore(model.parts(), model.spares().len(), who, &CREATE).await
     }
 
     /// Makes the machine of a sandbox that slept, of its image. When that fails it
@@ -117,11 +127,15 @@ impl Actor {
     async fn try_wake(&mut self) -> Result<(), ActorError> {
         let begun = Instant::now();
         let (files, here) = (self.files.clone(), self.shared.hypervisor.identity());
+        let (spares, data) = (self.manifest.spares.clone(), self.shared.data.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let found = files.image()?.ok_or(ImageError::Broken)?;
             found.check_fits(&here)?;
-            if found.dir() != files.consumed() {
-                // Before its machine runs: what is under this name was begun with.
+            // What is under this name was begun with: its volumes may be ahead of it.
+            if found.dir() == files.consumed() {
+                spare::revert(&spares, &found, &data)?;
+            } else {
+                // Before its machine runs.
                 durable::remove_dir(&files.consumed())?;
                 fs::rename(found.dir(), files.consumed())?;
             }
@@ -142,7 +156,8 @@ impl Actor {
         // Written while the guest comes up, so that one wait for the disk is left.
         let (prepared, dir) = (next.clone(), self.files.dir.clone());
         let prepared = tokio::task::spawn_blocking(move || prepared.prepare(&dir));
-        let restored = self.restore(parts, Who::Woken, &WAKE).await;
+        let inherited = self.manifest.spares.len();
+        let restored = self.restore(parts, inherited, Who::Woken, &WAKE).await;
         // Awaited in any case: it writes into the folder until then.
         prepared.await.map_err(std::io::Error::other)??;
         restored?;
@@ -172,8 +187,12 @@ impl Actor {
 
     /// Puts everything back to where it was before a wake that failed.
     async fn sleep_on(&mut self) {
-        let files = self.files.clone();
+        let (files, data) = (self.files.clone(), self.shared.data.clone());
+        let spares = self.manifest.spares.clone();
         let put_back = blocking(move || {
+            if let Some(begun) = Image::find(&files.consumed())? {
+                spare::revert(&spares, &begun, &data)?;
+            }
             files.put_back()?;
             Manifest::forget_prepared(&files.dir)?;
             files.remove_machine()
@@ -190,10 +209,12 @@ impl Actor {
         }
     }
 
-    /// Restores the machine. Its intent is on disk before it answers to anyone.
+    /// Restores the machine, of parts that have the first `inherited` of its spare disks.
+    /// Its intent is on disk before it answers to anyone.
     async fn restore(
         &mut self,
         parts: Parts,
+        inherited: usize,
         who: Who,
         moments: &Moments,
     ) -> Result<(), ActorError> {
@@ -201,9 +222,11 @@ impl Actor {
         let begun = Instant::now();
         let seat = self.seat.clone().ok_or(Denial::HasFailed)?;
         let (files, source) = (self.files.clone(), parts.clone());
+        let (spares, data) = (self.manifest.spares.clone(), self.shared.data.clone());
         blocking(move || {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&files.dir)?;
             reflink::clone_file(&source.root, &files.root())?;
+            spare::place(&spares, inherited, &source, &files, &data)?;
             // The same file under a name of its own: whatever it came from may go.
             fs::hard_link(&source.memory, files.memory())
         })
@@ -222,13 +245,16 @@ impl Actor {
             wall_clock_ns: random::wall_clock_ns(),
             token: seat.token.to_string(),
             who,
+            mounts: self.mounts(inherited),
         };
+        let wanted = identity.mounts.len();
+        let spare = |index| (index < self.manifest.spares.len()).then(|| self.files.spare(index));
         let restored = self.shared.hypervisor.restore(RestoreSpec {
             home: self.home(),
             shape: self.manifest.shape,
             memory: self.files.memory(),
             device_state: parts.devices,
-            disks: Disks { root: self.files.root(), spares: [const { None }; SPARE_DISKS] },
+            disks: Disks { root: self.files.root(), spares: std::array::from_fn(spare) },
             slot: seat.slot,
             first_words: ControlLine::encode(&ToGuest::Restored(identity)),
         });
@@ -240,7 +266,12 @@ impl Actor {
         recorded?;
         let mut control = ControlLine::new(control);
         tokio::select! {
-            ready = control.wait(READY_LIMIT, |said| *said == ToHost::Ready) => ready?,
+            ready = control.wait(READY_LIMIT, |said| matches!(said, ToHost::Ready { .. })) => {
+                // An agent of before there were volumes passes over what it does not know.
+                if ready? != (ToHost::Ready { mounted: wanted }) {
+                    return Err(ActorError::NotMounted);
+                }
+            }
             said = machine.exited() => return Err(VmError::Exited { said }.into()),
         }
         fault::point(moments.ready);
@@ -256,6 +287,12 @@ impl Actor {
             "restored"
         );
         Ok(())
+    }
+
+    /// What a new machine is told to mount: its memory knows of what it inherited.
+    fn mounts(&self, inherited: usize) -> Vec<Mount> {
+        let spares = self.manifest.spares.iter().enumerate().skip(inherited);
+        spares.filter_map(|(index, spare)| spare.order(index)).collect()
     }
 
     /// Takes over a machine that an earlier server started.

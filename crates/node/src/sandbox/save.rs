@@ -1,8 +1,8 @@
-//! Saving a machine that runs: memory, device state and disk of one instant.
+//! Saving a machine that runs: memory, device state and disks of one instant.
 //!
 //! ```text
-//! freeze the guest ─► stop the vCPUs ─► device state, disk, memory ─► run ─► thaw
-//!                     └───────────── the pause ──────────────────────┘
+//! freeze the guest ─► stop the vCPUs ─► device state, disks, memory ─► run ─► thaw
+//!                     └───────────── the pause ───────────────────────┘
 //! ```
 //!
 //! The guest is frozen first, so that whoever wakes from what is saved finds every
@@ -13,6 +13,7 @@
 
 use std::fs::File;
 use std::io;
+use std::iter;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -93,6 +94,7 @@ impl Actor {
             hypervisor: self.shared.hypervisor.identity(),
             shape: self.manifest.shape,
             egress_deny: self.manifest.egress_deny.clone(),
+            spares: self.manifest.spares.clone(),
             pause,
             saved,
         }
@@ -114,12 +116,12 @@ impl Actor {
     async fn try_hold(&mut self) -> Result<Held, ActorError> {
         let machine = self.running()?;
         let room_bytes = self.room_bytes();
-        let (files, root) = (self.files.clone(), self.files.root());
+        let (files, disks) = (self.files.clone(), self.disks());
         blocking(move || {
             durable::remove_dir(&files.saving())?;
             make_dir(&files.saving())?;
             // Most of what the guest has written reaches the disk while it still runs.
-            File::open(root)?.sync_data()
+            disks.iter().try_for_each(|disk| File::open(disk)?.sync_data())
         })
         .await?;
         if self.manifest.state == State::Paused {
@@ -144,11 +146,14 @@ impl Actor {
         }
         fault::point(Fault::SaveStopped);
         let target = Parts::within(&self.files.saving());
-        let (root, copy) = (self.files.root(), target.root.clone());
+        let (disks, copies) = (self.disks(), target.clone());
         let base = self.files.memory();
         let (devices, disk, memory) = tokio::join!(
             machine.save_device_state(&target.devices),
-            blocking(move || reflink::clone_file(&root, &copy)),
+            blocking(move || {
+                let copies = iter::once(&copies.root).chain(&copies.spares);
+                disks.iter().zip(copies).try_for_each(|(disk, copy)| reflink::clone_file(disk, copy))
+            }),
             machine.save_memory(&base, &target.memory, room_bytes),
         );
         devices?;
@@ -165,6 +170,12 @@ impl Actor {
         );
         fault::point(Fault::SaveWritten);
         Ok(Held { saved, since })
+    }
+
+    /// The files of its disks, the root's first.
+    fn disks(&self) -> Vec<PathBuf> {
+        let spares = (0..self.manifest.spares.len()).map(|index| self.files.spare(index));
+        iter::once(self.files.root()).chain(spares).collect()
     }
 
     /// What may be written, by the pool and by the disk that its image grows on.

@@ -1,5 +1,6 @@
 //! The server ends at every step of saving, sleeping and waking, with its machines or
-//! without them; the next one finds every sandbox as it was before or as it is after.
+//! without them; the next one finds every sandbox as it was before or as it is after, and
+//! the volume that it holds with it.
 //!
 //! The server that ends is another process: this test, run once more.
 
@@ -7,10 +8,11 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use pando_types::{Epoch, OrgId, SandboxId, SnapshotId};
+use pando_types::{Epoch, OrgId, SandboxId, SnapshotId, VolumeId};
 use pando_vm::driver::null::Null;
 use pando_vm::sys::fault::{Fault, VARIABLE};
 
+use super::volumes::{file, spare};
 use super::{Folder, World, name, node};
 use crate::{Child, Life, State};
 
@@ -19,6 +21,11 @@ const EPOCH: Epoch = Epoch::first();
 const FOLDER: &str = "PANDO_TEST_FOLDER";
 /// And what its sandbox is called.
 const SANDBOX: &str = "PANDO_TEST_SANDBOX";
+
+/// The volume that it holds.
+fn volume() -> VolumeId {
+    "6f1c1f3e-8f57-4b5e-9a51-6d1f0d5a7c11".parse().unwrap()
+}
 
 /// What becomes of the machine when its server ends there, and of the sandbox then.
 struct Case {
@@ -102,6 +109,11 @@ async fn crash_and_look(case: &Case, machine: Option<Machine>, expected: &str) {
 
     let machines = Null::default();
     let name = name(folder.path(), id);
+    let began_anew = [Fault::WakeStarted, Fault::WakeReady, Fault::WakeRecorded, Fault::WakeBuried];
+    if began_anew.contains(&case.fault) {
+        // Its guest wrote before it ended, whether somebody was told of it or not.
+        std::fs::write(file(folder.path(), volume()), "two").unwrap();
+    }
     if let Some(machine) = machine {
         machines.put(name.clone(), b"one");
         if machine == Machine::Held {
@@ -115,12 +127,18 @@ async fn crash_and_look(case: &Case, machine: Option<Machine>, expected: &str) {
     assert_eq!(world.names("sandboxes"), [id.to_string()], "{what}");
     assert_eq!(world.names("staging"), [""; 0], "{what}");
     match state {
-        State::Failed { .. } => assert_eq!(world.disk(id), "one", "{what}"),
+        State::Failed { .. } => {
+            let now = if case.fault == Fault::WakeBuried { "two" } else { "one" };
+            assert_eq!((world.disk(id), world.volume_text(volume())), ("one".into(), now.into()), "{what}");
+        }
         State::Hibernated => {
             assert_eq!(world.machines.count(), 0, "{what}");
             assert_eq!(super::names(&world.dir(id)), ["asleep", "manifest.json"], "{what}");
+            assert_eq!(world.volume_text(volume()), "one", "{what}");
             world.node.wake(id, EPOCH).await.unwrap();
             assert_eq!((world.memory(id), world.disk(id)), ("one".into(), "one".into()), "{what}");
+            assert_eq!(world.spare_text(id, 0), "one", "{what}");
+            assert!(world.is_volume(id, 0, volume()), "{what}");
         }
         _ => {
             // It is told to run, and to let its processes go, by its actor.
@@ -128,9 +146,14 @@ async fn crash_and_look(case: &Case, machine: Option<Machine>, expected: &str) {
             world.node.set_lifecycle(id, EPOCH, life).await.unwrap();
             assert_eq!(world.machines.runs(&name), Some(true), "{what}");
             let files = super::names(&world.dir(id));
-            assert_eq!(files, ["manifest.json", "memory", "root.raw"], "{what}");
-            world.node.hibernate(id, EPOCH).await.unwrap();
-            world.node.wake(id, EPOCH).await.unwrap();
+            assert_eq!(files, ["manifest.json", "memory", "root.raw", "spare-0.raw"], "{what}");
+            let now = if began_anew.contains(&case.fault) { "two" } else { "one" };
+            for _ in 0..2 {
+                assert_eq!((world.spare_text(id, 0), world.volume_text(volume())), (now.into(), now.into()), "{what}");
+                assert!(world.is_volume(id, 0, volume()), "{what}");
+                world.node.hibernate(id, EPOCH).await.unwrap();
+                world.node.wake(id, EPOCH).await.unwrap();
+            }
             assert_eq!((world.memory(id), world.disk(id)), ("one".into(), "one".into()), "{what}");
         }
     }
@@ -158,7 +181,9 @@ async fn a_server_that_ends() {
         reports,
         org: OrgId::new(),
     };
-    world.try_create(id, None, true).await.unwrap();
+    std::fs::write(file(&folder, volume()), "empty").unwrap();
+    world.try_create_with(id, None, true, vec![spare(volume(), false)]).await.unwrap();
+    std::fs::write(file(&folder, volume()), "one").unwrap();
     assert!(world.machines.write_memory(&name(&folder, id), b"one"));
     let sandboxes = folder.join("pool/sandboxes");
     std::fs::write(sandboxes.join(id.to_string()).join("root.raw"), "one").unwrap();

@@ -31,6 +31,7 @@ impl World {
     async fn create_of(&self, snapshot: SnapshotId) -> Result<SandboxId, NodeError> {
         let id = SandboxId::new();
         let spec = SandboxSpec {
+            spares: Vec::new(),
             org: self.org,
             source: Source::Snapshot(snapshot),
             shape: SHAPE,
@@ -134,6 +135,7 @@ async fn what_a_parent_may_not_reach_its_children_may_not() {
     let parent = SandboxId::new();
     let denied: Vec<_> = vec!["203.0.113.0/24".parse().unwrap()];
     let spec = SandboxSpec {
+        spares: Vec::new(),
         org: world.org,
         source: Source::Template("base".into()),
         shape: SHAPE,

@@ -45,6 +45,7 @@ impl Drop for Disk {
 
 async fn create(node: &Node) -> Result<(), NodeError> {
     let spec = SandboxSpec {
+        spares: Vec::new(),
         egress_deny: Vec::new(),
         org: OrgId::new(),
         source: Source::Template("base".into()),

@@ -14,6 +14,7 @@ const MOST: usize = 5000;
 async fn create(world: &World) -> Result<SandboxId, NodeError> {
     let id = SandboxId::new();
     let spec = SandboxSpec {
+        spares: Vec::new(),
         egress_deny: Vec::new(),
         org: world.org,
         source: Source::Template("base".into()),

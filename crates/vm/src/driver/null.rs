@@ -28,6 +28,16 @@ pub struct Null {
     refuse_restores: Arc<AtomicBool>,
     refuse_saves: Arc<AtomicBool>,
     restores: Arc<AtomicU32>,
+    guests: Arc<Guests>,
+}
+
+/// What its guests do beside what they are told, and what became of them.
+#[derive(Debug, Default)]
+struct Guests {
+    refuse_mounts: AtomicBool,
+    fail_when_restored: AtomicBool,
+    written_when_restored: Mutex<Option<Vec<u8>>>,
+    frozen_ends: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -39,6 +49,7 @@ struct NullMachine {
     /// What its guest has in memory: the file that it was restored from, at first.
     memory: Mutex<Vec<u8>>,
     refuse_saves: Arc<AtomicBool>,
+    guests: Arc<Guests>,
     worked: Mutex<Duration>,
     ended: watch::Sender<Option<String>>,
 }
@@ -67,6 +78,33 @@ impl Null {
     /// Makes every saving of memory from now on find no room, or no longer.
     pub fn refuse_saves(&self, refuse: bool) {
         self.refuse_saves.store(refuse, Ordering::SeqCst);
+    }
+
+    /// Makes every guest from now on mount nothing, as one does that does not know how.
+    pub fn refuse_mounts(&self, refuse: bool) {
+        self.guests.refuse_mounts.store(refuse, Ordering::SeqCst);
+    }
+
+    /// Makes every guest from now on fail once it was restored, or no longer.
+    pub fn fail_when_restored(&self, fail: bool) {
+        self.guests.fail_when_restored.store(fail, Ordering::SeqCst);
+    }
+
+    /// Makes every guest that is restored from now on write this to its spare disks, before
+    /// it says anything.
+    pub fn write_when_restored(&self, text: &str) {
+        let mut written = self.written();
+        *written = Some(text.as_bytes().to_owned());
+    }
+
+    fn written(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.guests.written_when_restored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many machines were killed while their guest stood still, its disks written to.
+    #[must_use]
+    pub fn frozen_ends(&self) -> u32 {
+        self.guests.frozen_ends.load(Ordering::SeqCst)
     }
 
     /// How many machines were restored, since ever.
@@ -104,6 +142,7 @@ impl Null {
             frozen: AtomicBool::new(false),
             memory: Mutex::new(memory),
             refuse_saves: Arc::clone(&self.refuse_saves),
+            guests: Arc::clone(&self.guests),
             ended: watch::Sender::new(None),
         })
     }
@@ -176,7 +215,15 @@ fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, V
                 _ => {}
             }
             let answer = match message {
-                Ok(ToGuest::Restored(_)) => ToHost::Ready,
+                Ok(ToGuest::Restored(_))
+                    if machine.guests.fail_when_restored.load(Ordering::SeqCst) =>
+                {
+                    ToHost::Failed { message: "as asked".into() }
+                }
+                Ok(ToGuest::Restored(new)) => {
+                    let refused = machine.guests.refuse_mounts.load(Ordering::SeqCst);
+                    ToHost::Ready { mounted: if refused { 0 } else { new.mounts.len() } }
+                }
                 Ok(ToGuest::Attached { .. }) => ToHost::Attached,
                 Ok(ToGuest::Freeze) => ToHost::Frozen,
                 Ok(ToGuest::Thaw { .. }) => ToHost::Thawed,
@@ -225,6 +272,14 @@ impl Hypervisor for Null {
         let memory = read(&spec.memory)?;
         read(&spec.device_state)?;
         read(&spec.disks.root)?;
+        for spare in spec.disks.spares.iter().flatten() {
+            let io = VmError::io(format!("cannot use {}", spare.display()));
+            match &*self.written() {
+                Some(bytes) => std::fs::write(spare, bytes).map_err(io)?,
+                // As large as it is, and mostly a hole: it is not read.
+                None => std::fs::File::open(spare).map(drop).map_err(io)?,
+            }
+        }
         self.restores.fetch_add(1, Ordering::SeqCst);
         self.start(spec.home, &spec.first_words, memory)
     }
@@ -289,6 +344,9 @@ impl Machine for NullMachine {
     }
 
     async fn kill(&self) -> Result<(), VmError> {
+        if self.frozen.load(Ordering::SeqCst) && self.ended.borrow().is_none() {
+            self.guests.frozen_ends.fetch_add(1, Ordering::SeqCst);
+        }
         self.ended.send_replace(Some("it was killed".into()));
         Ok(())
     }

@@ -76,6 +76,7 @@ pub(super) async fn restore(
         wall_clock_ns: wall_clock_ns(),
         token: token.clone(),
         who,
+        mounts: Vec::new(),
     };
     let begun = Instant::now();
     let name = dir.file_name().context("no name")?.to_string_lossy().into_owned();
@@ -95,7 +96,7 @@ pub(super) async fn restore(
         .await?;
     let control = BufReader::new(control);
     let mut restored = BareMachine { machine, control, slot, image: image.clone(), dir, token };
-    restored.wait_for(&ToHost::Ready).await?;
+    restored.wait_for(&ToHost::Ready { mounted: 0 }).await?;
     told("restore", begun);
     // Loading took a while that the guest did not see.
     restored.send(&ToGuest::Clock { wall_clock_ns: wall_clock_ns() }).await?;

@@ -85,7 +85,7 @@ fn no_sandbox_is_made_of_a_guest_that_does_not_say_that_it_is_ready() {
 #[test]
 fn what_a_guest_says_after_it_is_ready_changes_nothing() {
     World::run(async |world| {
-        let ready = line(&ToHost::Ready);
+        let ready = line(&ToHost::Ready { mounted: 0 });
         let failed = line(&ToHost::Failed { message: "never mind".into() });
         for after in [ready.clone(), failed, b"\0\xff[[[[\n".to_vec(), vec![b'x'; 100_000]] {
             let id = SandboxId::new();
@@ -111,8 +111,8 @@ fn a_hostile_guest_keeps_neither_the_server_from_starting_nor_its_neighbours() {
             (Line::Refused, "cannot reach the control line"),
             (Line::Says(Say::nothing()), "said nothing for 30 s"),
             (Line::Says(Say::ThenClose(Vec::new())), "control line broke"),
-            (Line::Says(Say::Forever(Vec::new(), line(&ToHost::Ready))), "something else"),
-            (Line::Says(Say::Slowly(Vec::new(), line(&ToHost::Ready))), "said nothing for 30 s"),
+            (Line::Says(Say::Forever(Vec::new(), line(&ToHost::Ready { mounted: 0 }))), "something else"),
+            (Line::Says(Say::Slowly(Vec::new(), line(&ToHost::Ready { mounted: 0 }))), "said nothing for 30 s"),
         ];
         let mut made = Vec::new();
         for (line, expected) in cases {

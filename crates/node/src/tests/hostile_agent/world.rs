@@ -175,6 +175,7 @@ impl World {
 /// Creates a sandbox of no deadline.
 pub(super) async fn create(node: &Node, id: SandboxId) -> Result<(), NodeError> {
     let spec = SandboxSpec {
+        spares: Vec::new(),
         org: OrgId::new(),
         source: Source::Template("base".into()),
         shape: SHAPE,

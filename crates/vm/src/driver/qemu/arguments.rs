@@ -7,6 +7,7 @@
 
 use crate::cage::{BOOT_DIR, MEMORY_PATH};
 use crate::driver::{Accelerator, MachineName, SPARE_DISK_BYTES, SPARE_DISKS, Shape};
+use pando_guest_protocol::control::spare_serial;
 use pando_guest_protocol::{CONTROL_PORT, GUEST_MAC};
 
 /// The names of what a machine boots, in [`BOOT_DIR`].
@@ -103,7 +104,8 @@ impl Arguments<'_> {
                 }
             };
             push("-blockdev", backend);
-            push("-device", format!("virtio-blk-device,drive={id},serial=pando-{id}"));
+            let serial = spare_serial(index);
+            push("-device", format!("virtio-blk-device,drive={id},serial={serial}"));
         }
         push("-netdev", format!("tap,id=net0,fd={}", self.tap_fd));
         push("-device", format!("virtio-net-device,netdev=net0,mac={GUEST_MAC}"));
