@@ -43,10 +43,9 @@ impl Sandboxes {
         let (template, source, made_of) = match wanted.snapshot {
             None => {
                 let name = wanted.template;
-                if !self.node.templates().iter().any(|template| template.name == name) {
-                    return Err(PublicError::from(&self.node.unknown_template(&name)));
-                }
-                (name.clone(), Source::Template(name), MadeOf::Template)
+                let (source, shape) = self.template_source(org, &name, &request, wanted.shape).await?;
+                wanted.shape = shape;
+                (name, source, MadeOf::Template)
             }
             // What the machine is was decided when it was saved, whatever is asked for.
             Some(id) => {

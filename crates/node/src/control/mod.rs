@@ -17,8 +17,10 @@ mod snapshots;
 mod spec;
 mod states;
 mod sync;
+mod templates;
 mod times;
 mod view;
 
 pub use ending::Ending;
 pub use sandboxes::Sandboxes;
+pub use templates::{Contents, Templates, Upload};

@@ -10,6 +10,7 @@ mod error;
 mod fork;
 mod sleep;
 mod snapshot;
+mod template;
 
 pub use error::{ConnectError, NodeError};
 pub use fork::{Child, Forked};
@@ -313,7 +314,9 @@ impl Node {
             cpu: DEFAULT_CPU,
             memory_mb: DEFAULT_MEMORY_MIB,
             is_global: true,
+            workspace: None,
             description: recipe.description().to_owned(),
+            config: None,
         };
         self.bakery.recipes().iter().map(describe).collect()
     }

@@ -146,7 +146,7 @@ impl Node {
         self.ask(id, epoch, Command::Save).await
     }
 
-    async fn disk<T: Send + 'static>(
+    pub(super) async fn disk<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T, NodeError> {
@@ -155,7 +155,7 @@ impl Node {
             if pando_vm::sys::durable::is_out_of_space(&error) {
                 NodeError::NoSpace(error.to_string())
             } else {
-                NodeError::Failed(format!("the snapshot's files: {error}"))
+                NodeError::Failed(format!("its files: {error}"))
             }
         })
     }
