@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    app, bake, completions, doctor, key, org, preview, sandbox, serve, snapshot, teardown,
+    app, bake, completions, doctor, key, org, preview, sandbox, serve, snapshot, teardown, template,
 };
 use crate::error::Failure;
 
@@ -32,6 +32,8 @@ pub enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Sandboxes at one instant, to make others of
     Snapshot(snapshot::SnapshotArgs),
+    /// Machines that sandboxes begin as
+    Template(template::TemplateArgs),
     /// Repositories with a stable URL
     App(app::AppArgs),
     /// Apps that live as long as a pull request
@@ -54,6 +56,7 @@ impl Command {
             Self::Teardown(args) => crate::teardown::run(args).await?,
             Self::Sandbox(args) => return sandbox::run(args).await,
             Self::Snapshot(args) => snapshot::run(args).await?,
+            Self::Template(args) => template::run(args).await?,
             Self::App(args) => app::run(args).await?,
             Self::Preview(args) => preview::run(args).await?,
             Self::Key(args) => key::run(args).await?,

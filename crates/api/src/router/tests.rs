@@ -341,7 +341,6 @@ async fn a_webhook_may_be_larger_than_other_bodies() {
 async fn what_comes_later_says_so() {
     let shell = Shell::start().await;
     for (method, path) in [
-        ("POST", "/v1/templates/build"),
         ("GET", "/v1/functions"),
         ("POST", "/v1/schedules"),
         ("PATCH", "/v1/databases/x"),

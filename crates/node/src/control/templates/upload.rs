@@ -179,7 +179,7 @@ fn check_path(path: &str) -> Result<(), PublicError> {
         "`{shown}` is no file of a context: its name is its path there, without `..` and without \
          a `/` before it"
     );
-    Err(PublicError::new(Code::InvalidRequest, message))
+    Err(PublicError::invalid(shown, message))
 }
 
 /// How many bytes follow so many up to the end of a block.
