@@ -67,6 +67,17 @@ fn the_document_tells_the_bounds_that_are_checked() {
             u64::from(limits::MIN_MEMORY_MIB),
             Some(u64::from(limits::MAX_MEMORY_MIB)),
         ),
+        (field("BuildTemplate", "cpu"), 1, Some(u64::from(limits::MAX_CPU))),
+        (
+            field("BuildTemplate", "memory_mb"),
+            u64::from(limits::MIN_MEMORY_MIB),
+            Some(u64::from(limits::MAX_MEMORY_MIB)),
+        ),
+        (
+            field("BuildTemplate", "size_mb"),
+            u64::from(limits::MIN_TEMPLATE_MIB),
+            Some(u64::from(limits::MAX_TEMPLATE_MIB)),
+        ),
         (field("CreateSandbox", "ttl_seconds"), 1, secs(limits::MAX_TTL)),
         (field("SetLifecycle", "ttl_seconds"), 1, secs(limits::MAX_TTL)),
         (field("RunCell", "timeout_ms"), 1, secs(limits::MAX_EXEC_TIMEOUT * 1000)),

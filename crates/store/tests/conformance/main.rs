@@ -14,3 +14,4 @@ mod key;
 mod sandbox;
 mod snapshot;
 mod support;
+mod template;

@@ -115,11 +115,11 @@ impl Templates {
     /// Deletes a template of an org; sandboxes that were made of it go on.
     ///
     /// # Errors
-    /// [`Code::NotFound`]; [`Code::Forbidden`] for one that is for all.
+    /// [`Code::NotFound`]; [`Code::Conflict`] for one that is for all.
     pub async fn delete(&self, org: OrgId, name: &str) -> Result<(), PublicError> {
         if self.sandboxes.node.templates().iter().any(|template| template.name == name) {
             let message = format!("template `{name}` is for all: it cannot be deleted");
-            return Err(PublicError::new(Code::Forbidden, message));
+            return Err(PublicError::new(Code::Conflict, message));
         }
         let row = self.row(org, name).await?;
         let forgotten = self.sandboxes.store.template_forget(org, name, row.snapshot).await;
