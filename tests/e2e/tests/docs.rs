@@ -19,8 +19,17 @@ fn script(page: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_page_on_sandboxes_says_can_be_done() -> anyhow::Result<()> {
+    can_be_done("sandboxes.md").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_page_on_templates_says_can_be_done() -> anyhow::Result<()> {
+    can_be_done("templates.md").await
+}
+
+async fn can_be_done(page: &str) -> anyhow::Result<()> {
     let server = Server::start(Options::default()).await?;
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sandboxes.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
     let script = script(&std::fs::read_to_string(page)?);
     ensure!(script.contains("pando sandbox create"), "no commands on the page");
     let bin = program("pando").parent().context("no folder")?.to_owned();
