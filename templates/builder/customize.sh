@@ -31,6 +31,11 @@ driver = "overlay"
 graphroot = "/var/lib/containers/storage"
 runroot = "/run/containers/storage"
 TEXT
+# Steps run in this machine's own network: nothing is looked for that would make another.
+cat >"$root/etc/containers/containers.conf" <<'TEXT'
+[network]
+network_backend = "cni"
+TEXT
 
 echo 'nameserver 172.16.0.1' >"$root/etc/resolv.conf"
 echo 'pando' >"$root/etc/hostname"

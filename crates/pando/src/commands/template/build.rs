@@ -35,11 +35,11 @@ pub struct BuildArgs {
     #[arg(long)]
     cpu: Option<u32>,
     /// Memory of its sandboxes in MiB [default: 2048]
-    #[arg(long)]
-    memory: Option<u32>,
+    #[arg(long, alias = "memory")]
+    memory_mb: Option<u32>,
     /// The size of its root disk in MiB; it takes only what is written
-    #[arg(long, default_value_t = 4096)]
-    size: u32,
+    #[arg(long, alias = "size", default_value_t = 4096)]
+    size_mb: u32,
 }
 
 /// Builds, with the log as it comes; prints the name, or the build as JSON.
@@ -63,7 +63,7 @@ pub async fn run(client: &ClientArgs, args: BuildArgs) -> Result<(), Failure> {
     }
     let why = build.error.unwrap_or_else(|| "it did not end".to_owned());
     let hint = if why.contains("size_mb") {
-        "build it with a greater --size"
+        "build it with a greater --size-mb"
     } else {
         "mend that and build again; a template of that name stays as it was until then"
     };
@@ -90,9 +90,9 @@ async fn form(args: &BuildArgs) -> Result<Form, Failure> {
     // What is no file comes first: it tells what the files are.
     let mut form = Form::new()
         .text("name", args.name.clone())
-        .text("size_mb", args.size.to_string())
+        .text("size_mb", args.size_mb.to_string())
         .text(field, text);
-    for (field, value) in [("cpu", args.cpu), ("memory_mb", args.memory)] {
+    for (field, value) in [("cpu", args.cpu), ("memory_mb", args.memory_mb)] {
         if let Some(value) = value {
             form = form.text(field, value.to_string());
         }
@@ -136,8 +136,8 @@ mod tests {
             dir: folder.path().into(),
             file: file.map(PathBuf::from),
             cpu: None,
-            memory: None,
-            size: 1,
+            memory_mb: None,
+            size_mb: 1,
         };
         assert!(source(&args(None)).is_err());
         assert_eq!(source(&args(Some("a/b.toml"))).unwrap().1, "template_toml");
