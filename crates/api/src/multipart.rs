@@ -86,7 +86,7 @@ where
             }
         };
         let head = self.held.split_to(end + 2);
-        // The last line's end stays: a part may be empty, and its delimiter begins with one.
+        // The empty line. The one after it is the part's, whose delimiter may begin with it.
         let _ = self.held.split_to(2);
         let text = std::str::from_utf8(&head).map_err(|_| broken("the headers of a part"))?;
         head_of(text).map(Some)

@@ -21,8 +21,6 @@ pub(super) const FULL: i32 = 28;
 
 /// A machine that builds. Whoever made it removes it.
 pub(super) struct Builder {
-    node: Node,
-    pub id: SandboxId,
     guest: Guest,
 }
 
@@ -46,8 +44,7 @@ pub(super) struct Heard {
 impl Builder {
     /// The machine `id` of `node`, which runs.
     pub(super) async fn reach(node: &Node, id: SandboxId, org: OrgId) -> Result<Self, Halt> {
-        let guest = node.access(id, Some(org)).await?;
-        Ok(Self { node: node.clone(), id, guest })
+        Ok(Self { guest: node.access(id, Some(org)).await? })
     }
 
     /// Runs a script, whose lines go to the log; returns how it ended and what it said.
@@ -110,11 +107,6 @@ impl Builder {
         let body = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
         self.guest.write_file(path, 0o644, body).await?;
         Ok(())
-    }
-
-    /// Removes it.
-    pub(super) async fn remove(&self) {
-        remove(&self.node, self.id).await;
     }
 }
 

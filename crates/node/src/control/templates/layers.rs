@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use pando_types::OrgId;
@@ -37,7 +37,7 @@ impl Layers {
 
     /// Keeps the disk `staged`, unless it has become too large; those that were not used
     /// for long go for it.
-    pub(super) fn keep(&self, staged: &PathBuf) -> io::Result<()> {
+    pub(super) fn keep(&self, staged: &Path) -> io::Result<()> {
         if fs::metadata(staged)?.blocks() * BLOCK_BYTES > MAX_KEPT_BYTES {
             self.forget()?;
             return fs::remove_file(staged);

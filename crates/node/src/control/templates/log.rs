@@ -64,7 +64,7 @@ impl LogBook {
             Err(error) => return Err(error),
         };
         let reader = Reader { file, written, rest: Vec::new(), ended: false };
-        let pages = stream::unfold(reader, |mut reader| async {
+        let pages = stream::unfold(reader, |mut reader| async move {
             reader.lines().await.map(|lines| (lines, reader))
         });
         Ok(pages.flat_map(stream::iter).boxed())

@@ -181,7 +181,8 @@ impl Run {
         let config = config::of_image(&json).map_err(Halt::Failed)?;
         self.log.say("Making the root disk.").await;
         let size = self.row.size_mib.to_string();
-        let export = step(include_str!("scripts/export.sh"), &[&size]);
+        let arguments = [size.as_str()];
+        let export = step(include_str!("scripts/export.sh"), &arguments);
         self.fill(builder, export).await?;
         self.finish(builder, &config).await?;
         Ok(config)
@@ -197,7 +198,8 @@ impl Run {
             return Err(Halt::Internal("it has no tar".to_owned()));
         };
         self.log.say("Unpacking the root file system.").await;
-        let unpack = fed(include_str!("scripts/unpack.sh"), &[&size], tar);
+        let arguments = [size.as_str()];
+        let unpack = fed(include_str!("scripts/unpack.sh"), &arguments, tar);
         self.fill(builder, unpack).await?;
         let config = TemplateConfig::default();
         self.finish(builder, &config).await?;
