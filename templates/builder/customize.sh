@@ -24,12 +24,15 @@ cat >"$root/etc/containers/registries.conf" <<'TEXT'
 unqualified-search-registries = ["docker.io"]
 short-name-mode = "permissive"
 TEXT
-# Layers are kept by overlayfs, on the disk that is mounted there.
+# Layers are kept by overlayfs, on the disk that is mounted there. What is mounted below that,
+# in the place of a layer, must be seen: so no second mount is put over it.
 cat >"$root/etc/containers/storage.conf" <<'TEXT'
 [storage]
 driver = "overlay"
 graphroot = "/var/lib/containers/storage"
 runroot = "/run/containers/storage"
+[storage.options.overlay]
+skip_mount_home = "true"
 TEXT
 # Steps run in this machine's own network: nothing is looked for that would make another.
 cat >"$root/etc/containers/containers.conf" <<'TEXT'

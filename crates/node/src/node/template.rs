@@ -84,11 +84,11 @@ impl Node {
         .await
     }
 
-    /// The root disk of `base`, for builds that begin with it.
-    pub(crate) async fn base_disk(&self) -> Result<PathBuf, NodeError> {
+    /// The root disk of `base`, for builds that begin with it, and its length.
+    pub(crate) async fn base_disk(&self) -> Result<(PathBuf, u64), NodeError> {
         let base = self.bakery.recipes().first();
         let base = base.ok_or_else(|| self.unknown_template("base"))?;
-        Ok(self.bakery.disk(base).await?)
+        Ok((self.bakery.disk(base).await?, base.disk_bytes()))
     }
 
     /// Changes when what layers are kept of does: a layer is of use only where `base` and

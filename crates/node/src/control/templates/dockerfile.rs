@@ -1,5 +1,5 @@
-//! Which line of a Dockerfile a build failed in. Nothing here decides what is built: that
-//! is all buildah's.
+//! Which line of a Dockerfile a build failed in, and whether it looks as if it began with
+//! `base`. Nothing here decides what is built: that is all buildah's.
 
 /// One instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,19 @@ impl Step {
         let shown: String = found.text.chars().take(MAX_SHOWN_CHARS).collect();
         Some(format!("Dockerfile:{}: {shown}", found.line))
     }
+}
+
+/// The names of `base`, as images.
+const BASES: [&str; 3] = ["base", "pando/base", "code-interpreter"];
+
+/// Whether an image may be one of `base` with something on it. A wrong guess costs time.
+pub(super) fn may_be_of_base(dockerfile: &str) -> bool {
+    instructions(dockerfile).iter().filter(|found| found.word == "FROM").any(|from| {
+        let images = from.text.split_whitespace().skip(1).filter(|word| !word.starts_with("--"));
+        let image = images.take(1).next().unwrap_or_default();
+        let image = image.strip_prefix("localhost/").unwrap_or(image);
+        BASES.contains(&image.strip_suffix(":latest").unwrap_or(image))
+    })
 }
 
 /// The instructions of each stage. What stands before the first `FROM` is in none.
@@ -144,6 +157,19 @@ mod tests {
     fn what_is_no_step_is_none() {
         for line in ["", "STEP", "STEP 1: x", "STEP a/b: RUN", "--> 1234", "[1/2] x", "[x] STEP 1/1: RUN", "STEP 0/1: RUN x", "STEP 9/9: RUN nothing"] {
             assert_eq!(place(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_begins_with_base_is_guessed() {
+        for dockerfile in [
+            "FROM base",
+            "FROM debian AS x\nRUN y\nfrom --platform=linux/amd64 localhost/pando/base:latest AS z",
+        ] {
+            assert!(may_be_of_base(dockerfile), "{dockerfile}");
+        }
+        for dockerfile in ["", "FROM", "FROM debian:12 AS base", "FROM other/base", "# FROM base"] {
+            assert!(!may_be_of_base(dockerfile), "{dockerfile}");
         }
     }
 

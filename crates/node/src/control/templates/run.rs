@@ -24,7 +24,7 @@ use super::builder::{self, Builder, FULL, Script};
 use super::halt::Halt;
 use super::layers::Layers;
 use super::log::Log;
-use super::{Templates, config, failure, start};
+use super::{Templates, config, dockerfile, failure, start};
 use crate::bake::{BakeError, MachineError};
 use crate::guest::ExecInput;
 use crate::node::NodeError;
@@ -59,6 +59,8 @@ pub(super) struct Run {
 /// What came of it.
 struct Made {
     snapshot: SnapshotId,
+    /// The root disk as the guest sees it.
+    disk_bytes: u64,
     bytes: u64,
     config: TemplateConfig,
 }
@@ -101,26 +103,41 @@ impl Run {
         let folder = staging.0.clone();
         node.on_disk(move || crate::image::make_dir(&folder)).await?;
         let disk = staging.0.join("rootfs.ext4");
-        let config = self.make_disk(&staging.0, &disk).await?;
-        self.make_machine(&disk, config).await
+        let (config, disk_bytes) = self.make_disk(&staging.0, &disk).await?;
+        self.make_machine(&disk, disk_bytes, config).await
     }
 
     fn deadline(&self) -> Timestamp {
         self.templates.sandboxes.clock.now().plus(LIFE)
     }
 
-    /// Makes the root disk in a machine for that.
-    async fn make_disk(&mut self, staging: &Path, disk: &Path) -> Result<TemplateConfig, Halt> {
+    /// Makes the root disk in a machine for that; what runs in it, and its length.
+    async fn make_disk(
+        &mut self,
+        staging: &Path,
+        disk: &Path,
+    ) -> Result<(TemplateConfig, u64), Halt> {
         let node = self.templates.sandboxes.node.clone();
         let layers =
             Layers::new(node.data().clone(), self.row.org, node.layers_version());
         let is_image = matches!(self.plan, Plan::Dockerfile { .. });
+        let begins_with_base = match &self.plan {
+            Plan::Dockerfile { text, .. } => dockerfile::may_be_of_base(text),
+            Plan::Rootfs(_) => false,
+        };
         let kept = if is_image { layers.find() } else { None };
         let spare = |disk| Spare { disk, mount: None };
         let first = kept.clone().map_or(Disk::Blank, |of| Disk::Begun { of });
         let mut spares = vec![spare(first), spare(Disk::Blank)];
+        let mut disk_bytes = u64::from(self.row.size_mib) << 20;
         if is_image {
-            spares.push(spare(Disk::Begun { of: node.base_disk().await? }));
+            let (of, base_bytes) = node.base_disk().await?;
+            if begins_with_base {
+                // A file system is not made smaller than it is, and takes what is written.
+                disk_bytes = disk_bytes.max(base_bytes);
+                spares[OUTPUT] = spare(Disk::Begun { of: of.clone() });
+            }
+            spares.push(spare(Disk::Begun { of }));
         }
         self.log.say("Making the machine that builds.").await;
         let id = SandboxId::new();
@@ -128,12 +145,11 @@ impl Run {
         let built = async {
             let builder = Builder::reach(&node, id, self.row.org).await?;
             let config = if is_image {
-                self.build_image(&builder, &layers, kept.is_some()).await?
+                self.build_image(&builder, &layers, kept.is_some(), begins_with_base).await?
             } else {
                 self.unpack(&builder).await?
             };
-            let bytes = u64::from(self.row.size_mib) << 20;
-            node.copy_spare(id, OUTPUT, Some(bytes), disk.to_owned()).await?;
+            node.copy_spare(id, OUTPUT, Some(disk_bytes), disk.to_owned()).await?;
             if is_image {
                 let staged = staging.join("layers.raw");
                 node.copy_spare(id, 0, None, staged.clone()).await?;
@@ -143,7 +159,7 @@ impl Run {
         };
         let built = built.await;
         builder::remove(&node, id).await;
-        built
+        Ok((built?, disk_bytes))
     }
 
     async fn build_image(
@@ -151,6 +167,7 @@ impl Run {
         builder: &Builder,
         layers: &Layers,
         has_layers: bool,
+        begins_with_base: bool,
     ) -> Result<TemplateConfig, Halt> {
         let Plan::Dockerfile { text, context } = &mut self.plan else {
             return Err(Halt::Internal("it has no Dockerfile".to_owned()));
@@ -181,7 +198,7 @@ impl Run {
         let config = config::of_image(&json).map_err(Halt::Failed)?;
         self.log.say("Making the root disk.").await;
         let size = self.row.size_mib.to_string();
-        let arguments = [size.as_str()];
+        let arguments = [size.as_str(), if begins_with_base { "base" } else { "none" }];
         let export = step(include_str!("scripts/export.sh"), &arguments);
         self.fill(builder, export).await?;
         self.finish(builder, &config).await?;
@@ -228,7 +245,12 @@ impl Run {
     }
 
     /// Boots the disk, starts what runs in it, and saves the machine.
-    async fn make_machine(&mut self, disk: &Path, config: TemplateConfig) -> Result<Made, Halt> {
+    async fn make_machine(
+        &mut self,
+        disk: &Path,
+        disk_bytes: u64,
+        config: TemplateConfig,
+    ) -> Result<Made, Halt> {
         let node = self.templates.sandboxes.node.clone();
         let (id, org, version) = (SandboxId::new(), self.row.org, self.row.id.to_string());
         self.log.say("Booting it once.").await;
@@ -247,7 +269,7 @@ impl Run {
         let saved = saved.await;
         builder::remove(&node, id).await;
         let saved = saved?;
-        Ok(Made { snapshot: saved.id, bytes: saved.held_bytes, config })
+        Ok(Made { snapshot: saved.id, disk_bytes, bytes: saved.held_bytes, config })
     }
 
     async fn conclude(mut self, outcome: Result<Made, Halt>) {
@@ -278,7 +300,7 @@ impl Run {
             version: 0,
             cpu: self.shape.cpu,
             memory_mib: self.shape.memory_mib,
-            size_bytes: u64::from(self.row.size_mib) << 20,
+            size_bytes: made.disk_bytes,
             snapshot: made.snapshot,
             owner_node: sandboxes.node_id,
             config: serde_json::to_string(&made.config).unwrap_or_else(|_| "{}".to_owned()),
