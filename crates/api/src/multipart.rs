@@ -150,7 +150,8 @@ fn head_of(text: &str) -> Result<Part, PublicError> {
     }
     let mut part = Part { name: String::new(), filename: None, headers };
     let disposition = part.header("content-disposition").unwrap_or_default();
-    let (_, parameters) = disposition.split_once(';').ok_or_else(|| broken("the name of a part"))?;
+    let (_, parameters) =
+        disposition.split_once(';').ok_or_else(|| broken("the name of a part"))?;
     let name = parameter(parameters, "name").ok_or_else(|| broken("the name of a part"))?;
     part.filename = parameter(parameters, "filename");
     part.name = name;
@@ -279,8 +280,16 @@ mod tests {
     #[test]
     fn parameters_are_tokens_or_quoted() {
         assert_eq!(boundary("multipart/form-data; boundary=abc").as_deref(), Some("abc"));
-        assert_eq!(boundary("Multipart/Form-Data; x=\"1;2\"; boundary=\"a b\"").as_deref(), Some("a b"));
-        for none in ["multipart/form-data", "multipart/mixed; boundary=a", "multipart/form-data; boundary=", "text/plain"] {
+        assert_eq!(
+            boundary("Multipart/Form-Data; x=\"1;2\"; boundary=\"a b\"").as_deref(),
+            Some("a b")
+        );
+        for none in [
+            "multipart/form-data",
+            "multipart/mixed; boundary=a",
+            "multipart/form-data; boundary=",
+            "text/plain",
+        ] {
             assert_eq!(boundary(none), None, "{none}");
         }
         assert_eq!(parameter(" name=\"a\\\"b\\c\"", "name").as_deref(), Some("a\"b\\c"));

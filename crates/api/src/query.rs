@@ -168,7 +168,10 @@ mod tests {
     #[test]
     fn a_form_is_its_pairs() {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        assert_eq!(form("a=1&b+c=%C3%A4&&d").unwrap(), [pair("a", "1"), pair("b c", "ä"), pair("d", "")]);
+        assert_eq!(
+            form("a=1&b+c=%C3%A4&&d").unwrap(),
+            [pair("a", "1"), pair("b c", "ä"), pair("d", "")]
+        );
         assert!(form("a=%FF").is_err() && form("%=1").is_err());
         assert_eq!(percent_decoded("a+b%20%C3%A4").as_deref(), Some("a+b ä"));
         assert_eq!(percent_decoded("%FF"), None);

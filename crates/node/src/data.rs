@@ -104,7 +104,9 @@ impl DataDir {
         let data = Self { root, _lock: Arc::new(lock) };
         make(data.pool())?;
         data.mount_pool().await?;
-        for part in ["templates", "kernels", "machines", "sandboxes", "snapshots", "volumes", "layers"] {
+        for part in
+            ["templates", "kernels", "machines", "sandboxes", "snapshots", "volumes", "layers"]
+        {
             make(data.pool().join(part))?;
         }
         let staging = data.staging();

@@ -14,7 +14,8 @@ use crate::sandbox::manifest::Manifest;
 /// When something else is said.
 pub async fn wait_for_ready(stream: UnixStream) -> Result<(), String> {
     let mut line = ControlLine::new(stream);
-    let ready = line.wait(Duration::from_secs(60), |said| matches!(said, ToHost::Ready { .. })).await;
+    let ready =
+        line.wait(Duration::from_secs(60), |said| matches!(said, ToHost::Ready { .. })).await;
     ready.map(drop).map_err(|error| crate::chain(&error))
 }
 

@@ -69,8 +69,7 @@ impl Store {
             columns!(),
             " FROM template WHERE org_id = $1 AND name = $2"
         ));
-        let row =
-            query.bind(org.to_string()).bind(name).fetch_optional(&self.reader).await?;
+        let row = query.bind(org.to_string()).bind(name).fetch_optional(&self.reader).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -171,8 +170,7 @@ impl Tx {
         let query = sqlx::query(
             "SELECT COUNT(*) AS templates FROM template WHERE org_id = $1 AND name <> $2",
         );
-        let row =
-            query.bind(org.to_string()).bind(name).fetch_one(self.connection()).await?;
+        let row = query.bind(org.to_string()).bind(name).fetch_one(self.connection()).await?;
         Columns(&row).number("templates")
     }
 }

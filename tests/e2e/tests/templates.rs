@@ -28,7 +28,12 @@ async fn a_build_that_is_cut_off_fails_and_leaves_nothing() -> anyhow::Result<()
     let begun = Instant::now();
     // What is baked first is no machine of a build.
     while machines(&server)?.iter().all(|(name, _)| name == "bake") {
-        ensure!(begun.elapsed() < PATIENCE, "{}\n{}", get(&server, &path).await?, server.log_tail());
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "{}\n{}",
+            get(&server, &path).await?,
+            server.log_tail()
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     server.kill()?;
@@ -37,6 +42,8 @@ async fn a_build_that_is_cut_off_fails_and_leaves_nothing() -> anyhow::Result<()
     ensure!(ended["status"] == "failed", "{ended}");
     ensure!(ended["error"].as_str().is_some_and(|why| why.contains("stopped")), "{ended}");
     ensure!(machines(&server)?.is_empty(), "its machine is still there");
-    ensure!(get(&server, "/v1/templates").await?["items"].as_array().context("no list")?.len() == 1);
+    ensure!(
+        get(&server, "/v1/templates").await?["items"].as_array().context("no list")?.len() == 1
+    );
     server.finish()
 }

@@ -3,9 +3,9 @@
 use axum::body::Body;
 use futures_util::Stream;
 use pando_node::control::{Contents, Templates, Upload};
+use pando_types::PublicError;
 use pando_types::limits::MAX_DOCKERFILE_BYTES;
 use pando_types::template::BuildTemplate;
-use pando_types::PublicError;
 
 use crate::multipart::{Part, Parts};
 use crate::query;
@@ -30,7 +30,8 @@ fn set(request: &mut BuildTemplate, name: &str, value: String) -> Result<(), Pub
         "memory_mb" => request.memory_mb.replace(number(name, &value)?).is_some(),
         "replace" => request.replace.replace(switch(name, &value)?).is_some(),
         "kernel" if !value.is_empty() => {
-            let message = "`kernel`: this server has one guest kernel, its operator's; leave it out";
+            let message =
+                "`kernel`: this server has one guest kernel, its operator's; leave it out";
             return Err(PublicError::invalid(name, message));
         }
         // Clients may be newer than the server.
@@ -43,9 +44,9 @@ fn set(request: &mut BuildTemplate, name: &str, value: String) -> Result<(), Pub
 }
 
 fn number(name: &str, text: &str) -> Result<i64, PublicError> {
-    text.trim().parse().map_err(|_| {
-        PublicError::invalid(name, format!("`{name}` must be a whole number"))
-    })
+    text.trim()
+        .parse()
+        .map_err(|_| PublicError::invalid(name, format!("`{name}` must be a whole number")))
 }
 
 fn switch(name: &str, text: &str) -> Result<bool, PublicError> {

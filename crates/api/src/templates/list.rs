@@ -15,9 +15,6 @@ use crate::refusals::Refusals;
     get, path = "/templates", tag = "templates", operation_id = "template_list",
     responses((status = 200, body = List<Template>), Refusals)
 )]
-pub async fn list(
-    State(api): State<Api>,
-    caller: Caller,
-) -> Result<Json<List<Template>>, Refused> {
+pub async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<List<Template>>, Refused> {
     Ok(Json(List::whole(api.templates.list(caller.org).await?)))
 }

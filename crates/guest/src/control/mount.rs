@@ -63,16 +63,16 @@ fn mount_one(wanted: &Mount) -> Result<(), MountError> {
     if !is_plain(Path::new(path)) {
         return Err(MountError::Path { path: path.clone() });
     }
-    let device = device_of(Path::new(BLOCK_DEVICES), *spare)
-        .ok_or(MountError::NoDisk { spare: *spare })?;
+    let device =
+        device_of(Path::new(BLOCK_DEVICES), *spare).ok_or(MountError::NoDisk { spare: *spare })?;
     let mut flags = MountFlags::NOATIME | MountFlags::NODEV | MountFlags::NOSUID;
     if *read_only {
         flags |= MountFlags::RDONLY;
     }
-    let refused =
-        |source| MountError::Refused { spare: *spare, path: path.clone(), source };
+    let refused = |source| MountError::Refused { spare: *spare, path: path.clone(), source };
     fs::create_dir_all(path).map_err(refused)?;
-    mount(&device, path.as_str(), "ext4", flags, Some(OPTIONS)).map_err(|error| refused(error.into()))
+    mount(&device, path.as_str(), "ext4", flags, Some(OPTIONS))
+        .map_err(|error| refused(error.into()))
 }
 
 /// Absolute, below the root, and the same however it is read.
@@ -89,7 +89,8 @@ fn device_of(devices: &Path, spare: usize) -> Option<PathBuf> {
     let serial = spare_serial(spare);
     fs::read_dir(devices).ok()?.flatten().find_map(|device| {
         let found = fs::read_to_string(device.path().join("serial")).ok()?;
-        (found.trim_end_matches(['\n', '\0']) == serial).then(|| Path::new("/dev").join(device.file_name()))
+        (found.trim_end_matches(['\n', '\0']) == serial)
+            .then(|| Path::new("/dev").join(device.file_name()))
     })
 }
 
@@ -111,7 +112,9 @@ mod tests {
     #[test]
     fn a_disk_is_found_by_its_serial() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, serial) in [("vda", "pando-root"), ("vdc", "pando-spare0"), ("vdb", "pando-spare1")] {
+        for (name, serial) in
+            [("vda", "pando-root"), ("vdc", "pando-spare0"), ("vdb", "pando-spare1")]
+        {
             fs::create_dir(folder.path().join(name)).unwrap();
             fs::write(folder.path().join(name).join("serial"), serial).unwrap();
         }

@@ -104,7 +104,13 @@ mod tests {
 
     fn identity(hostname: &str, machine_id: &str) -> Identity {
         let who = Who::Copy { hostname: hostname.into(), machine_id: machine_id.into() };
-        Identity { seed: "5a".repeat(32), wall_clock_ns: 0, token: "00".repeat(32), who, mounts: Vec::new() }
+        Identity {
+            seed: "5a".repeat(32),
+            wall_clock_ns: 0,
+            token: "00".repeat(32),
+            who,
+            mounts: Vec::new(),
+        }
     }
 
     #[test]

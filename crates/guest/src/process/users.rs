@@ -51,7 +51,9 @@ pub fn names() -> io::Result<HashMap<u32, String>> {
 
 /// As images name who runs in them: `user`, or `user:group`.
 fn with_group(wanted: &str, passwd: &str, groups: &str) -> Option<User> {
-    let Some((name, group)) = wanted.split_once(':') else { return look_up(wanted, passwd, groups) };
+    let Some((name, group)) = wanted.split_once(':') else {
+        return look_up(wanted, passwd, groups);
+    };
     let user = look_up(name, passwd, groups)?;
     let gid = group_id(group, groups)?;
     // Who names the group wants no other.

@@ -202,13 +202,8 @@ impl Bakery {
             None => {
                 let (agent, kernel) = (self.agent()?, self.kernel().await?);
                 let rootfs = self.rootfs(recipe);
-                let key = MachineKey::of(&self.parts(
-                    recipe.version(),
-                    &rootfs,
-                    kernel,
-                    &agent,
-                    shape,
-                ))?;
+                let key =
+                    MachineKey::of(&self.parts(recipe.version(), &rootfs, kernel, &agent, shape))?;
                 keys.insert(name, key.clone());
                 key
             }
@@ -247,8 +242,7 @@ impl Bakery {
         let no_slot = |error: SlotError| BakeError::Slot(crate::chain(&error));
         let slot = self.slots.take().await.map_err(no_slot)?;
         let staging = self.data.staging();
-        let baked =
-            machine::bake(home, &staging, &self.owner, key, parts, Arc::clone(&slot)).await;
+        let baked = machine::bake(home, &staging, &self.owner, key, parts, Arc::clone(&slot)).await;
         self.slots.release(&slot).await.map_err(no_slot)?;
         Ok(baked?)
     }

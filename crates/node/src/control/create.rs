@@ -43,7 +43,8 @@ impl Sandboxes {
         let (template, source, made_of) = match wanted.snapshot {
             None => {
                 let name = wanted.template;
-                let (source, shape) = self.template_source(org, &name, &request, wanted.shape).await?;
+                let (source, shape) =
+                    self.template_source(org, &name, &request, wanted.shape).await?;
                 wanted.shape = shape;
                 (name, source, MadeOf::Template)
             }

@@ -36,10 +36,8 @@ impl Node {
     ) -> Result<(), NodeError> {
         self.admit()?;
         let wanted = Wanted { spares, ..internal(org, deadline) };
-        let machine = self
-            .bakery
-            .machine(self.bakery.builder(), BUILDER, || self.shared.machines())
-            .await?;
+        let machine =
+            self.bakery.machine(self.bakery.builder(), BUILDER, || self.shared.machines()).await?;
         self.create_of(id, Epoch::first(), wanted, Model::Baked(machine)).await.map(drop)
     }
 

@@ -152,7 +152,10 @@ impl Actor {
             machine.save_device_state(&target.devices),
             blocking(move || {
                 let copies = iter::once(&copies.root).chain(&copies.spares);
-                disks.iter().zip(copies).try_for_each(|(disk, copy)| reflink::clone_file(disk, copy))
+                disks
+                    .iter()
+                    .zip(copies)
+                    .try_for_each(|(disk, copy)| reflink::clone_file(disk, copy))
             }),
             machine.save_memory(&base, &target.memory, room_bytes),
         );

@@ -129,7 +129,11 @@ async fn crash_and_look(case: &Case, machine: Option<Machine>, expected: &str) {
     match state {
         State::Failed { .. } => {
             let now = if case.fault == Fault::WakeBuried { "two" } else { "one" };
-            assert_eq!((world.disk(id), world.volume_text(volume())), ("one".into(), now.into()), "{what}");
+            assert_eq!(
+                (world.disk(id), world.volume_text(volume())),
+                ("one".into(), now.into()),
+                "{what}"
+            );
         }
         State::Hibernated => {
             assert_eq!(world.machines.count(), 0, "{what}");
@@ -149,7 +153,11 @@ async fn crash_and_look(case: &Case, machine: Option<Machine>, expected: &str) {
             assert_eq!(files, ["manifest.json", "memory", "root.raw", "spare-0.raw"], "{what}");
             let now = if began_anew.contains(&case.fault) { "two" } else { "one" };
             for _ in 0..2 {
-                assert_eq!((world.spare_text(id, 0), world.volume_text(volume())), (now.into(), now.into()), "{what}");
+                assert_eq!(
+                    (world.spare_text(id, 0), world.volume_text(volume())),
+                    (now.into(), now.into()),
+                    "{what}"
+                );
                 assert!(world.is_volume(id, 0, volume()), "{what}");
                 world.node.hibernate(id, EPOCH).await.unwrap();
                 world.node.wake(id, EPOCH).await.unwrap();

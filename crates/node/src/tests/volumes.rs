@@ -97,11 +97,17 @@ async fn a_volume_to_read_is_a_copy_of_the_moment() {
     let reader = world.create_with(vec![spare(volume, true)]).await;
     world.write_spare(holder, 0, "two");
     world.write_spare(reader, 0, "by force");
-    assert_eq!((world.spare_text(reader, 0), world.volume_text(volume)), ("by force".into(), "two".into()));
+    assert_eq!(
+        (world.spare_text(reader, 0), world.volume_text(volume)),
+        ("by force".into(), "two".into())
+    );
     // It has the same copy again when it wakes.
     world.node.hibernate(reader, EPOCH).await.unwrap();
     world.node.wake(reader, EPOCH).await.unwrap();
-    assert_eq!((world.spare_text(reader, 0), world.volume_text(volume)), ("by force".into(), "two".into()));
+    assert_eq!(
+        (world.spare_text(reader, 0), world.volume_text(volume)),
+        ("by force".into(), "two".into())
+    );
     world.finish().await;
 }
 
@@ -216,7 +222,10 @@ async fn without_its_volume_or_its_mount_nothing_is_made() {
     world.machines.refuse_mounts(true);
     let unmounted = vec![spare(volume, false)];
     let refused = world.try_create_with(SandboxId::new(), None, true, unmounted).await;
-    assert!(matches!(&refused, Err(NodeError::NotMade(why)) if why.contains("disks")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(NodeError::NotMade(why)) if why.contains("disks")),
+        "{refused:?}"
+    );
     assert_eq!((world.machines.count(), world.folders()), (0, 0));
     assert_eq!(world.volume_text(volume), "one");
     world.finish().await;

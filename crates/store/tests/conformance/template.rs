@@ -112,7 +112,10 @@ async fn a_build_ends_once() {
     add(&world, &build(&world, NodeId::new())).await;
     assert_eq!(store.template_build_fail_open(node, "it stopped").await.unwrap(), 1);
     let failed = store.template_build_get(open.id).await.unwrap().unwrap();
-    assert_eq!((failed.status, failed.error.as_deref()), (TemplateBuildStatus::Failed, Some("it stopped")));
+    assert_eq!(
+        (failed.status, failed.error.as_deref()),
+        (TemplateBuildStatus::Failed, Some("it stopped"))
+    );
 }
 
 #[tokio::test]

@@ -55,8 +55,15 @@ pub(super) fn of_image(json: &[u8]) -> Result<TemplateConfig, String> {
         env: variables(config.env.unwrap_or_default()),
         cwd: filled(config.working_dir),
         user: filled(config.user),
-        ports: config.exposed_ports.unwrap_or_default().keys().filter_map(|key| port(key)).collect(),
-        ready: config.healthcheck.map_or_else(Vec::new, |check| ready(check.test.unwrap_or_default())),
+        ports: config
+            .exposed_ports
+            .unwrap_or_default()
+            .keys()
+            .filter_map(|key| port(key))
+            .collect(),
+        ready: config
+            .healthcheck
+            .map_or_else(Vec::new, |check| ready(check.test.unwrap_or_default())),
     };
     check(&found)?;
     Ok(found)
@@ -102,7 +109,10 @@ fn check(config: &TemplateConfig) -> Result<(), String> {
         return Err(format!("the image's variables take more than {MAX_ENV_BYTES} bytes"));
     }
     let is_bad = |(key, value): (&String, &String)| {
-        key.is_empty() || key.len() > MAX_ENV_NAME_BYTES || key.contains('\0') || value.contains('\0')
+        key.is_empty()
+            || key.len() > MAX_ENV_NAME_BYTES
+            || key.contains('\0')
+            || value.contains('\0')
     };
     if config.env.iter().any(is_bad) {
         return Err("the image has a variable that no environment can hold".to_owned());
@@ -110,7 +120,8 @@ fn check(config: &TemplateConfig) -> Result<(), String> {
     if config.ports.len() > MAX_PORTS {
         return Err(format!("the image exposes more than {MAX_PORTS} ports"));
     }
-    let too_long = |text: &Option<String>, most| text.as_ref().is_some_and(|text| text.len() > most);
+    let too_long =
+        |text: &Option<String>, most| text.as_ref().is_some_and(|text| text.len() > most);
     if too_long(&config.cwd, MAX_PATH_BYTES) || too_long(&config.user, MAX_USER_BYTES) {
         return Err("the image's working directory or user is too long".to_owned());
     }

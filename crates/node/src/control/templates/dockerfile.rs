@@ -147,7 +147,10 @@ mod tests {
             ("[1/2] STEP 3/3: COPY . /src", "Dockerfile:8: COPY . /src"),
             ("[2/2] STEP 3/3: RUN make   all", "Dockerfile:12: run make all"),
             // As a base image's trigger shifts it.
-            ("[2/2] STEP 9/9: COPY --from=one /src /src", "Dockerfile:11: COPY --from=one /src /src"),
+            (
+                "[2/2] STEP 9/9: COPY --from=one /src /src",
+                "Dockerfile:11: COPY --from=one /src /src",
+            ),
         ] {
             assert_eq!(place(said).as_deref(), Some(want), "{said}");
         }
@@ -155,7 +158,17 @@ mod tests {
 
     #[test]
     fn what_is_no_step_is_none() {
-        for line in ["", "STEP", "STEP 1: x", "STEP a/b: RUN", "--> 1234", "[1/2] x", "[x] STEP 1/1: RUN", "STEP 0/1: RUN x", "STEP 9/9: RUN nothing"] {
+        for line in [
+            "",
+            "STEP",
+            "STEP 1: x",
+            "STEP a/b: RUN",
+            "--> 1234",
+            "[1/2] x",
+            "[x] STEP 1/1: RUN",
+            "STEP 0/1: RUN x",
+            "STEP 9/9: RUN nothing",
+        ] {
             assert_eq!(place(line), None, "{line}");
         }
     }

@@ -20,17 +20,14 @@ pub(super) fn of_build(dockerfile: &str, done: &ExecDone, heard: Heard) -> Strin
 }
 
 /// Of what fills the new disk.
-pub(super) fn of_filling(
-    is_full: bool,
-    size_mib: u32,
-    done: &ExecDone,
-    heard: Heard,
-) -> String {
+pub(super) fn of_filling(is_full: bool, size_mib: u32, done: &ExecDone, heard: Heard) -> String {
     let said = heard.cause.unwrap_or_else(|| format!("exit code {}", done.exit_code));
     if done.timed_out {
         "filling the root disk took too long".to_owned()
     } else if is_full {
-        format!("it does not fit into `size_mb`={size_mib} ({said}): build it with a greater `size_mb`")
+        format!(
+            "it does not fit into `size_mb`={size_mib} ({said}): build it with a greater `size_mb`"
+        )
     } else {
         format!("the root disk could not be filled: {said}")
     }
@@ -65,7 +62,8 @@ mod tests {
     #[test]
     fn a_failed_step_names_its_line() {
         let said = "Error: building at STEP \"RUN exit 7\": while running runtime: exit status 7";
-        let text = of_build("FROM base\n\nRUN exit 7\n", &DONE, heard("STEP 2/2: RUN exit 7", said));
+        let text =
+            of_build("FROM base\n\nRUN exit 7\n", &DONE, heard("STEP 2/2: RUN exit 7", said));
         assert_eq!(text, "Dockerfile:3: RUN exit 7: exit status 7");
     }
 

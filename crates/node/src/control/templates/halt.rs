@@ -30,6 +30,9 @@ impl From<NodeError> for Halt {
 
 impl From<GuestError> for Halt {
     fn from(error: GuestError) -> Self {
-        Self::Failed(format!("the machine that builds broke off: {}", crate::quote(&crate::chain(&error))))
+        Self::Failed(format!(
+            "the machine that builds broke off: {}",
+            crate::quote(&crate::chain(&error))
+        ))
     }
 }

@@ -118,8 +118,7 @@ impl Run {
         disk: &Path,
     ) -> Result<(TemplateConfig, u64), Halt> {
         let node = self.templates.sandboxes.node.clone();
-        let layers =
-            Layers::new(node.data().clone(), self.row.org, node.layers_version());
+        let layers = Layers::new(node.data().clone(), self.row.org, node.layers_version());
         let is_image = matches!(self.plan, Plan::Dockerfile { .. });
         let begins_with_base = match &self.plan {
             Plan::Dockerfile { text, .. } => dockerfile::may_be_of_base(text),

@@ -36,7 +36,8 @@ pub(super) async fn start(
         return Ok(());
     }
     log.say(&format!("Starting {}", shown(&config.command))).await;
-    let exec = Exec { detached_log: Some(START_LOG.to_owned()), ..command(config, &config.command) };
+    let exec =
+        Exec { detached_log: Some(START_LOG.to_owned()), ..command(config, &config.command) };
     let begun = Instant::now();
     let started = guest.start(exec).await.map_err(|error| could_not(&config.command, &error))?;
     if config.ready.is_empty() && config.ports.is_empty() {

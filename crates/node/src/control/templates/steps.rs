@@ -41,7 +41,9 @@ pub(super) fn dockerfile(text: &str) -> Result<String, PublicError> {
         refused(what.trim_end().to_owned())
     })?;
     for (key, value) in [("from", Some(&file.from)), ("user", file.user.as_ref())] {
-        if value.is_some_and(|value| value.is_empty() || value.contains(|c: char| c.is_whitespace() || c.is_control())) {
+        if value.is_some_and(|value| {
+            value.is_empty() || value.contains(|c: char| c.is_whitespace() || c.is_control())
+        }) {
             return Err(refused(format!("`{key}` is one word")));
         }
     }
@@ -67,7 +69,9 @@ pub(super) fn dockerfile(text: &str) -> Result<String, PublicError> {
         lines.push("ENTRYPOINT []".to_owned());
         lines.push(format!("CMD {}", shell("start", start)?));
     } else if file.ready.is_some() || !file.ports.is_empty() {
-        return Err(refused("`ports` and `ready` need a `start`, the command that they are of".into()));
+        return Err(refused(
+            "`ports` and `ready` need a `start`, the command that they are of".into(),
+        ));
     }
     Ok(lines.join("\n") + "\n")
 }

@@ -258,7 +258,9 @@ mod tests {
     #[tokio::test]
     async fn a_path_stays_in_the_context() {
         let (_folder, mut upload) = upload(Contents::Context);
-        for path in ["", "/etc/passwd", "..", "a/../../b", "a//b", "a/", "./a", "a\0b", &"x".repeat(256)] {
+        for path in
+            ["", "/etc/passwd", "..", "a/../../b", "a//b", "a/", "./a", "a\0b", &"x".repeat(256)]
+        {
             let error = upload.begin(path, None).await.unwrap_err();
             assert_eq!(error.code, Code::InvalidRequest, "{path}");
         }

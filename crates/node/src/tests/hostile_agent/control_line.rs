@@ -111,8 +111,14 @@ fn a_hostile_guest_keeps_neither_the_server_from_starting_nor_its_neighbours() {
             (Line::Refused, "cannot reach the control line"),
             (Line::Says(Say::nothing()), "said nothing for 30 s"),
             (Line::Says(Say::ThenClose(Vec::new())), "control line broke"),
-            (Line::Says(Say::Forever(Vec::new(), line(&ToHost::Ready { mounted: 0 }))), "something else"),
-            (Line::Says(Say::Slowly(Vec::new(), line(&ToHost::Ready { mounted: 0 }))), "said nothing for 30 s"),
+            (
+                Line::Says(Say::Forever(Vec::new(), line(&ToHost::Ready { mounted: 0 }))),
+                "something else",
+            ),
+            (
+                Line::Says(Say::Slowly(Vec::new(), line(&ToHost::Ready { mounted: 0 }))),
+                "said nothing for 30 s",
+            ),
         ];
         let mut made = Vec::new();
         for (line, expected) in cases {

@@ -100,11 +100,13 @@ async fn form(args: &BuildArgs) -> Result<Form, Failure> {
     for file in context::files(&args.dir)? {
         let opened = tokio::fs::File::open(&file.path).await;
         let opened = opened.with_context(|| file.path.display().to_string())?;
-        let body = Body::wrap_stream(ReaderStream::new(tokio::io::AsyncReadExt::take(opened, file.bytes)));
-        let mode = HeaderValue::from_str(&format!("{:o}", file.mode)).map_err(anyhow::Error::new)?;
-        let part = Part::stream_with_length(body, file.bytes)
-            .file_name(file.name.clone())
-            .headers(HeaderMap::from_iter([(MODE_HEADER.parse().map_err(anyhow::Error::new)?, mode)]));
+        let body =
+            Body::wrap_stream(ReaderStream::new(tokio::io::AsyncReadExt::take(opened, file.bytes)));
+        let mode =
+            HeaderValue::from_str(&format!("{:o}", file.mode)).map_err(anyhow::Error::new)?;
+        let part = Part::stream_with_length(body, file.bytes).file_name(file.name.clone()).headers(
+            HeaderMap::from_iter([(MODE_HEADER.parse().map_err(anyhow::Error::new)?, mode)]),
+        );
         form = form.part(file.name, part);
     }
     Ok(form)
