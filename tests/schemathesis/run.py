@@ -38,8 +38,8 @@ REPOSITORY = "https://forge.invalid/owner/repo"
 LINE_CHARS = 400
 READY_LIMIT_SECONDS = 900
 # Room for two sandboxes that are there and two more, so that most creates are refused by
-# quota, and few sizes are baked.
-QUOTA = {"sandboxes": 4, "vcpus": 8, "memory-mb": 8192}
+# quota, and few sizes are baked; no volume is larger than the disk.
+QUOTA = {"sandboxes": 4, "vcpus": 8, "memory-mb": 8192, "volumes": 8, "volume-mb": 2048}
 
 
 class Server:
@@ -136,6 +136,7 @@ def prepare(server):
     tokens = server.list("/me/tokens")
     sandbox, gone = server.make("/sandboxes", {"persistent": True}), server.make("/sandboxes", {})
     assert server.ask("DELETE", f"/sandboxes/{gone}")[0] == 204
+    server.make("/volumes", {"name": "found", "size_mb": 64})
     app = server.make("/apps", {"name": "found", "git_url": REPOSITORY})
     return key["token"], {
         "keys": [token[name] for token in tokens for name in ("id", "prefix")],
@@ -145,6 +146,7 @@ def prepare(server):
         "gone": gone,
         "session": server.make(f"/sandboxes/{sandbox}/repl/sessions", {}),
         "app": app,
+        "volume": "found",
         "deployment": server.list(f"/apps/{app}/deploys")[0]["id"],
         "repository": REPOSITORY,
         "webhook_secret": WEBHOOK_SECRET,
@@ -210,6 +212,9 @@ def check_nothing_is_half_made(server, known, made):
     for snapshot in server.ask("GET", "/snapshots")[1]["snapshots"]:
         assert snapshot["id"] in taken | {known["snapshot"]}, f"taken and never answered: {snapshot}"
         assert server.ask("DELETE", f"/snapshots/{snapshot['id']}")[0] == 204
+    asked = {thing["name"] for operation, thing in made if operation == "volume_create"}
+    volumes = [volume["name"] for volume in server.list("/volumes")]
+    assert set(volumes) <= asked | {known["volume"]}, f"made and never answered: {volumes}"
     shown = {thing["id"] for operation, thing in made if operation == "token_create"}
     for token in server.list("/me/tokens"):
         if token["label"] == "preset":
@@ -218,6 +223,9 @@ def check_nothing_is_half_made(server, known, made):
         assert server.ask("DELETE", f"/me/tokens/{token['id']}")[0] == 204
     for sandbox in there:
         assert server.ask("DELETE", f"/sandboxes/{sandbox}")[0] == 204
+    for volume in volumes:
+        assert server.ask("DELETE", f"/volumes/{volume}")[0] == 204
+    assert not list((DATA / "pool/volumes").iterdir())
     settled("machines after deletion", 0, server.machines)
     assert server.process.poll() is None, "the server ended"
 

@@ -38,6 +38,7 @@ mod sse;
 mod templates;
 mod trace;
 mod utf8;
+mod volumes;
 mod webhooks;
 
 pub use health::Readiness;

@@ -19,6 +19,7 @@ use utoipa::{Modify, OpenApi as _};
     tags(
         (name = "sandboxes", description = "One microVM each, restored from a template"),
         (name = "snapshots", description = "Sandboxes at one instant, to make others of"),
+        (name = "volumes", description = "Disks that outlive the sandboxes they are attached to"),
         (name = "code", description = "Interpreters in a sandbox that keep their state"),
         (name = "files", description = "A sandbox's files"),
         (name = "templates", description = "The baked machines that sandboxes start from"),
@@ -162,6 +163,16 @@ fn description() -> String {
             ),
         ),
         ("`name` of a snapshot", format!("{} characters", limits::MAX_SNAPSHOT_NAME_CHARS)),
+        (
+            "volume",
+            format!(
+                "{} to {} MiB, a name of {} bytes",
+                limits::MIN_VOLUME_MIB,
+                limits::MAX_VOLUME_MIB,
+                limits::MAX_VOLUME_NAME_BYTES
+            ),
+        ),
+        ("volumes of a sandbox", limits::MAX_VOLUMES_ATTACHED.to_string()),
         ("children of one fork-tree", limits::MAX_FORKS.to_string()),
         ("`cpu`", format!("default {}, at most {}", limits::DEFAULT_CPU, limits::MAX_CPU)),
         (
@@ -206,12 +217,15 @@ fn description() -> String {
         (
             "quota of an org, where the operator sets no other",
             format!(
-                "{} sandboxes, {} vCPUs, {} MiB, {} creates a minute, {} requests a second and key",
+                "{} sandboxes, {} vCPUs, {} MiB, {} creates a minute, {} requests a second and \
+                 key, {} volumes, {} MiB of them",
                 quota.sandboxes,
                 quota.vcpus,
                 quota.memory_mib,
                 quota.creates_per_minute,
-                quota.requests_per_second
+                quota.requests_per_second,
+                quota.volumes,
+                quota.volume_mib
             ),
         ),
         ("app name", format!("{} bytes", limits::MAX_APP_NAME_BYTES)),

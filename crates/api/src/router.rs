@@ -12,7 +12,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     Api, Requests, apps, auth, health, held, later, me, metrics, openapi, previews, refusal,
-    sandboxes, snapshots, templates, trace, webhooks,
+    sandboxes, snapshots, templates, trace, volumes, webhooks,
 };
 
 type Routes = Vec<UtoipaMethodRouter<Api>>;
@@ -65,6 +65,8 @@ fn keyed() -> Routes {
         routes!(sandboxes::fs::rename::rename),
         routes!(snapshots::list::list),
         routes!(snapshots::get::get, snapshots::delete::delete),
+        routes!(volumes::create::create, volumes::list::list),
+        routes!(volumes::get::get, volumes::delete::delete),
         routes!(apps::create::create, apps::list::list),
         routes!(apps::get::get, apps::delete::delete),
         routes!(apps::deploys::create::create, apps::deploys::list::list),

@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
     app, bake, completions, doctor, key, org, preview, sandbox, serve, snapshot, teardown, template,
+    volume,
 };
 use crate::error::Failure;
 
@@ -34,6 +35,8 @@ pub enum Command {
     Snapshot(snapshot::SnapshotArgs),
     /// Machines that sandboxes begin as
     Template(template::TemplateArgs),
+    /// Disks that outlive the sandboxes they are attached to
+    Volume(volume::VolumeArgs),
     /// Repositories with a stable URL
     App(app::AppArgs),
     /// Apps that live as long as a pull request
@@ -57,6 +60,7 @@ impl Command {
             Self::Sandbox(args) => return sandbox::run(args).await,
             Self::Snapshot(args) => snapshot::run(args).await?,
             Self::Template(args) => template::run(args).await?,
+            Self::Volume(args) => volume::run(args).await?,
             Self::App(args) => app::run(args).await?,
             Self::Preview(args) => preview::run(args).await?,
             Self::Key(args) => key::run(args).await?,

@@ -32,6 +32,7 @@ mod snapshot;
 mod swap;
 mod template;
 mod template_build;
+mod volume;
 
 pub use app::{AppKind, AppRow, Flip, Listed, Presence, PreviewOf};
 pub use delivery::DeliveryRow;
@@ -50,3 +51,4 @@ pub use snapshot::{SnapshotRow, SnapshotSize, SnapshotState};
 pub use swap::{Insert, Swap};
 pub use template::TemplateRow;
 pub use template_build::TemplateBuildRow;
+pub use volume::{VolumeRow, VolumeState, VolumeUse};

@@ -33,6 +33,10 @@ pub struct QuotaRow {
     pub creates_per_minute: Option<u32>,
     /// See [`Quota::requests_per_second`].
     pub requests_per_second: Option<u32>,
+    /// See [`Quota::volumes`].
+    pub volumes: Option<u32>,
+    /// See [`Quota::volume_mib`].
+    pub volume_mib: Option<u32>,
 }
 
 impl QuotaRow {
@@ -46,6 +50,8 @@ impl QuotaRow {
             memory_mib: self.memory_mib.unwrap_or(default.memory_mib),
             creates_per_minute: self.creates_per_minute.unwrap_or(default.creates_per_minute),
             requests_per_second: self.requests_per_second.unwrap_or(default.requests_per_second),
+            volumes: self.volumes.unwrap_or(default.volumes),
+            volume_mib: self.volume_mib.unwrap_or(default.volume_mib),
         }
     }
 }
@@ -93,7 +99,7 @@ impl Tx {
     pub async fn org_quota(&mut self, id: OrgId) -> Result<QuotaRow, StoreError> {
         let query = sqlx::query(
             "SELECT max_sandboxes, max_vcpus, max_memory_mib, max_creates_per_minute, \
-             max_requests_per_second FROM org WHERE id = $1",
+             max_requests_per_second, max_volumes, max_volume_mib FROM org WHERE id = $1",
         );
         let row = query.bind(id.to_string()).fetch_one(self.connection()).await?;
         let columns = Columns(&row);
@@ -103,6 +109,8 @@ impl Tx {
             memory_mib: columns.maybe_number("max_memory_mib")?,
             creates_per_minute: columns.maybe_number("max_creates_per_minute")?,
             requests_per_second: columns.maybe_number("max_requests_per_second")?,
+            volumes: columns.maybe_number("max_volumes")?,
+            volume_mib: columns.maybe_number("max_volume_mib")?,
         })
     }
 
@@ -113,7 +121,8 @@ impl Tx {
     pub async fn org_set_quota(&mut self, id: OrgId, quota: &QuotaRow) -> Result<(), StoreError> {
         let query = sqlx::query(
             "UPDATE org SET max_sandboxes = $2, max_vcpus = $3, max_memory_mib = $4, \
-             max_creates_per_minute = $5, max_requests_per_second = $6 WHERE id = $1",
+             max_creates_per_minute = $5, max_requests_per_second = $6, max_volumes = $7, \
+             max_volume_mib = $8 WHERE id = $1",
         );
         query
             .bind(id.to_string())
@@ -122,6 +131,8 @@ impl Tx {
             .bind(quota.memory_mib.map(i64::from))
             .bind(quota.creates_per_minute.map(i64::from))
             .bind(quota.requests_per_second.map(i64::from))
+            .bind(quota.volumes.map(i64::from))
+            .bind(quota.volume_mib.map(i64::from))
             .execute(self.connection())
             .await?;
         Ok(())

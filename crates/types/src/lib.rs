@@ -21,6 +21,7 @@ pub mod schema;
 pub mod snapshot;
 pub mod template;
 pub mod url;
+pub mod volume;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Code, PublicError, Refusal};

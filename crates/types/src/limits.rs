@@ -154,6 +154,15 @@ pub const MAX_BUILD_TIME: Duration = Duration::from_secs(1800);
 /// How long a template's command may take until it is ready.
 pub const MAX_TEMPLATE_READY_TIME: Duration = Duration::from_secs(120);
 
+/// The longest name of a volume, in bytes: it is a folder's, too.
+pub const MAX_VOLUME_NAME_BYTES: usize = 63;
+/// The least size of a volume, in MiB: below it a file system holds little beside itself.
+pub const MIN_VOLUME_MIB: u32 = 16;
+/// The greatest size of a volume, in MiB: that of the disks that machines are baked with.
+pub const MAX_VOLUME_MIB: u32 = 64 * 1024;
+/// The most volumes of a sandbox, those among them that are copies: one for each spare disk.
+pub const MAX_VOLUMES_ATTACHED: usize = 3;
+
 /// The most addresses and networks that a sandbox is denied by `egress_deny`.
 pub const MAX_EGRESS_DENY: usize = 64;
 

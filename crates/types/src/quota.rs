@@ -17,6 +17,10 @@ pub struct Quota {
     pub creates_per_minute: u32,
     /// Requests of one key in a second, over time; twice as many at once.
     pub requests_per_second: u32,
+    /// Volumes.
+    pub volumes: u32,
+    /// Their sizes together, in MiB, however much is written to them.
+    pub volume_mib: u32,
 }
 
 impl Default for Quota {
@@ -28,6 +32,8 @@ impl Default for Quota {
             memory_mib: 1024 * 1024,
             creates_per_minute: 1200,
             requests_per_second: 500,
+            volumes: 200,
+            volume_mib: 1024 * 1024,
         }
     }
 }
@@ -36,6 +42,15 @@ impl Default for Quota {
 pub const CREATES_SPAN: Duration = Duration::from_secs(60);
 /// When a refused create is worth another try: something may have ended.
 const RETRY_AFTER_SECS: u32 = 5;
+
+/// What an org has of volumes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VolumeUsage {
+    /// Volumes, whatever their state.
+    pub volumes: u64,
+    /// Their sizes together, in MiB.
+    pub mib: u64,
+}
 
 /// What an org has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,20 +84,35 @@ impl Quota {
             ("vCPUs", usage.vcpus, cpu, self.vcpus),
             ("MiB of memory", usage.memory_mib, memory_mib, self.memory_mib),
         ];
-        for (what, used, wanted, most) in held {
-            if used.saturating_add(u64::from(wanted)) > u64::from(most) {
-                let message = format!(
-                    "the org's sandboxes use {used} of {most} {what}; {wanted} more are over its quota"
-                );
-                return Err(PublicError::new(Code::OverQuota, message)
-                    .hint(
-                        "delete what is not needed; `pando org quota` on the server raises a quota",
-                    )
-                    .retry_after(RETRY_AFTER_SECS));
-            }
-        }
-        Ok(())
+        within("sandboxes use", &held)
     }
+
+    /// Whether an org that has `usage` may have one more volume of this size.
+    ///
+    /// # Errors
+    /// [`Code::OverQuota`], with what is used up.
+    pub fn admit_volume(&self, usage: &VolumeUsage, size_mib: u32) -> Result<(), PublicError> {
+        let held = [
+            ("volumes", usage.volumes, 1, self.volumes),
+            ("MiB of volumes", usage.mib, size_mib, self.volume_mib),
+        ];
+        within("volumes are", &held)
+    }
+}
+
+/// Whether what is wanted of each kind fits: its name, how much is used, is wanted, may be.
+fn within(held_by: &str, kinds: &[(&str, u64, u32, u32)]) -> Result<(), PublicError> {
+    for (what, used, wanted, most) in kinds {
+        if used.saturating_add(u64::from(*wanted)) > u64::from(*most) {
+            let message = format!(
+                "the org's {held_by} {used} of {most} {what}; {wanted} more are over its quota"
+            );
+            return Err(PublicError::new(Code::OverQuota, message)
+                .hint("delete what is not needed; `pando org quota` on the server raises a quota")
+                .retry_after(RETRY_AFTER_SECS));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -103,6 +133,17 @@ mod tests {
             let refused = quota.admit(&usage, cpu, memory).unwrap_err();
             assert_eq!(refused.code, Code::OverQuota);
             assert!(refused.retry_after_secs.is_some_and(|secs| secs > 0));
+        }
+    }
+
+    #[test]
+    fn the_last_volume_fits_and_the_next_does_not() {
+        let quota = Quota { volumes: 2, volume_mib: 1024, ..Quota::default() };
+        let usage = VolumeUsage { volumes: 1, mib: 512 };
+        assert_eq!(quota.admit_volume(&usage, 512), Ok(()));
+        for (usage, size_mib) in [(usage, 513), (VolumeUsage { volumes: 2, mib: 0 }, 16)] {
+            let refused = quota.admit_volume(&usage, size_mib).unwrap_err();
+            assert_eq!(refused.code, Code::OverQuota);
         }
     }
 

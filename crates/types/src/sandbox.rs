@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::id::SandboxId;
 use crate::schema::value::{GuestPath, UserName};
+use crate::volume::{AttachVolume, AttachedVolume};
 
 /// What a user sees of a sandbox's state: intent and observation combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -68,10 +69,12 @@ pub struct CreateSandbox {
     #[serde(default)]
     #[schema(format = Uuid)]
     pub from_snapshot: Option<String>,
-    /// Volumes to attach: answers 501, so the document, which lists what works, does not name it.
+    /// Volumes to attach, at most 3, each mounted at `/volumes/NAME`. One sandbox writes to a
+    /// volume at a time, and holds it until it is removed, also asleep; 409 while another does.
+    /// With `from_snapshot` they come beside the copies that the snapshot has.
     #[serde(default)]
-    #[schema(ignore)]
-    pub volumes: Option<Vec<serde_json::Value>>,
+    #[schema(max_items = 3)]
+    pub volumes: Option<Vec<AttachVolume>>,
 }
 
 /// A sandbox as every route returns it.
@@ -109,6 +112,9 @@ pub struct Sandbox {
     pub persistent: bool,
     /// Where its ports are reached: `{port}` stands for the number.
     pub url_template: String,
+    /// Its volumes.
+    #[serde(default)]
+    pub volumes: Vec<AttachedVolume>,
 }
 
 /// `GET` and `PATCH /v1/sandboxes/{id}/lifecycle` answer with this.

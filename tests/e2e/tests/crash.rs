@@ -21,6 +21,13 @@ async fn provoke(server: &Server, fault: Fault, kept: &str, victim: Option<&str>
         ("snapshot", Some(id)) => {
             server.request(Method::DELETE, &format!("/v1/snapshots/{id}")).send().await
         }
+        ("volume", Some(name)) => {
+            server.request(Method::DELETE, &format!("/v1/volumes/{name}")).send().await
+        }
+        ("volume", None) => {
+            let made = server.request(Method::POST, "/v1/volumes");
+            made.json(&json!({ "name": "victim", "size_mb": 16 })).send().await
+        }
         ("save" | "snapshot", _) => post(kept("snapshots")).await,
         (verb @ ("pause" | "resume" | "fork" | "hibernate" | "wake"), _) => post(kept(verb)).await,
         _ => post("/v1/sandboxes".into()).await,
@@ -40,11 +47,39 @@ async fn prepare(
     let made = match (step(fault), fault) {
         ("delete", _) => server.sandbox(json!({})).await?.made,
         (_, Fault::SnapshotUnwanted) => post(kept.path("/snapshots")).await?,
+        (_, Fault::VolumeUnwanted | Fault::VolumeRemoved) => {
+            return volume(server, "victim").await.map(Some);
+        }
         ("resume", _) => return post(kept.path("/pause")).await.map(|_| None),
         ("wake", _) => return post(kept.path("/hibernate")).await.map(|_| None),
         _ => return Ok(None),
     };
     Ok(Some(made["id"].as_str().context("no id")?.to_owned()))
+}
+
+async fn volume(server: &Server, name: &str) -> anyhow::Result<String> {
+    let made = server.request(Method::POST, "/v1/volumes");
+    let made = made.json(&json!({ "name": name, "size_mb": 64 })).send().await?;
+    made.error_for_status()?;
+    Ok(name.to_owned())
+}
+
+/// Volumes that are listed are whole; none but the kept one is wanted any more.
+async fn remove_volumes(server: &Server) -> anyhow::Result<()> {
+    let list = server.request(Method::GET, "/v1/volumes").send().await?.error_for_status()?;
+    let list: Value = list.json().await?;
+    for volume in list["items"].as_array().context("no list")? {
+        let name = volume["name"].as_str().context("no name")?;
+        if name == "kept" {
+            continue;
+        }
+        let made = server.sandbox(json!({ "volumes": [{ "name": name }] })).await?;
+        ensure!(made.sh(&format!("ls /volumes/{name}")).await? == "lost+found");
+        ensure!(made.delete().await? == 204);
+        let path = format!("/v1/volumes/{name}");
+        server.request(Method::DELETE, &path).send().await?.error_for_status()?;
+    }
+    Ok(())
 }
 
 /// Snapshots that are listed are whole; none is wanted any more.
@@ -55,7 +90,9 @@ async fn remove_snapshots(server: &Server, kept: &str) -> anyhow::Result<()> {
     for snapshot in list["snapshots"].as_array().context("no list")? {
         let id = &snapshot["id"];
         let made = server.sandbox(json!({ "from_snapshot": id })).await?;
-        ensure!(made.sh("cat /root/mark /run/mark | uniq | wc -l").await? == "1");
+        ensure!(
+            made.sh("cat /root/mark /run/mark /volumes/kept/mark | uniq | wc -l").await? == "1"
+        );
         ensure!(made.delete().await? == 204);
         let path = format!("/v1/snapshots/{}", id.as_str().context("no id")?);
         server.request(Method::DELETE, &path).send().await?.error_for_status()?;
@@ -66,12 +103,17 @@ async fn remove_snapshots(server: &Server, kept: &str) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_step_leaves_before_or_after() -> anyhow::Result<()> {
     let mut server = Server::start(Options::default()).await?;
-    let kept = server.sandbox(json!({ "persistent": true })).await?.id;
+    volume(&server, "kept").await?;
+    let kept = json!({ "persistent": true, "volumes": [{ "name": "kept" }] });
+    let kept = server.sandbox(kept).await?.id;
     for (round, fault) in Fault::ALL.iter().enumerate() {
         let name = fault.name();
         let survivor = Sandbox::of(&server, &kept);
-        // On the disk and in memory: the two must stay of one moment.
-        survivor.sh(&format!("echo {round} | tee /root/mark > /run/mark")).await.context(name)?;
+        // On the disks and in memory: all must stay of one moment.
+        survivor
+            .sh(&format!("echo {round} | tee /root/mark /volumes/kept/mark > /run/mark"))
+            .await
+            .context(name)?;
         let victim = prepare(&server, *fault, &survivor).await.context(name)?;
         server.terminate()?;
         server.set_fault(Some(*fault));
@@ -106,8 +148,12 @@ async fn a_crash_at_any_step_leaves_before_or_after() -> anyhow::Result<()> {
             let resume = server.request(Method::POST, &survivor.path("/resume"));
             resume.send().await?.error_for_status().context(name)?;
         }
-        let marks = survivor.sh("echo $(cat /root/mark /run/mark)").await.context(name)?;
-        ensure!(marks == format!("{round} {round}"), "{name}: {marks}");
+        let marks = "echo $(cat /root/mark /run/mark /volumes/kept/mark)";
+        let marks = survivor.sh(marks).await.context(name)?;
+        ensure!(marks == format!("{round} {round} {round}"), "{name}: {marks}");
+        let broken = survivor.sh("dmesg | grep -ci 'EXT4-fs error' || true").await.context(name)?;
+        ensure!(broken == "0", "{name}: {broken} errors of its disks");
+        remove_volumes(&server).await.context(name)?;
         remove_snapshots(&server, &kept).await.context(name)?;
         let orphans = orphans(&server, &known)?;
         ensure!(orphans.is_empty(), "{name}: {orphans:?}\n{}", server.log_tail());

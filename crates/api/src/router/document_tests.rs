@@ -79,6 +79,11 @@ fn the_document_tells_the_bounds_that_are_checked() {
             Some(u64::from(limits::MAX_TEMPLATE_MIB)),
         ),
         (field("CreateSandbox", "ttl_seconds"), 1, secs(limits::MAX_TTL)),
+        (
+            field("CreateVolume", "size_mb"),
+            u64::from(limits::MIN_VOLUME_MIB),
+            Some(u64::from(limits::MAX_VOLUME_MIB)),
+        ),
         (field("SetLifecycle", "ttl_seconds"), 1, secs(limits::MAX_TTL)),
         (field("RunCell", "timeout_ms"), 1, secs(limits::MAX_EXEC_TIMEOUT * 1000)),
         (field("CreateToken", "expires_in_days"), 1, Some(u64::from(limits::MAX_KEY_DAYS))),
@@ -102,6 +107,8 @@ fn the_document_tells_the_bounds_that_are_checked() {
     ] {
         assert_eq!(schema["maxLength"].as_u64(), u64::try_from(most).ok(), "{schema}");
     }
+    let volumes = field("CreateSandbox", "volumes");
+    assert_eq!(volumes["maxItems"].as_u64(), u64::try_from(limits::MAX_VOLUMES_ATTACHED).ok());
     let key = document["paths"]["/v1/apps"]["post"]["parameters"][0]["schema"].clone();
     assert_eq!(key["maxLength"].as_u64(), u64::try_from(limits::MAX_IDEMPOTENCY_KEY_BYTES).ok());
 }

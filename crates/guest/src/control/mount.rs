@@ -2,8 +2,8 @@
 //!
 //! A spare was baked in empty and never read, so the kernel holds nothing of it that
 //! the file which stands there now could differ from: its page cache went when the
-//! kernel had looked for partitions. Its size is that of every spare, its file system's
-//! is less.
+//! kernel had looked for partitions. The kernel takes it for as large as it was then,
+//! which its file system is not.
 //!
 //! What is on it another guest may have written. Whatever that does to this kernel, it
 //! does to this machine: the host never mounts it.

@@ -53,6 +53,11 @@ pub(crate) fn check(host: Host, starting: usize) -> Result<(), Shortage> {
     Ok(())
 }
 
+/// Whether the host's disk has so many bytes more than what stays free.
+pub(crate) fn holds(host: Host, bytes: u64) -> bool {
+    host.free_disk_bytes.is_none_or(|free| free >= DISK_RESERVE_BYTES.saturating_add(bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +88,12 @@ mod tests {
     fn a_host_that_cannot_be_asked_refuses_nothing() {
         let unknown = Host { memory: None, free_disk_bytes: None };
         assert_eq!(check(unknown, 100), Ok(()));
+        assert!(holds(unknown, u64::MAX));
+    }
+
+    #[test]
+    fn what_may_be_filled_must_be_free() {
+        let host = host(8 * GIB, 4 * GIB, 10 * GIB);
+        assert!(holds(host, 8 * GIB) && !holds(host, 8 * GIB + 1) && !holds(host, u64::MAX));
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use pando_store::{Actual, Desired, Insert, MadeOf, SandboxRow};
+use pando_store::{Actual, Desired, Insert, MadeOf, SandboxRow, Tx};
 use pando_types::sandbox::{CreateSandbox, Sandbox, SandboxEventKind};
+use pando_types::volume::AttachVolume;
 use pando_types::{AppId, Code, Epoch, Generation, OrgId, PublicError, SandboxId};
 use pando_vm::driver::Shape;
 use pando_vm::sys::fault::{self, Fault};
@@ -11,7 +12,9 @@ use pando_vm::sys::fault::{self, Fault};
 use super::sandboxes::{Sandboxes, failed};
 use super::spec;
 use super::times::Phase;
+use super::volumes;
 use crate::node::{SandboxSpec, Source};
+use crate::sandbox::spare::Spare;
 
 impl Sandboxes {
     /// Creates a sandbox of a new id and returns when it answers. When it cannot be
@@ -40,6 +43,8 @@ impl Sandboxes {
         request: CreateSandbox,
     ) -> Result<Sandbox, PublicError> {
         let mut wanted = spec::wanted(&request)?;
+        let asked = request.volumes.unwrap_or_default();
+        let (mut copies, mut inherited) = (Vec::new(), 0);
         let (template, source, made_of) = match wanted.snapshot {
             None => {
                 let name = wanted.template;
@@ -53,6 +58,10 @@ impl Sandboxes {
                 let snapshot = self.snapshot_row(org, id).await?;
                 let (cpu, memory_mib) = (snapshot.cpu, snapshot.memory_mib);
                 wanted.shape = Shape { cpu, memory_mib };
+                let saved = self.node.snapshot_get(id).await;
+                let saved = saved.map_err(|error| PublicError::from(&error))?;
+                let saved = saved.ok_or_else(|| PublicError::not_found("snapshot", id))?;
+                (copies, inherited) = (volumes::copies_of(&saved.spares), saved.spares.len());
                 (snapshot.template, Source::Snapshot(id), MadeOf::Snapshot(id))
             }
         };
@@ -79,15 +88,16 @@ impl Sandboxes {
             reason: None,
             boot_ms: 0,
             made_of,
+            volumes: volumes::wanted(&asked, &copies, inherited)?,
         };
         let begun = Instant::now();
-        self.admit(std::slice::from_ref(&row)).await?;
+        let spares = self.admit_with(&row, &asked).await?;
         let admitted = begun.elapsed();
         fault::point(Fault::CreateRowed);
         // In a task of its own: a client that goes away cannot cut it midway.
         let this = self.clone();
         let spec = SandboxSpec {
-            spares: Vec::new(),
+            spares,
             egress_deny: wanted.egress_deny,
             org,
             source,
@@ -109,18 +119,25 @@ impl Sandboxes {
         let failed = |error| failed(&error);
         let mut tx = self.store.begin().await.map_err(failed)?;
         for row in rows {
-            let quota = tx.org_quota(row.org).await.map_err(failed)?.quota();
-            let usage =
-                tx.sandbox_usage(row.org, quota.creates_per_minute).await.map_err(failed)?;
-            quota.admit(&usage, row.cpu, row.memory_mib)?;
-            if tx.sandbox_insert(row).await.map_err(failed)? == Insert::Exists {
-                return Err(PublicError::new(Code::Conflict, "the sandbox was made before"));
-            }
-            tx.event_add(row.id, SandboxEventKind::Created, None).await.map_err(failed)?;
+            insert(&mut tx, row).await?;
         }
         tx.commit().await.map_err(failed)?;
         rows.iter().for_each(|row| self.journal.tell(row.id));
         Ok(())
+    }
+
+    /// The same of one, with volumes, which no other create is then given.
+    async fn admit_with(
+        &self,
+        row: &SandboxRow,
+        volumes: &[AttachVolume],
+    ) -> Result<Vec<Spare>, PublicError> {
+        let mut tx = self.store.begin().await.map_err(|error| failed(&error))?;
+        insert(&mut tx, row).await?;
+        let spares = volumes::attach(&mut tx, row, volumes).await?;
+        tx.commit().await.map_err(|error| failed(&error))?;
+        self.journal.tell(row.id);
+        Ok(spares)
     }
 
     async fn make(&self, row: SandboxRow, spec: SandboxSpec) -> Result<Sandbox, PublicError> {
@@ -154,4 +171,15 @@ impl Sandboxes {
             }
         }
     }
+}
+
+async fn insert(tx: &mut Tx, row: &SandboxRow) -> Result<(), PublicError> {
+    let failed = |error| failed(&error);
+    let quota = tx.org_quota(row.org).await.map_err(failed)?.quota();
+    let usage = tx.sandbox_usage(row.org, quota.creates_per_minute).await.map_err(failed)?;
+    quota.admit(&usage, row.cpu, row.memory_mib)?;
+    if tx.sandbox_insert(row).await.map_err(failed)? == Insert::Exists {
+        return Err(PublicError::new(Code::Conflict, "the sandbox was made before"));
+    }
+    tx.event_add(row.id, SandboxEventKind::Created, None).await.map_err(failed)
 }

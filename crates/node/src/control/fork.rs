@@ -16,7 +16,7 @@ use pando_types::{Code, Epoch, Generation, OrgId, PublicError, SandboxId, TreeId
 use pando_vm::sys::fault::{self, Fault};
 
 use super::sandboxes::{Sandboxes, failed};
-use super::spec;
+use super::{spec, volumes};
 use crate::node::{Child, Forked, NodeError};
 
 /// How many siblings are removed at once.
@@ -125,6 +125,7 @@ impl Sandboxes {
             reason: None,
             boot_ms: 0,
             made_of: MadeOf::Fork(parent.id),
+            volumes: volumes::copies(&parent.volumes),
         })
     }
 

@@ -247,6 +247,7 @@ mod tests {
             reason: None,
             boot_ms: 5,
             made_of: MadeOf::Template,
+            volumes: Vec::new(),
         }
     }
 

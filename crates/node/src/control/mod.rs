@@ -20,6 +20,7 @@ mod sync;
 mod templates;
 mod times;
 mod view;
+mod volumes;
 
 pub use ending::Ending;
 pub use sandboxes::Sandboxes;

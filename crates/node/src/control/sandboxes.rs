@@ -59,6 +59,8 @@ impl Sandboxes {
         sandboxes.settle().await?;
         sandboxes.settle_rowless().await?;
         sandboxes.settle_snapshots().await?;
+        // After those that held them.
+        sandboxes.settle_volumes().await?;
         let rows = sync::Rows {
             store: sandboxes.store.clone(),
             journal: sandboxes.journal.clone(),

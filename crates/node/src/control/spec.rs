@@ -10,7 +10,7 @@ use pando_types::limits::{
 };
 use pando_types::sandbox::{CreateSandbox, SetLifecycle};
 use pando_types::snapshot::EXPLORE_TTL_KEY;
-use pando_types::{Code, PublicError, SnapshotId};
+use pando_types::{PublicError, SnapshotId};
 use pando_vm::driver::Shape;
 use pando_vm::network::{Cidr, CidrError};
 
@@ -33,9 +33,6 @@ pub(super) struct Wanted {
 }
 
 pub(super) fn wanted(request: &CreateSandbox) -> Result<Wanted, PublicError> {
-    if request.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
-        return Err(later("volumes", "volumes"));
-    }
     if let Some(pairs) = &request.metadata {
         metadata(pairs)?;
     }
@@ -212,11 +209,6 @@ pub(super) fn shape(cpu: Option<i64>, memory_mb: Option<i64>) -> Result<Shape, P
     Ok(Shape { cpu, memory_mib })
 }
 
-fn later(field: &str, what: &str) -> PublicError {
-    let message = format!("{what} are not built yet; create without `{field}`");
-    PublicError { field: Some(field.to_owned()), ..PublicError::new(Code::NotImplemented, message) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,13 +285,6 @@ mod tests {
         assert_eq!(of("x").unwrap_err().field.as_deref(), Some("from_snapshot"));
         let id = SnapshotId::new();
         assert_eq!(of(&id.to_string()).unwrap().snapshot, Some(id));
-    }
-
-    #[test]
-    fn volumes_are_not_built_and_it_is_said() {
-        let volumes = Some(vec![serde_json::json!({ "name": "x" })]);
-        let request = CreateSandbox { volumes, ..CreateSandbox::default() };
-        assert_eq!(wanted(&request).unwrap_err().code, Code::NotImplemented);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use pando_store::{Actual, Desired, MadeOf, SandboxRow};
 use pando_types::sandbox::{Sandbox, SandboxStatus};
 use pando_types::url::PublicUrls;
 
+use super::volumes;
+
 /// The status that intent and observation make together.
 pub(super) fn status(desired: Desired, actual: Actual) -> SandboxStatus {
     match (desired, actual) {
@@ -40,5 +42,6 @@ pub(super) fn sandbox(row: &SandboxRow, urls: &PublicUrls, guest_ip: &str) -> Sa
         boot_mode: boot_mode.to_owned(),
         persistent: row.persistent,
         url_template: urls.port_template(row.id),
+        volumes: row.volumes.iter().map(volumes::attached).collect(),
     }
 }

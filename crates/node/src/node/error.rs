@@ -54,6 +54,9 @@ pub enum NodeError {
     /// No disk left.
     #[error("no disk space for another sandbox on this node")]
     NoDisk,
+    /// No disk left for a volume to fill.
+    #[error("no disk space for a volume of that size on this node")]
+    NoHeadroom,
     /// There is no such snapshot here.
     #[error("there is no snapshot {0} on this node")]
     NoSnapshot(SnapshotId),
@@ -109,7 +112,7 @@ impl From<&NodeError> for PublicError {
             NodeError::NoSpare => Self::invalid("volumes", text),
             NodeError::UnknownTemplate { .. } => Self::invalid("template", text)
                 .hint("ask for one of those; without `template`, it is `base`"),
-            NodeError::NoDisk | NodeError::NoSpace(_) => {
+            NodeError::NoDisk | NodeError::NoHeadroom | NodeError::NoSpace(_) => {
                 Self::new(Code::InsufficientStorage, text).retry_after(RETRY_AFTER_SECS)
             }
             NodeError::MemoryPromised => Self::new(Code::Unavailable, text)

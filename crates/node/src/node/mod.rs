@@ -11,6 +11,7 @@ mod fork;
 mod sleep;
 mod snapshot;
 mod template;
+mod volume;
 
 pub use error::{ConnectError, NodeError};
 pub use fork::{Child, Forked};

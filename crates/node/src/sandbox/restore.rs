@@ -248,13 +248,13 @@ impl Actor {
             mounts: self.mounts(inherited),
         };
         let wanted = identity.mounts.len();
-        let spare = |index| (index < self.manifest.spares.len()).then(|| self.files.spare(index));
+        let file_of = |index| (index < self.manifest.spares.len()).then(|| self.files.spare(index));
         let restored = self.shared.hypervisor.restore(RestoreSpec {
             home: self.home(),
             shape: self.manifest.shape,
             memory: self.files.memory(),
             device_state: parts.devices,
-            disks: Disks { root: self.files.root(), spares: std::array::from_fn(spare) },
+            disks: Disks { root: self.files.root(), spares: std::array::from_fn(file_of) },
             slot: seat.slot,
             first_words: ControlLine::encode(&ToGuest::Restored(identity)),
         });

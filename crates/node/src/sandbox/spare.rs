@@ -136,7 +136,7 @@ pub(crate) fn place(
                 // Its size is what the machine was baked with.
                 OpenOptions::new().write(true).open(&target)?.set_len(SPARE_DISK_BYTES)?;
             }
-            (Disk::Blank | Disk::Copy { .. }, None) => make_blank(&target)?,
+            (Disk::Blank | Disk::Copy { .. }, None) => make_blank(&target, SPARE_DISK_BYTES)?,
         }
     }
     Ok(())
@@ -157,9 +157,9 @@ pub(crate) fn revert(spares: &[Spare], image: &Image, data: &DataDir) -> io::Res
 }
 
 /// A new disk of zeros that takes no space.
-pub(crate) fn make_blank(path: &Path) -> io::Result<()> {
+pub(crate) fn make_blank(path: &Path, bytes: u64) -> io::Result<()> {
     let mut new = OpenOptions::new();
-    new.write(true).create_new(true).mode(0o600).open(path)?.set_len(SPARE_DISK_BYTES)
+    new.write(true).create_new(true).mode(0o600).open(path)?.set_len(bytes)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ impl World {
         }
     }
 
-    async fn fork(&self, parent: SandboxId, count: usize) -> Vec<SandboxId> {
+    pub(super) async fn fork(&self, parent: SandboxId, count: usize) -> Vec<SandboxId> {
         let children: Vec<_> = (0..count).map(|_| self.child()).collect();
         let ids = children.iter().map(|child| child.id).collect();
         let forked = self.node.fork(parent, EPOCH, children).await.unwrap();

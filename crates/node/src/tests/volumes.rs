@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pando_types::{Epoch, OrgId, SandboxId, SnapshotId, VolumeId};
 
 use super::World;
-use crate::{Child, Disk, NodeError, SandboxSpec, Source, Spare, State};
+use crate::{Disk, NodeError, SandboxSpec, Source, Spare, State};
 
 const EPOCH: Epoch = Epoch::first();
 
@@ -57,21 +57,6 @@ impl World {
     pub(super) fn is_volume(&self, id: SandboxId, index: usize, volume: VolumeId) -> bool {
         let inode = |path: &Path| fs::metadata(path).unwrap().ino();
         inode(&self.spare_path(id, index)) == inode(&file(self.folder.path(), volume))
-    }
-
-    async fn fork(&self, parent: SandboxId) -> SandboxId {
-        let child = Child {
-            id: SandboxId::new(),
-            epoch: EPOCH,
-            org: self.org,
-            deadline: None,
-            persistent: false,
-            idle_timeout: None,
-            egress_deny: Vec::new(),
-        };
-        let forked = self.node.fork(parent, EPOCH, vec![child.clone()]).await.unwrap();
-        forked.children.into_iter().next().unwrap().unwrap();
-        child.id
     }
 }
 
@@ -165,12 +150,12 @@ async fn a_copy_of_a_sandbox_has_a_copy_of_its_volumes() {
     let blank = Spare { disk: Disk::Blank, mount: None };
     let parent = world.create_with(vec![spare(volume, false), blank]).await;
     assert_eq!(fs::metadata(world.spare_path(parent, 1)).unwrap().len(), 64 << 30);
-    let child = world.fork(parent).await;
+    let child = world.fork(parent, 1).await[0];
     let snapshot = SnapshotId::new();
     world.node.snapshot(parent, EPOCH, snapshot).await.unwrap();
     world.write_spare(parent, 0, "two");
     world.write_spare(child, 0, "the child's");
-    let grandchild = world.fork(child).await;
+    let grandchild = world.fork(child, 1).await[0];
     let of_snapshot = |id, spares| {
         let spec = SandboxSpec {
             spares,

@@ -15,6 +15,7 @@ pub mod serve;
 pub mod snapshot;
 pub mod teardown;
 pub mod template;
+pub mod volume;
 
 use serde::Serialize;
 use serde_json::Value;

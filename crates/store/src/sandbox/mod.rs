@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::column::{Columns, words};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, VolumeUse};
 
 mod write;
 
@@ -17,7 +17,7 @@ macro_rules! columns {
     () => {
         "id, org_id, app_id, template, cpu, memory_mib, metadata_json, created_ms, ttl_ms, \
          deadline_ms, persistent, owner_node, epoch, desired, desired_gen, actual, actual_gen, \
-         reason, boot_ms, made_of, made_of_id, idle_timeout_ms"
+         reason, boot_ms, made_of, made_of_id, idle_timeout_ms, volumes_json"
     };
 }
 use columns;
@@ -150,6 +150,8 @@ pub struct SandboxRow {
     pub boot_ms: u64,
     /// What it was made from.
     pub made_of: MadeOf,
+    /// What it has of volumes.
+    pub volumes: Vec<VolumeUse>,
 }
 
 fn read(row: &SqliteRow) -> Result<SandboxRow, StoreError> {
@@ -176,6 +178,7 @@ fn read(row: &SqliteRow) -> Result<SandboxRow, StoreError> {
         reason: columns.get("reason")?,
         boot_ms: columns.number("boot_ms")?,
         made_of: MadeOf::read(&columns)?,
+        volumes: columns.json("volumes_json")?,
     })
 }
 

@@ -99,7 +99,7 @@ impl Tx {
             "INSERT INTO sandbox (",
             columns!(),
             ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-             $18, $19, $20, $21, $22) ON CONFLICT (id) DO NOTHING"
+             $18, $19, $20, $21, $22, $23) ON CONFLICT (id) DO NOTHING"
         ));
         let result = query
             .bind(sandbox.id.to_string())
@@ -124,6 +124,7 @@ impl Tx {
             .bind(made_of)
             .bind(made_of_id)
             .bind(sandbox.idle_timeout.map(millis))
+            .bind(json(&sandbox.volumes, "volumes_json")?)
             .execute(self.connection())
             .await?;
         let insert = Insert::of(&result);
@@ -211,7 +212,7 @@ impl Tx {
 
     /// Takes its owner's report, unless a later one is known. `boot_ms` stays
     /// where none is given. [`Actual::Deleted`] makes the row a tombstone,
-    /// which no list finds by its pairs.
+    /// which no list finds by its pairs. What has no machine any more holds no volume.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -245,6 +246,10 @@ impl Tx {
             .execute(self.connection())
             .await?;
         let changed = result.rows_affected();
+        // Its machine ended before it was reported.
+        if changed > 0 && matches!(actual, Actual::Failed | Actual::Deleted) {
+            self.volume_release(id).await?;
+        }
         if changed > 0 && actual == Actual::Deleted {
             let query = sqlx::query("DELETE FROM sandbox_metadata WHERE sandbox_id = $1");
             query.bind(id.to_string()).execute(self.connection()).await?;

@@ -15,3 +15,4 @@ mod sandbox;
 mod snapshot;
 mod support;
 mod template;
+mod volume;

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use pando_store::{
     Actual, AppKind, AppRow, DeploymentRow, Desired, Entered, Insert, MadeOf, Presence,
-    SandboxLife, SandboxRow, SnapshotRow, SnapshotState, Store, Swap,
+    SandboxLife, SandboxRow, SnapshotRow, SnapshotState, Store, Swap, VolumeRow, VolumeState,
 };
 use pando_types::app::DeploymentStatus;
 use pando_types::page::Cursor;
 use pando_types::{
     AppId, Clock, DeploymentId, Epoch, Generation, NodeId, OrgId, SandboxId, SnapshotId, Timestamp,
+    VolumeId,
 };
 
 /// The value of the pair that every sandbox has.
@@ -85,6 +86,7 @@ impl World {
             reason: None,
             boot_ms: 0,
             made_of: MadeOf::Template,
+            volumes: Vec::new(),
         }
     }
 
@@ -102,6 +104,19 @@ impl World {
             own_bytes: 0,
             shared_bytes: 0,
             pause_ms: 0,
+            created: self.store.now(),
+        }
+    }
+
+    pub fn volume(&self, name: &str, node: NodeId) -> VolumeRow {
+        VolumeRow {
+            id: VolumeId::new(),
+            org: self.org,
+            name: name.into(),
+            size_mib: 64,
+            owner_node: node,
+            state: VolumeState::Making,
+            holder: None,
             created: self.store.now(),
         }
     }

@@ -8,7 +8,7 @@ use super::{NO_NUL, NOT_BLANK, filled, text};
 use crate::limits::{
     MAX_CELL_BYTES, MAX_LOG_SINCE_SECS, MAX_LOG_TAIL, MAX_PATH_BYTES, MAX_PATH_COMPONENT_BYTES,
     MAX_TERM_BYTES, MAX_TERMINAL_COMMAND_BYTES, MAX_TERMINAL_SIDE, MAX_USER_BYTES,
-    MAX_WEBHOOK_NAME_BYTES,
+    MAX_VOLUME_NAME_BYTES, MAX_WEBHOOK_NAME_BYTES,
 };
 
 /// A value by its name and what the document says of it.
@@ -31,6 +31,7 @@ macro_rules! value {
 value!(/** An absolute path in a sandbox. */ GuestPath, filled(MAX_PATH_BYTES - 1, &path()));
 value!(/** Who a program runs as. */ UserName, filled(MAX_USER_BYTES, r"^[^\x00]+$"));
 value!(/** The language of a code session. */ LanguageName, filled(10, LANGUAGES));
+value!(/** What a volume is called. */ VolumeName, filled(MAX_VOLUME_NAME_BYTES, "^[a-z0-9][a-z0-9_-]*$"));
 value!(/** The id of a code session. */ ReplId, filled(32, "^[0-9a-f]{32}$"));
 value!(/** The code of a cell. */ CellCode, text(MAX_CELL_BYTES, NO_NUL));
 value!(

@@ -93,6 +93,16 @@ points! {
     WakeRecorded = "wake.recorded",
     /// Its image is gone, and nobody was told.
     WakeBuried = "wake.buried",
+    /// A volume has its row, and no file.
+    VolumeRowed = "volume.rowed",
+    /// The file of a volume is on the disk, under no name.
+    VolumeSynced = "volume.synced",
+    /// A volume is there, and nobody was told.
+    VolumeNamed = "volume.named",
+    /// A volume is not wanted any more, and still there.
+    VolumeUnwanted = "volume.unwanted",
+    /// The file of a volume is gone, its row is there.
+    VolumeRemoved = "volume.removed",
     /// Its row wants it gone, its node does not know.
     DeleteWanted = "delete.wanted",
     /// Its manifest says that it is taken apart.

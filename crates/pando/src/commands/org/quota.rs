@@ -28,6 +28,12 @@ pub struct QuotaArgs {
     /// Requests of one API key in a second
     #[arg(long, value_name = "N|default")]
     requests_per_second: Option<Setting>,
+    /// Volumes
+    #[arg(long, value_name = "N|default")]
+    volumes: Option<Setting>,
+    /// Their sizes together, in MiB
+    #[arg(long, value_name = "MIB|default")]
+    volume_mb: Option<Setting>,
     #[command(flatten)]
     rows: RowsArgs,
     /// Print the quota as JSON
@@ -80,6 +86,8 @@ async fn change(store: &Store, args: &QuotaArgs) -> Result<QuotaRow, pando_store
         (&mut row.memory_mib, args.memory_mb),
         (&mut row.creates_per_minute, args.creates_per_minute),
         (&mut row.requests_per_second, args.requests_per_second),
+        (&mut row.volumes, args.volumes),
+        (&mut row.volume_mib, args.volume_mb),
     ];
     for (field, setting) in settings {
         if let Some(Setting(value)) = setting {
@@ -99,6 +107,8 @@ fn object(row: &QuotaRow) -> Value {
         "memory_mb": quota.memory_mib,
         "creates_per_minute": quota.creates_per_minute,
         "requests_per_second": quota.requests_per_second,
+        "volumes": quota.volumes,
+        "volume_mb": quota.volume_mib,
     })
 }
 
@@ -124,6 +134,8 @@ fn table(row: &QuotaRow) -> String {
             default.requests_per_second,
             row.requests_per_second.is_some(),
         ),
+        line("volumes", quota.volumes, default.volumes, row.volumes.is_some()),
+        line("MiB of volumes", quota.volume_mib, default.volume_mib, row.volume_mib.is_some()),
     ];
     output::table(&["QUOTA", "AT MOST", "FROM"], rows)
 }
@@ -142,6 +154,8 @@ mod tests {
         MiB of memory                1048576  default
         creates per minute           1200     default
         requests per second and key  500      default
+        volumes                      200      default
+        MiB of volumes               1048576  default
         ");
     }
 

@@ -2,6 +2,7 @@
 
 use pando_types::SnapshotId;
 use pando_types::sandbox::{CreateSandbox, Sandbox};
+use pando_types::volume::AttachVolume;
 
 use crate::client::{ClientArgs, read};
 use crate::commands::pair;
@@ -35,6 +36,18 @@ pub struct CreateArgs {
     /// An address or network that it may not reach; 0.0.0.0/0 for all (repeatable)
     #[arg(long, value_name = "ADDRESS[/BITS]")]
     egress_deny: Vec<String>,
+    /// A volume to attach, at /volumes/NAME; with :ro a copy of now, to read (repeatable)
+    #[arg(long, value_name = "NAME[:ro]", value_parser = volume)]
+    volume: Vec<AttachVolume>,
+}
+
+fn volume(text: &str) -> Result<AttachVolume, String> {
+    let (name, read_only) = match text.split_once(':') {
+        None => (text, false),
+        Some((name, "ro")) => (name, true),
+        Some(_) => return Err("must be NAME or NAME:ro".to_owned()),
+    };
+    Ok(AttachVolume { name: name.to_owned(), read_only })
 }
 
 /// Prints the id, or the sandbox as JSON.
@@ -48,6 +61,7 @@ pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
         persistent: args.persistent.then_some(true),
         metadata: pair::map(args.metadata),
         egress_deny: (!args.egress_deny.is_empty()).then_some(args.egress_deny),
+        volumes: (!args.volume.is_empty()).then_some(args.volume),
         ..CreateSandbox::default()
     };
     let progress = Progress::start("creating a sandbox");
@@ -59,4 +73,17 @@ pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
     let sandbox: Sandbox = read(&answer)?;
     output::say(&format!("its ports: {}", sandbox.url_template));
     output::line(&sandbox.id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_is_written_to_unless_it_says_otherwise() {
+        let attach = |name: &str, read_only| Ok(AttachVolume { name: name.into(), read_only });
+        assert_eq!(volume("data"), attach("data", false));
+        assert_eq!(volume("data:ro"), attach("data", true));
+        assert!(volume("data:rw").is_err());
+    }
 }

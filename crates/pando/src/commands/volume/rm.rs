@@ -1,0 +1,32 @@
+//! `pando volume rm`.
+
+use pando_types::volume;
+use serde_json::json;
+
+use crate::client::ClientArgs;
+use crate::error::Failure;
+use crate::output;
+
+/// Which ones.
+#[derive(Debug, clap::Args)]
+pub struct RmArgs {
+    /// Their names
+    #[arg(required = true, value_parser = name)]
+    names: Vec<String>,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if volume::is_name(text) { Ok(text.to_owned()) } else { Err("no name of a volume".to_owned()) }
+}
+
+/// Removes each; prints the names, or `{"removed": [name]}`.
+pub async fn run(client: &ClientArgs, args: RmArgs) -> Result<(), Failure> {
+    let api = client.client()?;
+    for name in &args.names {
+        api.delete(&format!("/volumes/{name}")).await?;
+        if !client.json {
+            output::line(name)?;
+        }
+    }
+    if client.json { output::json(&json!({"removed": args.names})) } else { Ok(()) }
+}
