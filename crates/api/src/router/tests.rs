@@ -344,7 +344,6 @@ async fn what_comes_later_says_so() {
         ("GET", "/v1/functions"),
         ("POST", "/v1/schedules"),
         ("PATCH", "/v1/databases/x"),
-        ("DELETE", "/v1/templates/x"),
         ("PUT", "/v1/apps/x/env/KEY"),
     ] {
         let (status, code, _) = shell.refused(method, path, "").await;

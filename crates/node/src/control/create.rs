@@ -11,6 +11,7 @@ use pando_vm::sys::fault::{self, Fault};
 
 use super::sandboxes::{Sandboxes, failed};
 use super::spec;
+use super::templates::AskedSize;
 use super::times::Phase;
 use super::volumes;
 use crate::node::{SandboxSpec, Source};
@@ -48,8 +49,8 @@ impl Sandboxes {
         let (template, source, made_of) = match wanted.snapshot {
             None => {
                 let name = wanted.template;
-                let (source, shape) =
-                    self.template_source(org, &name, &request, wanted.shape).await?;
+                let asked = AskedSize { cpu: request.cpu, memory_mb: request.memory_mb };
+                let (source, shape) = self.template_source(org, &name, asked, wanted.shape).await?;
                 wanted.shape = shape;
                 (name, source, MadeOf::Template)
             }

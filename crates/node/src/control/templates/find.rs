@@ -2,12 +2,18 @@
 //! all.
 
 use pando_store::TemplateRow;
-use pando_types::sandbox::CreateSandbox;
 use pando_types::{OrgId, PublicError};
 use pando_vm::driver::Shape;
 
 use super::super::sandboxes::{Sandboxes, failed};
 use crate::node::{NodeError, Source};
+
+/// The size that a create names, as far as it does.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::control) struct AskedSize {
+    pub cpu: Option<i64>,
+    pub memory_mb: Option<i64>,
+}
 
 impl Sandboxes {
     /// What a sandbox of the template `name` is made of, and its size. A template of an org
@@ -16,7 +22,7 @@ impl Sandboxes {
         &self,
         org: OrgId,
         name: &str,
-        request: &CreateSandbox,
+        asked: AskedSize,
         shape: Shape,
     ) -> Result<(Source, Shape), PublicError> {
         // No template of an org has the name of one for all.
@@ -25,7 +31,7 @@ impl Sandboxes {
         }
         let row = self.store.template_get(org, name).await.map_err(|error| failed(&error))?;
         let Some(row) = row else { return Err(self.unknown_template(org, name).await?) };
-        check_size(&row, request)?;
+        check_size(&row, asked)?;
         Ok((Source::Snapshot(row.snapshot), shape_of(&row)))
     }
 
@@ -42,9 +48,9 @@ fn shape_of(row: &TemplateRow) -> Shape {
     Shape { cpu: row.cpu, memory_mib: row.memory_mib }
 }
 
-fn check_size(row: &TemplateRow, request: &CreateSandbox) -> Result<(), PublicError> {
+fn check_size(row: &TemplateRow, wish: AskedSize) -> Result<(), PublicError> {
     for (field, asked, has) in
-        [("cpu", request.cpu, row.cpu), ("memory_mb", request.memory_mb, row.memory_mib)]
+        [("cpu", wish.cpu, row.cpu), ("memory_mb", wish.memory_mb, row.memory_mib)]
     {
         if asked.is_some_and(|asked| asked != i64::from(has)) {
             let message = format!(
@@ -77,12 +83,12 @@ mod tests {
             config: "{}".into(),
             created: Timestamp::from_millis(0),
         };
-        let with = |cpu, memory_mb| CreateSandbox { cpu, memory_mb, ..CreateSandbox::default() };
-        assert!(check_size(&row, &with(None, None)).is_ok());
-        assert!(check_size(&row, &with(Some(1), Some(512))).is_ok());
-        let error = check_size(&row, &with(Some(2), None)).unwrap_err();
+        let with = |cpu, memory_mb| AskedSize { cpu, memory_mb };
+        assert!(check_size(&row, with(None, None)).is_ok());
+        assert!(check_size(&row, with(Some(1), Some(512))).is_ok());
+        let error = check_size(&row, with(Some(2), None)).unwrap_err();
         assert_eq!(error.field.as_deref(), Some("cpu"));
-        let error = check_size(&row, &with(None, Some(1024))).unwrap_err();
+        let error = check_size(&row, with(None, Some(1024))).unwrap_err();
         assert_eq!(error.field.as_deref(), Some("memory_mb"));
     }
 }

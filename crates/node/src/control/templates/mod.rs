@@ -37,6 +37,7 @@ use self::log::LogBook;
 use self::turns::Turns;
 use super::sandboxes::{Sandboxes, failed};
 
+pub(super) use self::find::AskedSize;
 pub use self::upload::{Contents, Upload};
 
 /// Uploads that come in at once.
