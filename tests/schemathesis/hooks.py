@@ -19,7 +19,7 @@ DISRUPTIVE = {
     "sandbox_hibernate", "sandbox_wake",
 }
 # These end what the others go on with, so they find things of their own.
-FINAL = {"app_delete", "repl_close", "snapshot_delete", "volume_delete"}
+FINAL = {"app_delete", "repl_close", "snapshot_delete", "template_delete", "volume_delete"}
 # A stream that is followed ends with its sandbox: with one that is gone, at once.
 FOLLOWED = {"sandbox_events", "sandbox_logs"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -66,6 +66,8 @@ def before_load_schema(context, raw_schema):
     fields = {name: schema.get("properties", {}) for name, schema in raw_schema["components"]["schemas"].items()}
     for name in ("CreateSandbox", "CreateApp"):
         fields[name]["template"] = {"enum": ["base", None]}
+    # A build is minutes of work: what is well-formed meets a name that nobody may take.
+    fields["BuildTemplate"]["name"] = {"enum": ["base"]}
     # No two of the same, which a schema cannot say.
     fields["CreateSandbox"]["volumes"]["maxItems"] = 1
     fields["AttachVolume"]["name"] = {"enum": [KNOWN["volume"], "nobodys"]}

@@ -11,11 +11,6 @@ use crate::refusal::Refused;
 
 /// Method, path below `/v1`, and what it would do.
 const LATER: &[(Method, &str, &str)] = &[
-    (Method::DELETE, "/templates/{name}", "deleting a template"),
-    (Method::POST, "/templates/build", "building a template"),
-    (Method::GET, "/templates/builds", "building a template"),
-    (Method::GET, "/templates/builds/{id}", "building a template"),
-    (Method::GET, "/templates/builds/{id}/logs", "building a template"),
     (Method::PATCH, "/apps/{id}", "changing an app"),
     (Method::POST, "/apps/{id}/rollback", "rolling back"),
     (Method::GET, "/apps/{id}/env", "changing an app's environment"),

@@ -4,7 +4,7 @@
 //!
 //! Read `router.rs` first: it lists every route. A folder is a noun and a file
 //! is a verb, so `POST /v1/sandboxes/{id}/exec` is `sandboxes/exec.rs`. What all
-//! share: `auth` and `key_usage` (keys), `extract`, `query` and `page` (input),
+//! share: `auth` and `key_usage` (keys), `extract`, `query`, `multipart` and `page` (input),
 //! `idempotency` (creates that may be repeated), `refusal` (every error) and
 //! `refusals` (what the document says of them), `held` (what a request is counted with),
 //! `answer`, `sse`, `socket` and `utf8` (what is written as it is made),
@@ -23,6 +23,7 @@ mod key_usage;
 mod later;
 mod me;
 mod metrics;
+mod multipart;
 mod openapi;
 mod page;
 mod previews;
@@ -55,7 +56,9 @@ pub struct Api {
     pub store: pando_store::Store,
     /// Sandboxes, by owner.
     pub sandboxes: pando_node::control::Sandboxes,
-    /// This machine: its templates, how it runs guests.
+    /// Templates, and their builds.
+    pub templates: pando_node::control::Templates,
+    /// This machine: how it runs guests.
     pub node: pando_node::Node,
     /// What `/healthz` answers.
     pub readiness: Readiness,

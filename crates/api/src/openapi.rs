@@ -125,6 +125,43 @@ fn description() -> String {
             ),
         ),
         ("snapshots of an org", limits::MAX_SNAPSHOTS.to_string()),
+        (
+            "templates of an org",
+            format!(
+                "{}; {} builds that wait or run; the last {} builds kept",
+                limits::MAX_TEMPLATES,
+                limits::MAX_TEMPLATE_BUILDS,
+                limits::KEEP_TEMPLATE_BUILDS
+            ),
+        ),
+        (
+            "upload of a build",
+            format!(
+                "a Dockerfile of {} bytes, a context of {} files of {} bytes together, or a \
+                 root file system of {} bytes, within {} s",
+                limits::MAX_DOCKERFILE_BYTES,
+                limits::MAX_CONTEXT_FILES,
+                limits::MAX_CONTEXT_BYTES,
+                limits::MAX_ROOTFS_TAR_BYTES,
+                limits::MAX_BUILD_UPLOAD_TIME.as_secs()
+            ),
+        ),
+        (
+            "time of a build",
+            format!(
+                "{} s for its steps, then {} s until its command is ready",
+                limits::MAX_BUILD_TIME.as_secs(),
+                limits::MAX_TEMPLATE_READY_TIME.as_secs()
+            ),
+        ),
+        (
+            "log of a build",
+            format!(
+                "{} bytes kept, {} of a line",
+                limits::MAX_BUILD_LOG_BYTES,
+                limits::MAX_BUILD_LOG_LINE_BYTES
+            ),
+        ),
         ("`name` of a snapshot", format!("{} characters", limits::MAX_SNAPSHOT_NAME_CHARS)),
         (
             "volume",

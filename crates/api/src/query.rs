@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use pando_types::PublicError;
+use pando_types::{Code, PublicError};
 
 use crate::extract::shown;
 
@@ -79,6 +79,24 @@ pub fn pairs(
     Ok(found)
 }
 
+/// The pairs of a form's body, in order.
+pub fn form(body: &str) -> Result<Vec<(String, String)>, PublicError> {
+    let text = |raw: &str| decode(raw).and_then(|bytes| String::from_utf8(bytes).ok());
+    let pairs = body.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Some((text(key)?, text(value)?))
+    });
+    pairs.collect::<Option<_>>().ok_or_else(|| {
+        let message = "the body must be a form: percent-encoded UTF-8";
+        PublicError::new(Code::InvalidRequest, message)
+    })
+}
+
+/// Percent-encoded UTF-8 where a `+` is itself.
+pub fn percent_decoded(text: &str) -> Option<String> {
+    String::from_utf8(decode(&text.replace('+', "%2B"))?).ok()
+}
+
 /// Percent-decoding of a form: `+` is a space. `None` for a `%` without two hex digits.
 fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = text.bytes();
@@ -145,6 +163,18 @@ mod tests {
         assert_eq!(read("m.a=1&m.a=2"), Err(Some("m.a".into())));
         assert_eq!(read("m.a=1&m.b=2&m.c=3"), Err(Some("m.".into())));
         assert_eq!(read("m.%FF=1"), Err(Some("m.".into())));
+    }
+
+    #[test]
+    fn a_form_is_its_pairs() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(
+            form("a=1&b+c=%C3%A4&&d").unwrap(),
+            [pair("a", "1"), pair("b c", "ä"), pair("d", "")]
+        );
+        assert!(form("a=%FF").is_err() && form("%=1").is_err());
+        assert_eq!(percent_decoded("a+b%20%C3%A4").as_deref(), Some("a+b ä"));
+        assert_eq!(percent_decoded("%FF"), None);
     }
 
     #[test]

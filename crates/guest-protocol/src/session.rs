@@ -142,7 +142,7 @@ pub struct Exec {
     pub cwd: Option<String>,
     /// Added to the base environment (PATH, HOME, USER, LANG and what the template sets in `/etc/environment`).
     pub env: BTreeMap<String, String>,
-    /// Name or number; root when absent.
+    /// Name or number, and after a colon a group in the place of its own; root when absent.
     pub user: Option<String>,
     /// Milliseconds until its process group is killed; none when absent.
     pub timeout_ms: Option<u64>,

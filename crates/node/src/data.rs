@@ -4,6 +4,7 @@
 //! lock                 held while a server uses the folder
 //! node.json            this node's id, for life
 //! pando.db             rows (the store's)
+//! builds/<id>.log      what builds of templates said
 //! mirrors/             bare git mirrors (deploy's)
 //! room/                what a VMM finds in its cage: its program and libraries
 //! pool.xfs             only where the folder's own file system has no reflinks
@@ -13,6 +14,7 @@
 //!   machines/<key>/{manifest.json,memory,devices,root.raw}
 //!   sandboxes/<id>/{manifest.json,root.raw,…}
 //!   snapshots/<id>/{image.json,memory,devices,root.raw,…}
+//!   layers/<org>-<version>.raw   what an org's last build of a template left, for the next
 //!   volumes/<id>.raw   each a disk that sandboxes are given
 //!   staging/           half-made things; emptied at each start
 //! ```
@@ -102,7 +104,9 @@ impl DataDir {
         let data = Self { root, _lock: Arc::new(lock) };
         make(data.pool())?;
         data.mount_pool().await?;
-        for part in ["templates", "kernels", "machines", "sandboxes", "snapshots", "volumes"] {
+        for part in
+            ["templates", "kernels", "machines", "sandboxes", "snapshots", "volumes", "layers"]
+        {
             make(data.pool().join(part))?;
         }
         let staging = data.staging();
@@ -209,6 +213,16 @@ impl DataDir {
     #[must_use]
     pub fn room(&self) -> PathBuf {
         self.root.join("room")
+    }
+
+    /// What builds of templates said.
+    pub(crate) fn builds(&self) -> PathBuf {
+        self.root.join("builds")
+    }
+
+    /// Disks of layers, which builds of templates begin with.
+    pub(crate) fn layers(&self) -> PathBuf {
+        self.pool().join("layers")
     }
 
     /// What the pool can still take, in bytes, as far as it can be told. Its image is

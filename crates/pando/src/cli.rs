@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    app, bake, completions, doctor, key, org, preview, sandbox, serve, snapshot, teardown, volume,
+    app, bake, completions, doctor, key, org, preview, sandbox, serve, snapshot, teardown,
+    template, volume,
 };
 use crate::error::Failure;
 
@@ -32,6 +33,8 @@ pub enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Sandboxes at one instant, to make others of
     Snapshot(snapshot::SnapshotArgs),
+    /// Machines that sandboxes begin as
+    Template(template::TemplateArgs),
     /// Disks that outlive the sandboxes they are attached to
     Volume(volume::VolumeArgs),
     /// Repositories with a stable URL
@@ -56,6 +59,7 @@ impl Command {
             Self::Teardown(args) => crate::teardown::run(args).await?,
             Self::Sandbox(args) => return sandbox::run(args).await,
             Self::Snapshot(args) => snapshot::run(args).await?,
+            Self::Template(args) => template::run(args).await?,
             Self::Volume(args) => volume::run(args).await?,
             Self::App(args) => app::run(args).await?,
             Self::Preview(args) => preview::run(args).await?,

@@ -30,6 +30,8 @@ mod sandbox;
 mod seal;
 mod snapshot;
 mod swap;
+mod template;
+mod template_build;
 mod volume;
 
 pub use app::{AppKind, AppRow, Flip, Listed, Presence, PreviewOf};
@@ -47,4 +49,6 @@ pub use sandbox::{Actual, Desired, MadeOf, SandboxLife, SandboxRow};
 pub use seal::{SealError, Sealer};
 pub use snapshot::{SnapshotRow, SnapshotSize, SnapshotState};
 pub use swap::{Insert, Swap};
+pub use template::TemplateRow;
+pub use template_build::TemplateBuildRow;
 pub use volume::{VolumeRow, VolumeState, VolumeUse};

@@ -19,6 +19,7 @@ pub mod route;
 pub mod sandbox;
 pub mod schema;
 pub mod snapshot;
+pub mod template;
 pub mod url;
 pub mod volume;
 
@@ -26,5 +27,5 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Code, PublicError, Refusal};
 pub use id::{
     ApiKeyId, AppId, BootId, DeploymentId, Epoch, Generation, JobId, NodeId, OpId, OrgId,
-    SandboxId, SnapshotId, TreeId, VolumeId,
+    SandboxId, SnapshotId, TemplateBuildId, TreeId, VolumeId,
 };

@@ -119,6 +119,41 @@ pub const MAX_SNAPSHOT_NAME_CHARS: usize = 100;
 /// The most children of one fork-tree.
 pub const MAX_FORKS: usize = 16;
 
+/// The longest name of a template, in characters.
+pub const MAX_TEMPLATE_NAME_CHARS: usize = 63;
+/// The most templates of an org.
+pub const MAX_TEMPLATES: u32 = 50;
+/// The builds of an org that wait or run at once; one more is refused.
+pub const MAX_TEMPLATE_BUILDS: u32 = 8;
+/// The builds that are kept of an org, with their logs; older ones go.
+pub const KEEP_TEMPLATE_BUILDS: u32 = 100;
+/// The size of a template's root disk when `size_mb` is absent, in MiB.
+pub const DEFAULT_TEMPLATE_MIB: u32 = 1024;
+/// The least `size_mb`, in MiB.
+pub const MIN_TEMPLATE_MIB: u32 = 16;
+/// The greatest `size_mb`, in MiB.
+pub const MAX_TEMPLATE_MIB: u32 = 32 * 1024;
+/// The largest Dockerfile or `template.toml`, in bytes.
+pub const MAX_DOCKERFILE_BYTES: usize = 256 * 1024;
+/// All files of a build's context together, in bytes.
+pub const MAX_CONTEXT_BYTES: u64 = 512 * 1024 * 1024;
+/// The most files of a build's context.
+pub const MAX_CONTEXT_FILES: usize = 20_000;
+/// The largest tar of a root file system, in bytes: 16 GiB.
+pub const MAX_ROOTFS_TAR_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// How long the upload of a build may take.
+pub const MAX_BUILD_UPLOAD_TIME: Duration = Duration::from_secs(1800);
+/// The longest `image_ref`, in bytes.
+pub const MAX_IMAGE_REF_BYTES: usize = 512;
+/// The log kept of one build; later lines are dropped and said so.
+pub const MAX_BUILD_LOG_BYTES: u64 = 8 * 1024 * 1024;
+/// The longest line of a build's log, in bytes; the rest of it is dropped.
+pub const MAX_BUILD_LOG_LINE_BYTES: usize = 4096;
+/// How long the steps of a build may take together.
+pub const MAX_BUILD_TIME: Duration = Duration::from_secs(1800);
+/// How long a template's command may take until it is ready.
+pub const MAX_TEMPLATE_READY_TIME: Duration = Duration::from_secs(120);
+
 /// The longest name of a volume, in bytes: it is a folder's, too.
 pub const MAX_VOLUME_NAME_BYTES: usize = 63;
 /// The least size of a volume, in MiB: below it a file system holds little beside itself.

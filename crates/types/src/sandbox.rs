@@ -317,7 +317,8 @@ pub struct Ports {
 pub struct Template {
     /// Its name.
     pub name: String,
-    /// Which recipe it was baked from: the first 12 hex digits of the recipe's hash.
+    /// Which recipe it was baked from: the first 12 hex digits of the recipe's hash. Of a
+    /// template of an org, how often it was built.
     pub version: String,
     /// Size of its root disk in bytes, as the guest sees it.
     pub size_bytes: u64,
@@ -327,6 +328,13 @@ pub struct Template {
     pub memory_mb: u32,
     /// Whether every org may use it.
     pub is_global: bool,
+    /// The org whose it is, where it is not for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = Uuid)]
+    pub workspace: Option<String>,
     /// What it is for.
     pub description: String,
+    /// What runs in it: of a template of an org.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<crate::template::TemplateConfig>,
 }

@@ -23,6 +23,11 @@ async fn what_the_page_on_sandboxes_says_can_be_done() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_page_on_templates_says_can_be_done() -> anyhow::Result<()> {
+    can_be_done("templates.md").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_page_on_volumes_says_can_be_done() -> anyhow::Result<()> {
     can_be_done("volumes.md").await
 }

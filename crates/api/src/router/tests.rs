@@ -341,11 +341,9 @@ async fn a_webhook_may_be_larger_than_other_bodies() {
 async fn what_comes_later_says_so() {
     let shell = Shell::start().await;
     for (method, path) in [
-        ("POST", "/v1/templates/build"),
         ("GET", "/v1/functions"),
         ("POST", "/v1/schedules"),
         ("PATCH", "/v1/databases/x"),
-        ("DELETE", "/v1/templates/x"),
         ("PUT", "/v1/apps/x/env/KEY"),
     ] {
         let (status, code, _) = shell.refused(method, path, "").await;

@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use pando_types::PublicError;
 use pando_types::sandbox::Template;
 
 use crate::Api;
-use crate::extract::{UrlPath, shown};
+use crate::auth::Caller;
+use crate::extract::UrlPath;
 use crate::refusal::Refused;
 use crate::refusals::Refusals;
 
@@ -17,8 +17,8 @@ use crate::refusals::Refusals;
 )]
 pub async fn get(
     State(api): State<Api>,
+    caller: Caller,
     UrlPath(name): UrlPath<String>,
 ) -> Result<Json<Template>, Refused> {
-    let found = api.node.templates().into_iter().find(|template| template.name == name);
-    Ok(Json(found.ok_or_else(|| PublicError::not_found("template", shown(&name)))?))
+    Ok(Json(api.templates.get(caller.org, &name).await?))
 }

@@ -14,7 +14,7 @@ use pando_api::{Api, KeyUsage, Readiness, Repeats, Requests, router};
 use pando_deploy::machine::NodeMachines;
 use pando_deploy::{Deploy, DeployConfig};
 use pando_guest_protocol::GUEST_ADDRESS;
-use pando_node::control::Sandboxes;
+use pando_node::control::{Sandboxes, Templates};
 use pando_node::held::Budget;
 use pando_node::{DataDir, Node, NodeConfig, Recipe, Report, Routes, WarmSlots};
 use pando_store::{Insert, QuotaRow, Sealer, Store};
@@ -107,8 +107,10 @@ impl World {
         let budget = node.budget().clone();
         let orgs = [store.org_default().await.unwrap().id, another_org(&rows).await];
         let keys = [key(&store, orgs[0]).await, key(&store, orgs[1]).await];
+        let templates = Templates::start(sandboxes.clone()).await.unwrap();
         let router = router(Api {
             sandboxes,
+            templates,
             node: node.clone(),
             deploy: deploy.await.unwrap(),
             readiness: Readiness::default(),

@@ -21,7 +21,8 @@ pub struct User {
     pub shell: String,
 }
 
-/// The account of `wanted` (a name or a number), or the agent's own.
+/// The account of `wanted` (a name or a number, and after a colon a group that takes the
+/// place of its own), or the agent's own.
 ///
 /// A number without an account is taken as it is, with a group of the same number.
 /// `None` when a name has no account.
@@ -32,7 +33,7 @@ pub fn find(wanted: Option<&str>) -> io::Result<Option<User>> {
     let passwd = super::read_settings(Path::new("/etc/passwd"))?;
     let group = super::read_settings(Path::new("/etc/group"))?;
     let own = rustix::process::geteuid().as_raw().to_string();
-    Ok(look_up(wanted.unwrap_or(&own), &passwd, &group))
+    Ok(with_group(wanted.unwrap_or(&own), &passwd, &group))
 }
 
 /// The login name of each user id that has one.
@@ -46,6 +47,26 @@ pub fn names() -> io::Result<HashMap<u32, String>> {
         names.entry(user.uid).or_insert(user.name);
     }
     Ok(names)
+}
+
+/// As images name who runs in them: `user`, or `user:group`.
+fn with_group(wanted: &str, passwd: &str, groups: &str) -> Option<User> {
+    let Some((name, group)) = wanted.split_once(':') else {
+        return look_up(wanted, passwd, groups);
+    };
+    let user = look_up(name, passwd, groups)?;
+    let gid = group_id(group, groups)?;
+    // Who names the group wants no other.
+    Some(User { gid, groups: Vec::new(), ..user })
+}
+
+/// The id of a group, by its name or number.
+fn group_id(wanted: &str, groups: &str) -> Option<u32> {
+    let named = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == wanted).then(|| fields.nth(1)?.parse().ok()).flatten()
+    });
+    named.or_else(|| wanted.parse().ok().filter(|id| *id != u32::MAX))
 }
 
 fn look_up(wanted: &str, passwd: &str, group: &str) -> Option<User> {
@@ -117,6 +138,18 @@ mod tests {
         assert_eq!((app.uid, app.gid, app.groups.as_slice()), (1000, 1001, &[27, 99][..]));
         assert_eq!((app.home.as_str(), app.shell.as_str()), ("/home/app", "/bin/zsh"));
         assert_eq!(look_up("1000", PASSWD, GROUP), Some(app));
+    }
+
+    #[test]
+    fn a_group_may_be_named_with_it() {
+        let of = |wanted: &str| with_group(wanted, PASSWD, GROUP).map(|user| (user.uid, user.gid));
+        assert_eq!(of("app"), Some((1000, 1001)));
+        assert_eq!(of("app:docker"), Some((1000, 99)));
+        assert_eq!(of("4242:7"), Some((4242, 7)));
+        assert!(with_group("app:docker", PASSWD, GROUP).unwrap().groups.is_empty());
+        for none in ["app:", "app:nobodys", ":docker", "app:-1", "app:4294967295"] {
+            assert_eq!(of(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -171,9 +171,9 @@ fn read(path: &Path) -> Result<Vec<u8>, MachineError> {
     fs::read(path).map_err(io_error(path))
 }
 
-/// Boots and snapshots the machine of `parts`, and keeps it under its key.
+/// Boots and snapshots the machine of `parts` into the folder `home`.
 pub(super) async fn bake(
-    machines: &Path,
+    home: &Path,
     staging: &Path,
     owner: &str,
     key: &MachineKey,
@@ -182,8 +182,7 @@ pub(super) async fn bake(
 ) -> Result<(), MachineError> {
     let dir = staging.join(format!("machine-{key}"));
     boot(&dir, owner, parts, slot).await?;
-    let home = machines.join(&key.0);
-    durable::rename(&dir, &home).map_err(io_error(&home))
+    durable::rename(&dir, home).map_err(io_error(home))
 }
 
 /// Boots the machine of `parts`, and leaves its files in `dir`; nothing when it fails.

@@ -84,6 +84,7 @@ pub(crate) struct Bakery {
     kernel_path: Option<PathBuf>,
     agent_path: PathBuf,
     recipes: Vec<Recipe>,
+    builder: Recipe,
     progress: Progress,
     kernel: OnceCell<Kernel>,
     /// What the machine of a template and size is made of, which takes a while to tell.
@@ -116,6 +117,7 @@ impl Bakery {
             kernel_path: config.kernel_path,
             agent_path: config.agent_path,
             recipes: vec![Recipe::base()?],
+            builder: Recipe::builder()?,
             progress: config.progress,
             kernel: OnceCell::new(),
             keys: Mutex::default(),
@@ -126,6 +128,11 @@ impl Bakery {
     /// The recipes there are.
     pub(crate) fn recipes(&self) -> &[Recipe] {
         &self.recipes
+    }
+
+    /// The recipe of the machine that builds the templates of orgs.
+    pub(crate) fn builder(&self) -> &Recipe {
+        &self.builder
     }
 
     /// The recipe of that name.
@@ -161,6 +168,33 @@ impl Bakery {
         made.ok_or_else(|| BakeError::Shelf(io::ErrorKind::NotFound.into()))
     }
 
+    /// Boots a machine of the root disk `rootfs` into the new folder `home`. It is on no
+    /// shelf: whoever asked for it removes it.
+    pub(crate) async fn bake_disk(
+        &self,
+        rootfs: &Path,
+        version: &str,
+        shape: Shape,
+        home: &Path,
+    ) -> Result<Machine, BakeError> {
+        let _turn = self.baking.lock().await;
+        let (agent, kernel) = (self.agent()?, self.kernel().await?);
+        let parts = self.parts(version, rootfs, kernel, &agent, shape);
+        let key = MachineKey::of(&parts)?;
+        self.boot_into(&key, &parts, home).await?;
+        Ok(Machine::new(key, shape, home.to_owned()))
+    }
+
+    /// The root disk of a recipe, built before or now.
+    pub(crate) async fn disk(&self, recipe: &Recipe) -> Result<PathBuf, BakeError> {
+        let _turn = self.baking.lock().await;
+        let rootfs = self.rootfs(recipe);
+        if !rootfs.exists() {
+            rootfs::build(&self.data, recipe, &self.progress).await?;
+        }
+        Ok(rootfs)
+    }
+
     async fn find(&self, recipe: &Recipe, shape: Shape) -> Result<Option<Arc<Machine>>, BakeError> {
         let name = (recipe.name().to_owned(), shape);
         let mut keys = self.keys.lock().await;
@@ -169,7 +203,8 @@ impl Bakery {
             None => {
                 let (agent, kernel) = (self.agent()?, self.kernel().await?);
                 let rootfs = self.rootfs(recipe);
-                let key = MachineKey::of(&self.parts(recipe, &rootfs, kernel, &agent, shape))?;
+                let key =
+                    MachineKey::of(&self.parts(recipe.version(), &rootfs, kernel, &agent, shape))?;
                 keys.insert(name, key.clone());
                 key
             }
@@ -181,7 +216,7 @@ impl Bakery {
     async fn bake(&self, recipe: &Recipe, shape: Shape) -> Result<(), BakeError> {
         let (agent, kernel) = (self.agent()?, self.kernel().await?);
         let rootfs = self.rootfs(recipe);
-        let parts = self.parts(recipe, &rootfs, kernel, &agent, shape);
+        let parts = self.parts(recipe.version(), &rootfs, kernel, &agent, shape);
         // The agent may be another than when it was last looked at.
         let key = MachineKey::of(&parts)?;
         self.keys.lock().await.insert((recipe.name().to_owned(), shape), key.clone());
@@ -194,19 +229,7 @@ impl Bakery {
             shape.cpu,
             shape.memory_mib
         ));
-        let no_slot = |error: SlotError| BakeError::Slot(crate::chain(&error));
-        let slot = self.slots.take().await.map_err(no_slot)?;
-        let baked = machine::bake(
-            &self.data.machines(),
-            &self.data.staging(),
-            &self.owner,
-            &key,
-            &parts,
-            Arc::clone(&slot),
-        )
-        .await;
-        self.slots.release(&slot).await.map_err(no_slot)?;
-        baked?;
+        self.boot_into(&key, &parts, &self.data.machines().join(key.to_string())).await?;
         (self.progress)(&format!("machine {key} is ready"));
         Ok(())
     }
@@ -233,9 +256,23 @@ impl Bakery {
         Ok(machine::boot(dir, &self.owner, &parts, slot).await?)
     }
 
+    async fn boot_into(
+        &self,
+        key: &MachineKey,
+        parts: &Parts<'_>,
+        home: &Path,
+    ) -> Result<(), BakeError> {
+        let no_slot = |error: SlotError| BakeError::Slot(crate::chain(&error));
+        let slot = self.slots.take().await.map_err(no_slot)?;
+        let staging = self.data.staging();
+        let baked = machine::bake(home, &staging, &self.owner, key, parts, Arc::clone(&slot)).await;
+        self.slots.release(&slot).await.map_err(no_slot)?;
+        Ok(baked?)
+    }
+
     fn parts<'a>(
         &'a self,
-        recipe: &'a Recipe,
+        rootfs_version: &'a str,
         rootfs: &'a Path,
         kernel: &'a Kernel,
         agent: &'a [u8],
@@ -243,7 +280,7 @@ impl Bakery {
     ) -> Parts<'a> {
         Parts {
             rootfs,
-            rootfs_version: recipe.version(),
+            rootfs_version,
             kernel,
             agent,
             shape,

@@ -44,6 +44,17 @@ impl Recipe {
         )
     }
 
+    /// What builds the templates of orgs. No sandbox of theirs is made of it.
+    ///
+    /// # Errors
+    /// [`RecipeError`] when its file does not parse.
+    pub fn builder() -> Result<Self, RecipeError> {
+        Self::new(
+            include_str!("../../../../templates/builder/template.toml"),
+            include_str!("../../../../templates/builder/customize.sh"),
+        )
+    }
+
     fn new(text: &str, customize: &'static str) -> Result<Self, RecipeError> {
         let mut hash = blake3::Hasher::new();
         for part in [ROOTFS_FORMAT.to_string().as_str(), text, customize] {
@@ -109,7 +120,8 @@ mod tests {
     }
 
     #[test]
-    fn base_parses() {
+    fn recipes_parse() {
         assert_eq!(Recipe::base().unwrap().name(), "base");
+        assert_eq!(Recipe::builder().unwrap().name(), "builder");
     }
 }

@@ -11,6 +11,7 @@ use pando_vm::sys::fault::{self, Fault};
 
 use super::sandboxes::{Sandboxes, failed};
 use super::spec;
+use super::templates::AskedSize;
 use super::times::Phase;
 use super::volumes;
 use crate::node::{SandboxSpec, Source};
@@ -48,10 +49,10 @@ impl Sandboxes {
         let (template, source, made_of) = match wanted.snapshot {
             None => {
                 let name = wanted.template;
-                if !self.node.templates().iter().any(|template| template.name == name) {
-                    return Err(PublicError::from(&self.node.unknown_template(&name)));
-                }
-                (name.clone(), Source::Template(name), MadeOf::Template)
+                let asked = AskedSize { cpu: request.cpu, memory_mb: request.memory_mb };
+                let (source, shape) = self.template_source(org, &name, asked, wanted.shape).await?;
+                wanted.shape = shape;
+                (name, source, MadeOf::Template)
             }
             // What the machine is was decided when it was saved, whatever is asked for.
             Some(id) => {

@@ -17,9 +17,11 @@ mod snapshots;
 mod spec;
 mod states;
 mod sync;
+mod templates;
 mod times;
 mod view;
 mod volumes;
 
 pub use ending::Ending;
 pub use sandboxes::Sandboxes;
+pub use templates::{Contents, Templates, Upload};

@@ -57,6 +57,7 @@ impl Sandboxes {
         let times = CreateTimes::default();
         let sandboxes = Self { store, journal, node, node_id, urls, clock, endings, times };
         sandboxes.settle().await?;
+        sandboxes.settle_rowless().await?;
         sandboxes.settle_snapshots().await?;
         // After those that held them.
         sandboxes.settle_volumes().await?;

@@ -30,13 +30,29 @@ impl Sandboxes {
         Ok(())
     }
 
+    /// Removes the sandboxes that no row tells of: what an earlier server built templates in.
+    pub(super) async fn settle_rowless(&self) -> Result<(), PublicError> {
+        for (id, epoch) in self.node.here() {
+            let row = self.store.sandbox_get(id).await.map_err(|error| failed(&error))?;
+            if row.is_none() {
+                tracing::info!(sandbox = id.short(), "no row tells of it, so it goes");
+                let deleted = self.node.delete(id, epoch).await;
+                deleted.map_err(|error| PublicError::from(&error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The same for snapshots: one that was not taken whole, or not removed whole, goes.
     pub(super) async fn settle_snapshots(&self) -> Result<(), PublicError> {
         let rows =
             self.store.snapshot_list_owned(self.node_id).await.map_err(|error| failed(&error))?;
         let on_node = self.node.snapshots().await.map_err(|error| PublicError::from(&error))?;
+        let templates = self.store.template_list_owned(self.node_id).await;
+        let templates = templates.map_err(|error| failed(&error))?;
         for found in &on_node {
-            if !rows.iter().any(|row| row.id == found.id) {
+            let of_template = templates.iter().any(|template| template.snapshot == found.id);
+            if !of_template && !rows.iter().any(|row| row.id == found.id) {
                 let deleted = self.node.snapshot_delete(found.id).await;
                 deleted.map_err(|error| PublicError::from(&error))?;
             }

@@ -179,7 +179,7 @@ fn ttl(seconds: i64) -> Result<Duration, PublicError> {
     }
 }
 
-fn shape(cpu: Option<i64>, memory_mb: Option<i64>) -> Result<Shape, PublicError> {
+pub(super) fn shape(cpu: Option<i64>, memory_mb: Option<i64>) -> Result<Shape, PublicError> {
     let cpu = match cpu {
         None => DEFAULT_CPU,
         Some(cpu) => {

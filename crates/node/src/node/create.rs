@@ -121,7 +121,7 @@ impl Node {
     }
 
     /// Nothing is saved, but to free memory, on a disk that is about to be full.
-    pub(super) fn room_on_disk(&self) -> Result<(), NodeError> {
+    pub(crate) fn room_on_disk(&self) -> Result<(), NodeError> {
         let host = room::Host { memory: None, ..self.host() };
         room::check(host, 0).map_err(|_| NodeError::NoDisk)
     }

@@ -10,6 +10,7 @@ mod error;
 mod fork;
 mod sleep;
 mod snapshot;
+mod template;
 mod volume;
 
 pub use error::{ConnectError, NodeError};
@@ -315,7 +316,9 @@ impl Node {
             cpu: DEFAULT_CPU,
             memory_mb: DEFAULT_MEMORY_MIB,
             is_global: true,
+            workspace: None,
             description: recipe.description().to_owned(),
+            config: None,
         };
         self.shared.bakery.recipes().iter().map(describe).collect()
     }

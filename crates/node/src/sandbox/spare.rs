@@ -8,6 +8,7 @@
 //! | a volume, to write to | the volume's own, by another name | the same |
 //! | a volume, to read | a copy of the volume as it was then | a copy of the image's |
 //! | blank | a new one, all hole | a copy of the image's |
+//! | begun | a copy of the file that it begins as | a copy of the image's |
 //! | a copy | a copy of the image's | a copy of the image's |
 //!
 //! A sandbox that is made of an image has all of the image's spares, and nothing else in
@@ -22,7 +23,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pando_guest_protocol::control::Mount;
 use pando_types::VolumeId;
@@ -61,6 +62,11 @@ pub enum Disk {
     },
     /// A disk of the sandbox's own, empty at first.
     Blank,
+    /// A disk of the sandbox's own, at first as a file of the pool is.
+    Begun {
+        /// The file, which stays until the sandbox is made.
+        of: PathBuf,
+    },
     /// A disk of the sandbox's own, as another had it when this one was made of that.
     Copy {
         /// What the volume is called that it was once; none where it was no volume.
@@ -79,7 +85,7 @@ impl Spare {
             Disk::Volume { name, read_only, .. } => {
                 Disk::Copy { name: Some(name.clone()), read_only: *read_only }
             }
-            Disk::Blank => Disk::Copy { name: None, read_only: false },
+            Disk::Blank | Disk::Begun { .. } => Disk::Copy { name: None, read_only: false },
             copy @ Disk::Copy { .. } => copy.clone(),
         };
         Self { disk, mount: self.mount.clone() }
@@ -96,7 +102,7 @@ impl Spare {
     fn is_read_only(&self) -> bool {
         match self.disk {
             Disk::Volume { read_only, .. } | Disk::Copy { read_only, .. } => read_only,
-            Disk::Blank => false,
+            Disk::Blank | Disk::Begun { .. } => false,
         }
     }
 
@@ -124,6 +130,11 @@ pub(crate) fn place(
             _ if index < inherited => reflink::clone_file(&parts.spares[index], &target)?,
             (Disk::Volume { volume, .. }, None) => {
                 reflink::clone_file(&data.volume(*volume), &target)?;
+            }
+            (Disk::Begun { of }, None) => {
+                reflink::clone_file(of, &target)?;
+                // Its size is what the machine was baked with.
+                OpenOptions::new().write(true).open(&target)?.set_len(SPARE_DISK_BYTES)?;
             }
             (Disk::Blank | Disk::Copy { .. }, None) => make_blank(&target, SPARE_DISK_BYTES)?,
         }
@@ -176,6 +187,7 @@ mod tests {
         for disk in [
             Disk::Volume { volume, name: "data".into(), read_only: true },
             Disk::Blank,
+            Disk::Begun { of: "/pool/disk".into() },
             Disk::Copy { name: None, read_only: false },
         ] {
             let spare = Spare { disk, mount: None };

@@ -14,6 +14,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod snapshot;
 pub mod teardown;
+pub mod template;
 pub mod volume;
 
 use serde::Serialize;

@@ -15,7 +15,7 @@ use pando_deploy::Deploy;
 use pando_deploy::machine::NodeMachines;
 use pando_edge::{Edge, Limits, QuietAgents};
 use pando_node::Routes;
-use pando_node::control::{Ending, Sandboxes};
+use pando_node::control::{Ending, Sandboxes, Templates};
 use pando_store::{Sealer, Store};
 use pando_types::SystemClock;
 use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB};
@@ -81,6 +81,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         Arc::new(SystemClock),
     )
     .await?;
+    let templates = Templates::start(sandboxes.clone()).await.context("templates")?;
     let shutdown = CancellationToken::new();
     let routes = Routes::default();
     let sealer =
@@ -113,6 +114,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let api = Api {
         store: store.clone(),
         sandboxes,
+        templates,
         node: host.node.clone(),
         deploy: deploy.clone(),
         readiness: readiness.clone(),

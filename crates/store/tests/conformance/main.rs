@@ -14,4 +14,5 @@ mod key;
 mod sandbox;
 mod snapshot;
 mod support;
+mod template;
 mod volume;

@@ -1,0 +1,85 @@
+//! What a build's owner is told of its failure.
+
+use pando_guest_protocol::session::ExecDone;
+use pando_types::limits::MAX_BUILD_TIME;
+
+use super::builder::Heard;
+
+/// Of buildah that ended without an image.
+pub(super) fn of_build(dockerfile: &str, done: &ExecDone, heard: Heard) -> String {
+    let cause = if done.timed_out {
+        format!("the build took longer than {} minutes", MAX_BUILD_TIME.as_secs() / 60)
+    } else {
+        let said = heard.cause.as_deref().map(cause).filter(|cause| !cause.is_empty());
+        said.unwrap_or_else(|| format!("buildah ended with exit code {}", done.exit_code))
+    };
+    match heard.step.and_then(|step| step.place(dockerfile)) {
+        Some(place) => format!("{place}: {cause}"),
+        None => cause,
+    }
+}
+
+/// Of what fills the new disk.
+pub(super) fn of_filling(is_full: bool, size_mib: u32, done: &ExecDone, heard: Heard) -> String {
+    let said = heard.cause.unwrap_or_else(|| format!("exit code {}", done.exit_code));
+    if done.timed_out {
+        "filling the root disk took too long".to_owned()
+    } else if is_full {
+        format!(
+            "it does not fit into `size_mb`={size_mib} ({said}): build it with a greater `size_mb`"
+        )
+    } else {
+        format!("the root disk could not be filled: {said}")
+    }
+}
+
+/// What buildah's last words say, without what the place says already.
+fn cause(said: &str) -> String {
+    let said = said.strip_prefix("Error: ").or_else(|| said.strip_prefix("error ")).unwrap_or(said);
+    let said = match said.strip_prefix("building at STEP \"") {
+        Some(step) => step.split_once("\": ").map_or(said, |(_, rest)| rest),
+        None => said,
+    };
+    let said = said.strip_prefix("while running runtime: ").unwrap_or(said);
+    let is_pull = ["docker://", "pinging container registry", "unable to copy from source"];
+    if is_pull.iter().any(|sign| said.contains(sign)) {
+        return format!("the image could not be had from its registry: {said}");
+    }
+    said.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::templates::dockerfile::Step;
+
+    const DONE: ExecDone = ExecDone { exit_code: 1, timed_out: false, duration_ms: 1 };
+
+    fn heard(step: &str, cause: &str) -> Heard {
+        Heard { step: Step::of_line(step), cause: Some(cause.to_owned()) }
+    }
+
+    #[test]
+    fn a_failed_step_names_its_line() {
+        let said = "Error: building at STEP \"RUN exit 7\": while running runtime: exit status 7";
+        let text =
+            of_build("FROM base\n\nRUN exit 7\n", &DONE, heard("STEP 2/2: RUN exit 7", said));
+        assert_eq!(text, "Dockerfile:3: RUN exit 7: exit status 7");
+    }
+
+    #[test]
+    fn a_registry_that_is_not_there_is_told() {
+        let said = "Error: creating build container: initializing source docker://x:latest: pinging container registry x: dial tcp: no such host";
+        let text = of_build("FROM x\n", &DONE, heard("STEP 1/1: FROM x", said));
+        assert!(text.starts_with("Dockerfile:1: FROM x: the image could not be had"), "{text}");
+    }
+
+    #[test]
+    fn whatever_it_says_there_is_a_cause() {
+        let done = ExecDone { timed_out: true, ..DONE };
+        assert_eq!(of_build("", &done, Heard::default()), "the build took longer than 30 minutes");
+        assert_eq!(of_build("", &DONE, Heard::default()), "buildah ended with exit code 1");
+        assert_eq!(of_build("", &DONE, heard("", "Error: ")), "buildah ended with exit code 1");
+        assert!(of_filling(true, 64, &DONE, heard("", "x")).contains("`size_mb`=64 (x)"));
+    }
+}

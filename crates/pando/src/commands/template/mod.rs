@@ -1,0 +1,40 @@
+//! `pando template`.
+
+pub mod build;
+mod context;
+pub mod ls;
+pub mod rm;
+
+use crate::client::ClientArgs;
+use crate::error::Failure;
+
+/// The noun's arguments.
+#[derive(Debug, clap::Args)]
+pub struct TemplateArgs {
+    #[command(flatten)]
+    pub client: ClientArgs,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Its verbs.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Build a template of a Dockerfile or a template.toml, and show its log
+    Build(build::BuildArgs),
+    /// List templates
+    #[command(visible_alias = "list")]
+    Ls(ls::LsArgs),
+    /// Remove templates; sandboxes that were made of them go on
+    #[command(visible_alias = "delete")]
+    Rm(rm::RmArgs),
+}
+
+/// Runs one.
+pub async fn run(args: TemplateArgs) -> Result<(), Failure> {
+    match args.verb {
+        Verb::Build(verb) => build::run(&args.client, verb).await,
+        Verb::Ls(verb) => ls::run(&args.client, verb).await,
+        Verb::Rm(verb) => rm::run(&args.client, verb).await,
+    }
+}
