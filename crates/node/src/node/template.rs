@@ -36,8 +36,11 @@ impl Node {
     ) -> Result<(), NodeError> {
         self.admit()?;
         let wanted = Wanted { spares, ..internal(org, deadline) };
-        let machine =
-            self.bakery.machine(self.bakery.builder(), BUILDER, || self.shared.machines()).await?;
+        let machine = self
+            .shared
+            .bakery
+            .machine(self.shared.bakery.builder(), BUILDER, || self.shared.machines())
+            .await?;
         self.create_of(id, Epoch::first(), wanted, Model::Baked(machine)).await.map(drop)
     }
 
@@ -53,7 +56,7 @@ impl Node {
     ) -> Result<(), NodeError> {
         self.admit()?;
         let home = self.shared.data.grave();
-        let machine = self.bakery.bake_disk(disk, version, shape, &home).await?;
+        let machine = self.shared.bakery.bake_disk(disk, version, shape, &home).await?;
         let model = Model::Baked(Arc::new(machine));
         let created = self.create_of(id, Epoch::first(), internal(org, deadline), model).await;
         // The sandbox has its files under names of its own.
@@ -84,15 +87,15 @@ impl Node {
 
     /// The root disk of `base`, for builds that begin with it, and its length.
     pub(crate) async fn base_disk(&self) -> Result<(PathBuf, u64), NodeError> {
-        let base = self.bakery.recipes().first();
+        let base = self.shared.bakery.recipes().first();
         let base = base.ok_or_else(|| self.unknown_template("base"))?;
-        Ok((self.bakery.disk(base).await?, base.disk_bytes()))
+        Ok((self.shared.bakery.disk(base).await?, base.disk_bytes()))
     }
 
     /// Changes when what layers are kept of does: a layer is of use only where `base` and
     /// what built it are the same.
     pub(crate) fn layers_version(&self) -> String {
-        let parts = self.bakery.recipes().iter().chain([self.bakery.builder()]);
+        let parts = self.shared.bakery.recipes().iter().chain([self.shared.bakery.builder()]);
         let mut hash = blake3::Hasher::new();
         for version in parts.map(Recipe::version) {
             hash.update(version.as_bytes());
