@@ -259,7 +259,7 @@ pub(super) fn copies_of(spares: &[Spare]) -> Vec<VolumeUse> {
         Disk::Volume { name, read_only, .. } | Disk::Copy { name: Some(name), read_only } => {
             Some(VolumeUse { name: name.clone(), read_only: *read_only, copy: true })
         }
-        Disk::Blank | Disk::Copy { name: None, .. } => None,
+        Disk::Blank | Disk::Begun { .. } | Disk::Copy { name: None, .. } => None,
     };
     spares.iter().filter_map(copy).collect()
 }
