@@ -60,7 +60,8 @@ pub fn vmm_of(sandbox: &str) -> anyhow::Result<u32> {
 /// When the host cannot be looked at.
 pub fn leftovers(data: &Path) -> anyhow::Result<Vec<String>> {
     let owner = owner(data)?;
-    let data = data.display().to_string();
+    // With its slash: another folder's name may begin with this one's.
+    let data = format!("{}/", data.display());
     let prefix = prefix();
     let mut left = Vec::new();
     let mut keep = |what: &str, lines: String, ours: &dyn Fn(&str) -> bool| {

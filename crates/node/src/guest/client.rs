@@ -66,6 +66,9 @@ pub enum GuestError {
     /// The agent broke the protocol, or the connection broke.
     #[error("the sandbox's agent broke off")]
     Frame(#[from] FrameError),
+    /// The agent says of a directory that it holds what none can.
+    #[error("the sandbox's agent names `{0}` in a directory, which is no name")]
+    NoName(String),
     /// The sandbox was deleted, or its machine died.
     #[error("the sandbox has ended")]
     Gone,
@@ -106,7 +109,9 @@ impl From<&GuestError> for PublicError {
             GuestError::Timeout(_) => Code::Timeout,
             GuestError::Gone | GuestError::Asleep => Code::Gone,
             GuestError::TooLarge { .. } | GuestError::Body(_) => Code::TooLarge,
-            GuestError::Connect(_) | GuestError::Frame(_) => Code::GuestFailed,
+            GuestError::Connect(_) | GuestError::Frame(_) | GuestError::NoName(_) => {
+                Code::GuestFailed
+            }
         };
         Self::new(code, error.to_string())
     }
@@ -211,6 +216,10 @@ impl Guest {
         if entries.iter().any(|entry| entry.name.len() > MAX_NAME_BYTES) {
             return Err(GuestError::TooLarge { limit_bytes: MAX_NAME_BYTES });
         }
+        // Whoever copies a tree by its listing would leave it by such a name.
+        if let Some(entry) = entries.iter().find(|entry| !is_name(&entry.name)) {
+            return Err(GuestError::NoName(crate::quote(&entry.name)));
+        }
         Ok(entries)
     }
 
@@ -297,6 +306,11 @@ pub(super) fn reply<T: DeserializeOwned>(frame: &Frame) -> Result<T, GuestError>
     if frame.kind == Kind::Reply { Ok(frame.json()?) } else { Err(unexpected(frame)) }
 }
 
+/// Whether a directory can hold an entry of that name.
+fn is_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '\0'])
+}
+
 /// What a frame that was not awaited means.
 pub(super) fn unexpected(frame: &Frame) -> GuestError {
     match frame.kind {
@@ -307,5 +321,20 @@ pub(super) fn unexpected(frame: &Frame) -> GuestError {
             Err(error) => GuestError::Frame(error),
         },
         other => GuestError::Frame(FrameError::UnknownKind(other as u8)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn a_name_leads_nowhere_else() {
+        for name in ["a", "...", ".profile", "a\\b", "ü"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "/", "../..", "a/b", "a\0b"] {
+            assert!(!is_name(name), "{name:?}");
+        }
     }
 }

@@ -78,6 +78,9 @@ pub enum NodeError {
     /// It could not be made.
     #[error("the sandbox could not be made: {0}")]
     NotMade(String),
+    /// What its guest said, or did not say, when it was to be saved or woken.
+    #[error("the sandbox's guest failed: {0}")]
+    Guest(String),
     /// The machine or its files.
     #[error("the sandbox did not obey: {0}")]
     Failed(String),
@@ -96,6 +99,9 @@ impl From<ActorError> for NodeError {
             ActorError::Denied(_) | ActorError::Image(ImageError::Foreign { .. }) => {
                 Self::Denied(text)
             }
+            ActorError::Control(_) | ActorError::Restless | ActorError::NotMounted => {
+                Self::Guest(text)
+            }
             error if error.is_out_of_space() => Self::NoSpace(text),
             _ => Self::Failed(text),
         }
@@ -109,12 +115,13 @@ impl From<&NodeError> for PublicError {
             NodeError::NotFound | NodeError::NoSnapshot(_) => Self::new(Code::NotFound, text),
             NodeError::NotWoken(cause) => match &**cause {
                 // Nothing of it is lost, and the next try may do.
-                NodeError::Failed(_) => {
+                NodeError::Failed(_) | NodeError::Guest(_) => {
                     Self::new(Code::Unavailable, text).retry_after(RETRY_AFTER_SECS)
                 }
                 cause => Self { message: text, ..Self::from(cause) },
             },
             NodeError::NotRunning(_) | NodeError::Denied(_) => Self::new(Code::Conflict, text),
+            NodeError::Guest(_) => Self::new(Code::GuestFailed, text),
             NodeError::NoSpare => Self::invalid("volumes", text),
             NodeError::UnknownTemplate { .. } => Self::invalid("template", text)
                 .hint("ask for one of those; without `template`, it is `base`"),

@@ -32,7 +32,7 @@ use crate::random;
 /// written to: half of what its agent keeps them so by itself.
 const FREEZE_LIMIT: Duration = Duration::from_secs(FROZEN_LIMIT.as_secs() / 2);
 /// How long it may take to let them go.
-const THAW_LIMIT: Duration = Duration::from_secs(30);
+const THAW_LIMIT: Duration = Duration::from_secs(10);
 /// Disk that stays free, in bytes: for what running guests write meanwhile.
 const RESERVE_BYTES: u64 = 256 << 20;
 
