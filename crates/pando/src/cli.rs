@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    app, bake, completions, doctor, key, org, preview, sandbox, serve, snapshot, teardown, template,
-    volume,
+    app, bake, completions, doctor, key, org, preview, sandbox, serve, snapshot, teardown,
+    template, volume,
 };
 use crate::error::Failure;
 
