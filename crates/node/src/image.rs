@@ -16,6 +16,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,6 +47,9 @@ pub(crate) struct Parts {
     pub root: PathBuf,
     /// Each where it is if there is one.
     pub spares: [PathBuf; SPARE_DISKS],
+    /// What of the memory its machine will use first, in bytes of the file; nothing where
+    /// that is in the kernel's cache in any case.
+    pub touched: Vec<Range<u64>>,
 }
 
 /// What the file of a spare disk is called, in whatever folder.
@@ -60,6 +64,7 @@ impl Parts {
             devices: dir.join("devices"),
             root: dir.join("root.raw"),
             spares: std::array::from_fn(|index| dir.join(spare_name(index))),
+            touched: Vec::new(),
         }
     }
 }
@@ -90,6 +95,9 @@ pub(crate) struct About {
     pub pause_us: u64,
     /// What of its memory is its own and no template's or other image's, in bytes.
     pub own_memory_bytes: u64,
+    /// What of its memory it had used, in bytes of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub touched: Vec<Range<u64>>,
     #[serde(default)]
     files: Files,
 }
@@ -158,6 +166,7 @@ impl Image {
             spares: facts.spares,
             pause_us: u64::try_from(facts.pause.as_micros()).unwrap_or(u64::MAX),
             own_memory_bytes: facts.saved.written_bytes,
+            touched: facts.saved.touched,
             files: Files {
                 memory_bytes: fs::metadata(&parts.memory)?.len(),
                 root_bytes: fs::metadata(&parts.root)?.len(),
@@ -222,7 +231,7 @@ impl Image {
     }
 
     pub(crate) fn parts(&self) -> Parts {
-        Parts::within(&self.dir)
+        Parts { touched: self.about.touched.clone(), ..Parts::within(&self.dir) }
     }
 
     /// Puts all of it on the disk, so that it outlasts a power cut once its folder has

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 
 use crate::sys::pagemap::{self, Mapping, Pagemap};
 use crate::sys::reflink;
@@ -29,14 +29,20 @@ const BATCH_PARTS: usize = 1024;
 const SHORTEST_HOLE_BYTES: usize = 64 << 10;
 /// More threads than this only wait for the file's lock.
 const MOST_THREADS: usize = 4;
+/// To read what lies between two parts costs less than another read, in bytes.
+const SMALLEST_GAP_BYTES: u64 = 64 << 10;
+/// More parts than that are not kept.
+const MOST_PARTS: usize = 512;
 
 /// What became of the pages that a machine wrote.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Saved {
     /// Written into the file, in bytes.
     pub written_bytes: u64,
     /// Zeros that became holes, in bytes.
     pub hole_bytes: u64,
+    /// Which parts of the file the machine has used since it was restored; see [`warm`].
+    pub touched: Vec<Range<u64>>,
 }
 
 /// Why memory could not be saved. Nothing is then left of it.
@@ -79,12 +85,14 @@ pub fn save(pid: u32, base: &Path, target: &Path, room_bytes: u64) -> Result<Sav
     if needed_bytes > room_bytes {
         return Err(MemoryError::NoRoom { needed_bytes, room_bytes });
     }
+    let touched = touched_parts(pid, &mappings).map_err(MemoryError::Read)?;
     reflink::clone_file(base, target).map_err(MemoryError::Write)?;
     let copied = OpenOptions::new()
         .write(true)
         .open(target)
         .map_err(MemoryError::Write)
-        .and_then(|file| copy(pid, &batches(runs), &file));
+        .and_then(|file| copy(pid, &batches(runs), &file))
+        .map(|saved| Saved { touched, ..saved });
     copied.inspect_err(|_| {
         // Half of it is of no use to anyone.
         let _ = fs::remove_file(target);
@@ -117,6 +125,51 @@ impl Run {
         let rest = Self { addresses: middle..self.addresses.end, offset: self.offset + bytes };
         (Self { addresses: self.addresses.start..middle, offset: self.offset }, rest)
     }
+}
+
+/// Has the kernel read these parts of a memory file, and does not wait for it: a machine
+/// that is made of it will use them first. The file is a reflink, which shares its blocks
+/// with its base, but no page in the kernel's cache. Page by page, as the machine comes to
+/// them, the same reads take several times as long.
+///
+/// # Errors
+/// When the file cannot be opened. What cannot be read now is read when it is used.
+pub fn warm(memory: &Path, parts: &[Range<u64>]) -> io::Result<()> {
+    let file = File::open(memory)?;
+    for part in parts {
+        let length = NonZero::new(part.end.saturating_sub(part.start));
+        fadvise(&file, part.start, length, Advice::WillNeed)?;
+    }
+    Ok(())
+}
+
+/// What a machine has used of its memory file: in few parts, with small gaps closed.
+fn touched_parts(pid: u32, mappings: &[Mapping]) -> io::Result<Vec<Range<u64>>> {
+    let pagemap = Pagemap::open(pid)?;
+    let mut parts = Vec::new();
+    for mapping in mappings {
+        let touched = pagemap.touched_pages(mapping.start..mapping.end)?;
+        let offset = |address: u64| mapping.offset + (address - mapping.start);
+        parts.extend(touched.iter().map(|range| offset(range.start)..offset(range.end)));
+    }
+    let mut gap = SMALLEST_GAP_BYTES;
+    while parts.len() > MOST_PARTS || gap == SMALLEST_GAP_BYTES {
+        parts = close_gaps(parts, gap);
+        gap *= 2;
+    }
+    Ok(parts)
+}
+
+/// Puts parts together that are not further apart.
+fn close_gaps(parts: Vec<Range<u64>>, gap_bytes: u64) -> Vec<Range<u64>> {
+    let mut closed: Vec<Range<u64>> = Vec::new();
+    for part in parts {
+        match closed.last_mut() {
+            Some(last) if part.start.saturating_sub(last.end) <= gap_bytes => last.end = part.end,
+            _ => closed.push(part),
+        }
+    }
+    closed
 }
 
 fn own_runs(pid: u32, mappings: &[Mapping]) -> io::Result<Vec<Run>> {
@@ -190,6 +243,7 @@ fn copy(pid: u32, batches: &[Vec<Run>], file: &File) -> Result<Saved, MemoryErro
     Ok(Saved {
         written_bytes: copying.written.into_inner(),
         hole_bytes: copying.holes.into_inner(),
+        touched: Vec::new(),
     })
 }
 

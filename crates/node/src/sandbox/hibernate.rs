@@ -65,7 +65,7 @@ impl Actor {
 
     /// Makes what was saved the image that it sleeps in.
     async fn lie_down(&self, held: &Held) -> Result<(), ActorError> {
-        let facts = self.facts(held.saved, held.since.elapsed());
+        let facts = self.facts(held.saved.clone(), held.since.elapsed());
         let files = self.files.clone();
         let named = blocking(move || {
             let (saving, asleep) = (files.saving(), files.asleep());

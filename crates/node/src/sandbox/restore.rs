@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use pando_guest_protocol::control::{Identity, Mount, ToGuest, ToHost, Who};
 use pando_vm::driver::{Disks, RestoreSpec, Shape, Started, VmError};
+use pando_vm::memory;
 use pando_vm::network::Cidr;
 use pando_vm::sys::fault::{self, Fault};
 use pando_vm::sys::{durable, reflink};
@@ -140,7 +141,7 @@ impl Actor {
                 fs::rename(found.dir(), files.consumed())?;
             }
             files.remove_machine()?;
-            Ok(Parts::within(&files.consumed()))
+            Ok(Parts { touched: found.about.touched, ..Parts::within(&files.consumed()) })
         });
         let parts: Result<Parts, ImageError> =
             opened.await.unwrap_or_else(|error| Err(std::io::Error::other(error).into()));
@@ -249,6 +250,13 @@ impl Actor {
         };
         let wanted = identity.mounts.len();
         let file_of = |index| (index < self.manifest.spares.len()).then(|| self.files.spare(index));
+        let memory = self.files.memory();
+        // Beside the VMM's start. It does the same without, later.
+        self.shared.tasks.spawn_blocking(move || {
+            if let Err(error) = memory::warm(&memory, &parts.touched) {
+                tracing::warn!(%error, "what a machine will use first is not read ahead");
+            }
+        });
         let restored = self.shared.hypervisor.restore(RestoreSpec {
             home: self.home(),
             shape: self.manifest.shape,

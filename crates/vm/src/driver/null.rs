@@ -353,7 +353,7 @@ impl Machine for NullMachine {
             return Err(MemoryError::NoRoom { needed_bytes, room_bytes }.into());
         }
         std::fs::write(target, memory).map_err(VmError::io("cannot save the memory"))?;
-        Ok(Saved { written_bytes, hole_bytes: 0 })
+        Ok(Saved { written_bytes, ..Saved::default() })
     }
 
     async fn kill(&self) -> Result<(), VmError> {

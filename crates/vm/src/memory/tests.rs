@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 
 use super::*;
+use crate::sys::pagemap::Which;
 
 const PAGE: usize = 4096;
 const PAGES: usize = 1024;
@@ -109,7 +110,15 @@ fn what_was_written_is_over_what_was_not() {
     let target = folder.path().join("saved");
     let saved = save(std::process::id(), &path, &target, u64::MAX).unwrap();
     let page = PAGE as u64;
-    assert_eq!(saved, Saved { written_bytes: 6 * page, hole_bytes: 100 * page });
+    assert_eq!((saved.written_bytes, saved.hole_bytes), (6 * page, 100 * page));
+    // What was used is in there, written or only read, in few parts.
+    let is_touched = |number: usize| {
+        let at = number as u64 * page;
+        saved.touched.iter().any(|part| part.contains(&at))
+    };
+    assert!([0, 1, 3, 7, 9, 500, 650, PAGES - 1].into_iter().all(is_touched));
+    assert!(!is_touched(800), "{:?}", saved.touched);
+    warm(&target, &saved.touched).unwrap();
     assert!(fs::read(&target).unwrap() == expected);
     // A second generation needs nothing of the first.
     fs::remove_file(&path).unwrap();
@@ -163,9 +172,11 @@ fn the_old_page_map_and_the_new_one_agree() {
     let pagemap = Pagemap::open(std::process::id()).unwrap();
     let start = mapped.address as u64;
     let within = start..start + (PAGES * PAGE) as u64;
-    let old = pagemap.read(within.clone()).unwrap();
+    let old = pagemap.read(within.clone(), Which::Own).unwrap();
     assert_eq!(old.len(), PAGES.div_ceil(7));
-    assert_eq!(pagemap.own_pages(within).unwrap(), old);
+    assert_eq!(pagemap.own_pages(within.clone()).unwrap(), old);
+    let old = pagemap.read(within.clone(), Which::Touched).unwrap();
+    assert_eq!(pagemap.touched_pages(within).unwrap(), old);
 }
 
 #[test]

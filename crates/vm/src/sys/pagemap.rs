@@ -53,6 +53,15 @@ fn private_file(line: &str) -> Option<(Mapping, u64)> {
     (is_private && mapping.start < mapping.end).then_some((mapping, inode))
 }
 
+/// Which pages are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Those that are the process's own.
+    Own,
+    /// Those that are in its page tables.
+    Touched,
+}
+
 /// A process's page map.
 #[derive(Debug)]
 pub(crate) struct Pagemap(File);
@@ -67,14 +76,31 @@ impl Pagemap {
     /// # Errors
     /// What the kernel said.
     pub(crate) fn own_pages(&self, within: Range<u64>) -> io::Result<Vec<Range<u64>>> {
-        match self.scan(within.clone()) {
+        self.pages(within, Which::Own)
+    }
+
+    /// The addresses in `within` whose pages the process has looked at, or was given with
+    /// those that it has, in order: its own and the file's.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub(crate) fn touched_pages(&self, within: Range<u64>) -> io::Result<Vec<Range<u64>>> {
+        self.pages(within, Which::Touched)
+    }
+
+    fn pages(&self, within: Range<u64>, which: Which) -> io::Result<Vec<Range<u64>>> {
+        match self.scan(within.clone(), which) {
             // Linux before 6.7 tells page by page.
-            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => self.read(within),
+            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => self.read(within, which),
             other => other,
         }
     }
 
-    fn scan(&self, within: Range<u64>) -> io::Result<Vec<Range<u64>>> {
+    fn scan(&self, within: Range<u64>, which: Which) -> io::Result<Vec<Range<u64>>> {
+        let (inverted, mask, told) = match which {
+            Which::Own => (PAGE_IS_FILE, PAGE_IS_FILE, PAGE_IS_FILE),
+            Which::Touched => (0, 0, PAGE_IS_PRESENT),
+        };
         let mut found = Vec::new();
         let mut regions = vec![Region::default(); REGIONS_AT_ONCE];
         let mut start = within.start;
@@ -85,11 +111,11 @@ impl Pagemap {
                 end: within.end,
                 regions: regions.as_mut_ptr() as u64,
                 regions_len: regions.len() as u64,
-                category_inverted: PAGE_IS_FILE,
-                category_mask: PAGE_IS_FILE,
+                category_inverted: inverted,
+                category_mask: mask,
                 category_any: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
                 // The same for all that is found, so that neighbours come as one region.
-                return_mask: PAGE_IS_FILE,
+                return_mask: told,
                 ..ScanRequest::default()
             };
             // SAFETY: the request has the size it says, and names room for as many
@@ -106,7 +132,7 @@ impl Pagemap {
         Ok(found)
     }
 
-    pub(crate) fn read(&self, within: Range<u64>) -> io::Result<Vec<Range<u64>>> {
+    pub(crate) fn read(&self, within: Range<u64>, which: Which) -> io::Result<Vec<Range<u64>>> {
         let page_bytes = page_bytes();
         let mut found = Vec::new();
         let mut entries = vec![0; ENTRY_BYTES * ENTRIES_AT_ONCE];
@@ -117,8 +143,11 @@ impl Pagemap {
             self.0.read_exact_at(some, start / page_bytes * ENTRY_BYTES as u64)?;
             for entry in some.as_chunks::<ENTRY_BYTES>().0 {
                 let flags = u64::from_ne_bytes(*entry);
-                let own = flags & SWAPPED != 0 || flags & (PRESENT | OF_FILE) == PRESENT;
-                if own {
+                let is_wanted = match which {
+                    Which::Own => flags & SWAPPED != 0 || flags & (PRESENT | OF_FILE) == PRESENT,
+                    Which::Touched => flags & (SWAPPED | PRESENT) != 0,
+                };
+                if is_wanted {
                     push(&mut found, start..start + page_bytes);
                 }
                 start += page_bytes;
