@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-api test-contract test-chaos fuzz check fmt bench clean-data
+.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-api test-contract test-chaos test-sleep fuzz check fmt bench clean-data
 
 export PANDO_DATA ?= /var/lib/pando
 GUEST_TARGET := x86_64-unknown-linux-gnu
@@ -49,7 +49,10 @@ test-vm: ## Tests in real microVMs, through the real binary
 	@cargo nextest run --locked -p pando-e2e
 
 test-chaos: build ## Kill server and VMMs 200 times each amid creates and deletes (a quarter of an hour; CI: 8 times)
-	@PANDO_CHAOS_CYCLES=200 cargo nextest run --locked -p pando-e2e --test chaos --no-capture
+	@PANDO_CHAOS_CYCLES=200 cargo nextest run --locked --profile long -p pando-e2e --test chaos --no-capture
+
+test-sleep: build ## 1,000 rounds of sleep and wake, and a VMM killed at each step of it (half an hour; CI: 50 rounds)
+	@PANDO_SLEEP_ROUNDS=1000 cargo nextest run --locked --profile long -p pando-e2e --no-capture --test asleep --test machine_dies
 
 test-sdk: ## The public Python SDK, unmodified, against real VMs
 	@scripts/test-sdk
