@@ -8,6 +8,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pandastack
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +55,10 @@ def server():
                 time.sleep(0.2)
         os.environ["PANDASTACK_API"] = url
         os.environ["PANDASTACK_API_KEY"] = KEY
+        # Volumes of earlier runs outlive their sandboxes, and a teardown.
+        volumes = pandastack.Client().volumes
+        for volume in volumes.list():
+            volumes.delete(volume["name"])
         yield port
     finally:
         process.send_signal(signal.SIGTERM)

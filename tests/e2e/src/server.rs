@@ -75,7 +75,19 @@ impl Server {
             client,
         };
         server.launch().await?;
+        server.forget_volumes().await?;
         Ok(server)
+    }
+
+    /// Removes the volumes of earlier runs: they outlive their sandboxes, and a teardown.
+    async fn forget_volumes(&self) -> anyhow::Result<()> {
+        let list = self.request(Method::GET, "/v1/volumes").send().await?.error_for_status()?;
+        let list: Value = list.json().await?;
+        for volume in list["items"].as_array().context("no list")? {
+            let path = format!("/v1/volumes/{}", volume["name"].as_str().context("no name")?);
+            self.request(Method::DELETE, &path).send().await?.error_for_status()?;
+        }
+        Ok(())
     }
 
     /// Where the process that is launched next is to end as a crash would.
