@@ -68,6 +68,8 @@ def before_load_schema(context, raw_schema):
         fields[name]["template"] = {"enum": ["base", None]}
     # A build is minutes of work: what is well-formed meets a name that nobody may take.
     fields["BuildTemplate"]["name"] = {"enum": ["base"]}
+    # Else a name that a path must not have becomes that of a volume.
+    fields["CreateVolume"]["name"] = {"type": "string", "pattern": "^made-[a-z0-9]{8,20}$"}
     # No two of the same, which a schema cannot say.
     fields["CreateSandbox"]["volumes"]["maxItems"] = 1
     fields["AttachVolume"]["name"] = {"enum": [KNOWN["volume"], "nobodys"]}
