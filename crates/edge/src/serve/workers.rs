@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 
-use rustix::process::setpriority_process;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::net::TcpStream;
 use tokio::runtime;
@@ -19,10 +18,6 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::client::{Client, ConnectionSlot, Load, WorkerId};
 use crate::limits;
-
-/// Three times the weight of an ordinary thread. With much more, the threads that the
-/// edge waits for wait too long themselves.
-const NICENESS: i32 = -5;
 
 /// A connection on its way to its thread.
 pub(super) struct Accepted {
@@ -113,20 +108,9 @@ impl Worker {
         };
         let thread = thread::Builder::new().name(format!("edge-{}", id.0)).spawn(move || {
             stay_on_one_processor(id);
-            go_before_guests();
             runtime.block_on(work);
         })?;
         Ok(Self { queue, load: Arc::default(), thread })
-    }
-}
-
-/// Puts the calling thread before the threads of guests, which may want all of every
-/// processor: whoever asks one sandbox for a page should not wait for another's work.
-/// It takes what it needs for each exchange, and no more.
-fn go_before_guests() {
-    if let Err(error) = setpriority_process(None, NICENESS) {
-        // Without the right to, it serves as any other does.
-        tracing::debug!(%error, "a thread of the edge does not go before others");
     }
 }
 
