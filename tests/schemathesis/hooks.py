@@ -24,6 +24,7 @@ FINAL = {"app_delete", "repl_close", "snapshot_delete", "template_delete", "volu
 FOLLOWED = {"sandbox_events", "sandbox_logs"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
 SIGNATURE = re.compile("sha256=[0-9a-f]{64}")
+VOLUME = re.compile("[a-z0-9][a-z0-9_-]{0,62}")
 
 # Of a webhook's payload, what is read; it serves every event.
 COMMIT = {"type": "string", "pattern": "^[0-9a-f]{40}$"}
@@ -68,8 +69,6 @@ def before_load_schema(context, raw_schema):
         fields[name]["template"] = {"enum": ["base", None]}
     # A build is minutes of work: what is well-formed meets a name that nobody may take.
     fields["BuildTemplate"]["name"] = {"enum": ["base"]}
-    # Else a name that a path must not have becomes that of a volume.
-    fields["CreateVolume"]["name"] = {"type": "string", "pattern": "^made-[a-z0-9]{8,20}$"}
     # No two of the same, which a schema cannot say.
     fields["CreateSandbox"]["volumes"]["maxItems"] = 1
     fields["AttachVolume"]["name"] = {"enum": [KNOWN["volume"], "nobodys"]}
@@ -98,7 +97,14 @@ def known(path, operation, parameter):
 
 @schemathesis.hook
 def filter_path_parameters(context, path_parameters):
-    return (path_parameters or {}).get("prefix") not in KEEP
+    parameters = path_parameters or {}
+    operation = context.operation
+    if operation.path == "/v1/volumes/{name}" and operation.method.upper() == "GET":
+        # A number that a path must not have may be the name of a volume that was made.
+        name = str(parameters.get("name")).lower()
+        if VOLUME.fullmatch(name) and name not in (KNOWN["volume"], "nobodys"):
+            return False
+    return parameters.get("prefix") not in KEEP
 
 
 class Signed(requests.auth.AuthBase):
