@@ -311,6 +311,8 @@ mod tests {
             (State::Hibernated, false, None, Slept::None, "lost"),
             (State::Creating, true, Some(7), Slept::None, "remove"),
             (State::Deleting, true, None, Slept::Before, "remove"),
+            // A boot from its disk was cut off after its image had its name.
+            (failed.clone(), true, None, Slept::After, "asleep"),
             (failed, false, None, Slept::None, "keep"),
         ] {
             assert_eq!(judge(&state, persistent, pid, slept).kind(), verdict, "{state} {slept:?}");
