@@ -13,12 +13,12 @@ help: ## Show the targets
 setup: ## Install what building and running needs (Debian 12, as root)
 	@scripts/setup
 
-build: ## Build target/release/pando, the guest agent beside it, and the forge stand-in
+build: ## Build target/release/pando, the agent and the library beside it, and the forge stand-in
 	@echo "==> building the guest agent (static)"
 	@RUSTFLAGS='-C target-feature=+crt-static -C strip=symbols' \
 		cargo build --release --locked --target $(GUEST_TARGET) -p pando-guest
 	@echo "==> building pando"
-	@cargo build --release --locked -p pando -p pando-forge -p pando-bench
+	@cargo build --release --locked -p pando -p pando-vmm-preload -p pando-forge -p pando-bench
 	@install -m 755 target/$(GUEST_TARGET)/release/pando-guest target/release/pando-guest-agent
 
 bake: setup build ## Prepare the template ahead of time in PANDO_DATA (default /var/lib/pando)

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use pando_guest_protocol::control::{Identity, ToGuest, Who};
-use pando_vm::cage::{CageConfig, DEFAULT_FIRST_UID};
+use pando_vm::cage::{CageConfig, DEFAULT_FIRST_UID, PRELOAD_FILE};
 use pando_vm::driver::qemu::Qemu;
 use pando_vm::driver::{
     Accelerator, Disks, Home, Hypervisor, Machine, MachineName, RestoreSpec, SPARE_DISKS, Shape,
 };
+use pando_vm::memory::MemoryFiles;
 use pando_vm::network::{Network, NetworkConfig, Slot, SlotNumber};
 use pando_vm::sys::{host, reflink};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -59,6 +60,7 @@ pub(crate) async fn measure(
         folder: data.join("room"),
         group: format!("{PREFIX}-machines"),
         first_uid: DEFAULT_FIRST_UID,
+        preload: std::env::current_exe()?.with_file_name(PRELOAD_FILE),
     };
     let bare = Bare {
         hypervisor: Qemu::new(accelerator, cage).await?,
@@ -138,7 +140,7 @@ impl Bare {
                 },
                 // The default size, which the server baked.
                 shape: Shape { cpu: 2, memory_mib: 2048 },
-                memory: self.machine.join("memory"),
+                memory: MemoryFiles::of(&self.machine, 0),
                 device_state: self.machine.join("devices"),
                 disks: Disks { root, spares: [const { None }; SPARE_DISKS] },
                 slot: Arc::clone(slot),

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! image.json   what it is of, and how long its files are
-//! memory       whole: what it has in common with others it shares with them
+//! memory       what its machine began with
+//! memory-N     layers over it: the last one is its own, the others were its machine's, too
 //! devices
 //! root.raw
 //! spare-N.raw  what stood in its spare disks
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use pando_types::{Epoch, Generation, SandboxId, Timestamp};
 use pando_vm::driver::{SPARE_DISKS, Shape};
-use pando_vm::memory::Saved;
+use pando_vm::memory::{MemoryFiles, Saved};
 use pando_vm::network::Cidr;
 use pando_vm::sys::{durable, reflink};
 use serde::{Deserialize, Serialize};
@@ -31,8 +32,9 @@ use serde::{Deserialize, Serialize};
 use crate::bake::MachineKey;
 use crate::sandbox::spare::Spare;
 
-/// The format this server writes; it reads no other yet.
-const FORMAT: u32 = 1;
+/// The format this server writes. It reads the one before it, too, which knew no layers.
+const FORMAT: u32 = 2;
+const FIRST_FORMAT: u32 = 1;
 /// What describes an image is small; a file that is not is none.
 const MAX_BYTES: u64 = 64 * 1024;
 /// A device state is some 20 KB.
@@ -42,7 +44,7 @@ const FILE: &str = "image.json";
 /// The files of a machine that one can be made of, in a template's folder or an image's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parts {
-    pub memory: PathBuf,
+    pub memory: MemoryFiles,
     pub devices: PathBuf,
     pub root: PathBuf,
     /// Each where it is if there is one.
@@ -58,9 +60,10 @@ pub(crate) fn spare_name(index: usize) -> String {
 }
 
 impl Parts {
-    pub(crate) fn within(dir: &Path) -> Self {
+    /// Those in `dir`, whose memory has so many layers.
+    pub(crate) fn within(dir: &Path, layers: usize) -> Self {
         Self {
-            memory: dir.join("memory"),
+            memory: MemoryFiles::of(dir, layers),
             devices: dir.join("devices"),
             root: dir.join("root.raw"),
             spares: std::array::from_fn(|index| dir.join(spare_name(index))),
@@ -107,6 +110,8 @@ pub(crate) struct About {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Files {
     memory_bytes: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    layers_bytes: Vec<u64>,
     root_bytes: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     spares_bytes: Vec<u64>,
@@ -146,13 +151,23 @@ pub(crate) struct Image {
     pub about: About,
 }
 
+impl About {
+    /// The files of such an image in `dir`.
+    pub(crate) fn parts_in(&self, dir: &Path) -> Parts {
+        let layers = self.files.layers_bytes.len();
+        Parts { touched: self.touched.clone(), ..Parts::within(dir, layers) }
+    }
+}
+
 impl Image {
     /// Makes an image of the files in `dir`. It outlasts this process; see [`Image::sync`].
     pub(crate) fn describe(dir: &Path, facts: Facts) -> io::Result<Self> {
-        let parts = Parts::within(dir);
-        let spares = parts.spares.iter().take(facts.spares.len());
-        let spares_bytes = spares.map(|path| Ok(fs::metadata(path)?.len()));
-        let spares_bytes = spares_bytes.collect::<io::Result<_>>()?;
+        let memory = MemoryFiles::find(dir)?;
+        let parts = Parts::within(dir, memory.layer_count());
+        let length = |path: PathBuf| fs::metadata(path).map(|file| file.len());
+        let layers_bytes = memory.layers().map(length).collect::<io::Result<_>>()?;
+        let spares = parts.spares.into_iter().take(facts.spares.len());
+        let spares_bytes = spares.map(length).collect::<io::Result<_>>()?;
         let about = About {
             format: FORMAT,
             sandbox: facts.sandbox,
@@ -168,8 +183,9 @@ impl Image {
             own_memory_bytes: facts.saved.written_bytes,
             touched: facts.saved.touched,
             files: Files {
-                memory_bytes: fs::metadata(&parts.memory)?.len(),
-                root_bytes: fs::metadata(&parts.root)?.len(),
+                memory_bytes: length(memory.whole())?,
+                layers_bytes,
+                root_bytes: length(parts.root)?,
                 spares_bytes,
                 devices_blake3: checksum(&parts.devices)?,
             },
@@ -195,23 +211,26 @@ impl Image {
             return Err(ImageError::Broken);
         }
         let about = Self::parse(&fs::read(&path)?).ok_or(ImageError::Broken)?;
-        let parts = Parts::within(dir);
-        let files = &about.files;
-        for (path, bytes) in parts.spares.iter().zip(&files.spares_bytes) {
-            if fs::metadata(path)?.len() != *bytes {
+        let (parts, files) = (about.parts_in(dir), &about.files);
+        let memory_bytes = [files.memory_bytes].into_iter().chain(files.layers_bytes.clone());
+        let disks_bytes = [files.root_bytes].into_iter().chain(files.spares_bytes.clone());
+        let memory = parts.memory.all().zip(memory_bytes);
+        let disks = [parts.root].into_iter().chain(parts.spares).zip(disks_bytes);
+        for (path, bytes) in memory.chain(disks) {
+            if fs::metadata(path)?.len() != bytes {
                 return Err(ImageError::Broken);
             }
         }
-        let whole = fs::metadata(&parts.memory)?.len() == files.memory_bytes
-            && fs::metadata(&parts.root)?.len() == files.root_bytes
-            && checksum(&parts.devices)? == files.devices_blake3;
-        if whole { Ok(Self { dir: dir.to_owned(), about }) } else { Err(ImageError::Broken) }
+        if checksum(&parts.devices)? != files.devices_blake3 {
+            return Err(ImageError::Broken);
+        }
+        Ok(Self { dir: dir.to_owned(), about })
     }
 
     fn parse(bytes: &[u8]) -> Option<About> {
         let about: Option<About> = serde_json::from_slice(bytes).ok();
         about.filter(|about| {
-            about.format == FORMAT
+            (FIRST_FORMAT..=FORMAT).contains(&about.format)
                 && about.spares.len() <= SPARE_DISKS
                 && about.spares.len() == about.files.spares_bytes.len()
         })
@@ -231,18 +250,20 @@ impl Image {
     }
 
     pub(crate) fn parts(&self) -> Parts {
-        Parts { touched: self.about.touched.clone(), ..Parts::within(&self.dir) }
+        self.about.parts_in(&self.dir)
     }
 
     /// Puts all of it on the disk, so that it outlasts a power cut once its folder has
     /// its name.
     pub(crate) fn sync(&self) -> io::Result<()> {
+        let rest = [self.dir.join(FILE), self.dir.clone()];
+        self.files().chain(rest).try_for_each(|path| File::open(path)?.sync_all())
+    }
+
+    /// Its memory, device state and disks.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> + use<> {
         let Parts { memory, devices, root, .. } = self.parts();
-        let disks = self.spares().chain([memory, devices, root]);
-        for path in disks.chain([self.dir.join(FILE), self.dir.clone()]) {
-            File::open(path)?.sync_all()?;
-        }
-        Ok(())
+        memory.all().collect::<Vec<_>>().into_iter().chain(self.spares()).chain([devices, root])
     }
 
     /// The files of its spare disks.
@@ -265,8 +286,8 @@ impl Image {
     /// The same image once more, in the new folder `dir`.
     pub(crate) fn copy_to(&self, dir: &Path) -> io::Result<Self> {
         make_dir(dir)?;
-        let (here, there) = (self.parts(), Parts::within(dir));
-        fs::hard_link(&here.memory, &there.memory)?;
+        let (here, there) = (self.parts(), self.about.parts_in(dir));
+        here.memory.link_to(dir)?;
         fs::hard_link(&here.devices, &there.devices)?;
         reflink::clone_file(&here.root, &there.root)?;
         for (from, to) in self.spares().zip(&there.spares) {
@@ -309,8 +330,10 @@ mod tests {
 
     fn image(dir: &Path) -> Image {
         make_dir(dir).unwrap();
-        let parts = Parts::within(dir);
-        for path in [&parts.memory, &parts.devices, &parts.root, &parts.spares[0]] {
+        let parts = Parts::within(dir, 1);
+        let memory = parts.memory.all();
+        let [spare, ..] = parts.spares;
+        for path in memory.chain([parts.devices, parts.root, spare]) {
             fs::write(path, "bytes").unwrap();
         }
         let facts = Facts {
@@ -339,6 +362,7 @@ mod tests {
         assert_eq!(Image::find(&dir).unwrap(), Some(image));
         for (file, bytes) in [
             ("memory", "byte"),
+            ("memory-1", "bytes!"),
             ("root.raw", "bytes!"),
             ("spare-0.raw", "byte"),
             ("devices", "BYTES"),

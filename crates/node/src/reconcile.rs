@@ -26,10 +26,11 @@ use std::sync::Arc;
 
 use pando_types::SandboxId;
 use pando_vm::driver::{Home, MachineName, VmError};
+use pando_vm::memory::MemoryFiles;
 use pando_vm::network::Slot;
 use pando_vm::sys::durable;
 
-use crate::image::{Image, Parts};
+use crate::image::Image;
 use crate::sandbox::actor::{self, Origin};
 use crate::sandbox::files::Files;
 use crate::sandbox::manifest::{Lasting, Manifest};
@@ -226,10 +227,10 @@ fn change(manifest: &mut Manifest, state: State, dir: &Path) {
 /// Gives a machine that an older server made what is saved with it: its memory's
 /// beginnings under a name of its own.
 fn link_memory(shared: &Shared, manifest: &Manifest) {
-    let memory = Files::new(shared.data.sandbox(manifest.id)).memory();
-    if !memory.exists() {
+    let dir = shared.data.sandbox(manifest.id);
+    if !MemoryFiles::of(&dir, 0).whole().exists() {
         let machine = shared.data.machines().join(manifest.machine.to_string());
-        if let Err(error) = fs::hard_link(Parts::within(&machine).memory, memory) {
+        if let Err(error) = MemoryFiles::of(&machine, 0).link_to(&dir) {
             tracing::warn!(sandbox = manifest.id.short(), %error, "it can be neither saved nor put to sleep");
         }
     }

@@ -1,55 +1,54 @@
 //! Saving the memory of a machine that was restored: from outside its VMM, so it
 //! works the same for each of them.
 //!
-//! Such a machine maps the file that it was restored from (its base) privately.
-//! What it wrote since are pages of its process, and all else is the base's still.
-//! So its memory is a reflink of the base with these pages over it: a whole file,
-//! that shares what it has in common with the base and depends on nothing.
+//! Such a machine maps the files that it was restored from privately. What it wrote
+//! since are pages of its process, and all else is the files' still. So its memory is
+//! the same files with one layer more, which holds just these pages: whoever is made of
+//! it shares all of the others' page cache, and none of it depends on a name.
+
+mod copy;
+mod files;
+mod parts;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::num::NonZero;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+use rustix::fs::{Advice, fadvise};
 
+use self::copy::Route;
+pub use self::files::MemoryFiles;
+use self::files::{MOST_LAYERS, MOST_PARTS, read_table, write_table};
 use crate::sys::pagemap::{self, Mapping, Pagemap};
 use crate::sys::reflink;
 
-/// How much is copied by one call, in bytes: what stays in a processor's cache
-/// between the read and the write.
-const BATCH_BYTES: u64 = 512 << 10;
-/// Of how many places at most (`IOV_MAX`).
-const BATCH_PARTS: usize = 1024;
-/// The shortest run of zeros that becomes a hole, in bytes: each hole is a
-/// transaction of the file system, and writing a few zeros costs less.
-const SHORTEST_HOLE_BYTES: usize = 64 << 10;
-/// More threads than this only wait for the file's lock.
-const MOST_THREADS: usize = 4;
+/// To copy what lies between two parts of a layer costs less than another mapping in
+/// each machine that is made of it, in bytes.
+const LAYER_GAP_BYTES: u64 = 16 << 10;
 /// To read what lies between two parts costs less than another read, in bytes.
-const SMALLEST_GAP_BYTES: u64 = 64 << 10;
+const TOUCHED_GAP_BYTES: u64 = 64 << 10;
 /// More parts than that are not kept.
-const MOST_PARTS: usize = 512;
+const MOST_TOUCHED: usize = 512;
 
 /// What became of the pages that a machine wrote.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Saved {
-    /// Written into the file, in bytes.
+    /// Written into the layer, in bytes.
     pub written_bytes: u64,
     /// Zeros that became holes, in bytes.
     pub hole_bytes: u64,
-    /// Which parts of the file the machine has used since it was restored; see [`warm`].
+    /// Which parts of its memory the machine has used since it was restored; see [`warm`].
     pub touched: Vec<Range<u64>>,
 }
 
-/// Why memory could not be saved. Nothing is then left of it.
+/// Why memory could not be saved.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
     /// It maps something else.
-    #[error("the machine does not map the memory file that it was restored from")]
+    #[error("the machine does not map the memory files that it was restored from")]
     NotMapped,
     /// There is too little room.
     #[error("{needed_bytes} bytes of memory were written, and there is room for {room_bytes}")]
@@ -62,273 +61,131 @@ pub enum MemoryError {
     /// Looking at the process, or reading it.
     #[error("the machine's memory cannot be read")]
     Read(#[source] io::Error),
-    /// The base or the new file.
+    /// The files it was restored from, or the new one.
     #[error("the machine's memory cannot be written")]
     Write(#[source] io::Error),
 }
 
-/// Saves the memory of the process `pid`, which maps `base` privately and does not
-/// change it meanwhile, as the new file `target` on the same file system.
+/// Saves the memory of the process `pid`, which maps the files `from` privately and does
+/// not change it meanwhile, in the folder `to`, where there is none and which is on the
+/// same file system. When that fails, what is in there is of no use.
 ///
 /// What is written goes no further than the page cache.
 ///
 /// # Errors
 /// Any [`MemoryError`].
-pub fn save(pid: u32, base: &Path, target: &Path, room_bytes: u64) -> Result<Saved, MemoryError> {
-    let metadata = fs::metadata(base).map_err(MemoryError::Write)?;
-    let mappings = pagemap::private_mappings(pid, &metadata).map_err(MemoryError::Read)?;
-    if !is_whole(&mappings, metadata.len()) {
-        return Err(MemoryError::NotMapped);
-    }
-    let runs = own_runs(pid, &mappings).map_err(MemoryError::Read)?;
-    let needed_bytes = runs.iter().map(Run::bytes).sum();
+pub fn save(
+    pid: u32,
+    from: &MemoryFiles,
+    to: &Path,
+    room_bytes: u64,
+) -> Result<Saved, MemoryError> {
+    let memory_bytes = fs::metadata(from.whole()).map_err(MemoryError::Write)?.len();
+    let origin = origin(pid, from, memory_bytes)?;
+    let pagemap = Pagemap::open(pid).map_err(MemoryError::Read)?;
+    let within = origin..origin + memory_bytes;
+    let parts = |addresses: Vec<Range<u64>>| -> Vec<Range<u64>> {
+        let part = |range: Range<u64>| range.start - origin..range.end - origin;
+        addresses.into_iter().map(part).collect()
+    };
+    let own = parts(pagemap.own_pages(within.clone()).map_err(MemoryError::Read)?);
+    let own = parts::few(&own, LAYER_GAP_BYTES, MOST_PARTS);
+    let touched = parts(pagemap.touched_pages(within).map_err(MemoryError::Read)?);
+    let touched = parts::few(&touched, TOUCHED_GAP_BYTES, MOST_TOUCHED);
+
+    let plan = Plan::of(from, own, memory_bytes).map_err(MemoryError::Write)?;
+    let needed_bytes = parts::bytes(&plan.copied);
     if needed_bytes > room_bytes {
         return Err(MemoryError::NoRoom { needed_bytes, room_bytes });
     }
-    let touched = touched_parts(pid, &mappings).map_err(MemoryError::Read)?;
-    reflink::clone_file(base, target).map_err(MemoryError::Write)?;
-    let copied = OpenOptions::new()
-        .write(true)
-        .open(target)
-        .map_err(MemoryError::Write)
-        .and_then(|file| copy(pid, &batches(runs), &file))
-        .map(|saved| Saved { touched, ..saved });
-    copied.inspect_err(|_| {
-        // Half of it is of no use to anyone.
-        let _ = fs::remove_file(target);
-    })
+    let layer = plan.begin(from, to, memory_bytes).map_err(MemoryError::Write)?;
+    let route = Route { pid, origin, file: &layer, is_empty: !plan.replaces };
+    let copied = copy::copy(route, &plan.copied)?;
+    // Last: a layer without it is none.
+    write_table(&layer, memory_bytes, &plan.parts).map_err(MemoryError::Write)?;
+    Ok(Saved { written_bytes: copied.written_bytes, hole_bytes: copied.hole_bytes, touched })
 }
 
-/// Whether the parts are the whole file, each byte once.
-fn is_whole(mappings: &[Mapping], file_bytes: u64) -> bool {
-    let end = mappings.iter().try_fold(0, |end, mapping| {
-        (mapping.offset == end).then(|| end.saturating_add(mapping.end - mapping.start))
-    });
-    file_bytes > 0 && end == Some(file_bytes)
+/// What the new layer is made of.
+struct Plan {
+    /// Whether it begins as a reflink of the last layer and takes its place.
+    replaces: bool,
+    /// How many layers stay below it.
+    below: usize,
+    /// What is copied into it.
+    copied: Vec<Range<u64>>,
+    /// What of it counts.
+    parts: Vec<Range<u64>>,
 }
 
-/// Addresses that go to one place in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Run {
-    addresses: Range<u64>,
-    offset: u64,
-}
-
-impl Run {
-    fn bytes(&self) -> u64 {
-        self.addresses.end - self.addresses.start
+impl Plan {
+    fn of(from: &MemoryFiles, own: Vec<Range<u64>>, memory_bytes: u64) -> io::Result<Self> {
+        let layers = from.layer_count();
+        if layers < MOST_LAYERS {
+            return Ok(Self { replaces: false, below: layers, copied: own.clone(), parts: own });
+        }
+        let both = parts::join(&read_table(&from.last(), memory_bytes)?, &own);
+        if both.len() <= MOST_PARTS {
+            return Ok(Self { replaces: true, below: layers - 1, copied: own, parts: both });
+        }
+        // What lies in the gaps that are closed is in neither.
+        let few = parts::few(&both, LAYER_GAP_BYTES, MOST_PARTS);
+        Ok(Self { replaces: false, below: layers - 1, copied: few.clone(), parts: few })
     }
 
-    /// Cuts it after `bytes`, which it has more than.
-    fn split(self, bytes: u64) -> (Self, Self) {
-        let middle = self.addresses.start + bytes;
-        let rest = Self { addresses: middle..self.addresses.end, offset: self.offset + bytes };
-        (Self { addresses: self.addresses.start..middle, offset: self.offset }, rest)
+    /// Makes the new layer's file over what stays.
+    fn begin(&self, from: &MemoryFiles, to: &Path, memory_bytes: u64) -> io::Result<File> {
+        let below = from.lowest(self.below).link_to(to)?;
+        let path = below.and_one().last();
+        if self.replaces {
+            reflink::clone_file(&from.last(), &path)?;
+            return OpenOptions::new().write(true).open(path);
+        }
+        let layer = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        layer.set_len(memory_bytes)?;
+        Ok(layer)
     }
 }
 
-/// Has the kernel read these parts of a memory file, and does not wait for it: a machine
-/// that is made of it will use them first. The file is a reflink, which shares its blocks
-/// with its base, but no page in the kernel's cache. Page by page, as the machine comes to
-/// them, the same reads take several times as long.
+/// Where the memory begins in the process's addresses: it is one piece of them, and each
+/// byte of it comes from the file that it is to come from, at its own place in that.
+fn origin(pid: u32, from: &MemoryFiles, memory_bytes: u64) -> Result<u64, MemoryError> {
+    let files: Vec<_> =
+        from.all().map(fs::metadata).collect::<Result<_, _>>().map_err(MemoryError::Write)?;
+    let mappings = pagemap::private_mappings(pid, &files).map_err(MemoryError::Read)?;
+    let origin = mappings.first().map(|first| first.addresses.start);
+    let origin = origin.ok_or(MemoryError::NotMapped)?;
+    let mut found: Vec<(Range<u64>, usize)> = Vec::new();
+    for Mapping { addresses, offset, file } in mappings {
+        let part = addresses.start - origin..addresses.end - origin;
+        if part.start != offset {
+            return Err(MemoryError::NotMapped);
+        }
+        match found.last_mut() {
+            Some((last, same)) if *same == file && last.end == part.start => last.end = part.end,
+            _ => found.push((part, file)),
+        }
+    }
+    // A layer that is missing would mean an older memory.
+    let wanted = from.origins(memory_bytes).map_err(MemoryError::Write)?;
+    if found == wanted { Ok(origin) } else { Err(MemoryError::NotMapped) }
+}
+
+/// Has the kernel read these parts of a memory, and does not wait for it: a machine that
+/// is made of it will use them first. Page by page, as the machine comes to them, the same
+/// reads take several times as long. What is in its cache already costs nothing.
 ///
 /// # Errors
-/// When the file cannot be opened. What cannot be read now is read when it is used.
-pub fn warm(memory: &Path, parts: &[Range<u64>]) -> io::Result<()> {
-    let file = File::open(memory)?;
-    for part in parts {
-        let length = NonZero::new(part.end.saturating_sub(part.start));
-        fadvise(&file, part.start, length, Advice::WillNeed)?;
+/// When a file cannot be opened. What cannot be read now is read when it is used.
+pub fn warm(memory: &MemoryFiles, parts: &[Range<u64>]) -> io::Result<()> {
+    for path in memory.all() {
+        let file = File::open(path)?;
+        for part in parts {
+            let length = NonZero::new(part.end.saturating_sub(part.start));
+            fadvise(&file, part.start, length, Advice::WillNeed)?;
+        }
     }
     Ok(())
-}
-
-/// What a machine has used of its memory file: in few parts, with small gaps closed.
-fn touched_parts(pid: u32, mappings: &[Mapping]) -> io::Result<Vec<Range<u64>>> {
-    let pagemap = Pagemap::open(pid)?;
-    let mut parts = Vec::new();
-    for mapping in mappings {
-        let touched = pagemap.touched_pages(mapping.start..mapping.end)?;
-        let offset = |address: u64| mapping.offset + (address - mapping.start);
-        parts.extend(touched.iter().map(|range| offset(range.start)..offset(range.end)));
-    }
-    let mut gap = SMALLEST_GAP_BYTES;
-    while parts.len() > MOST_PARTS || gap == SMALLEST_GAP_BYTES {
-        parts = close_gaps(parts, gap);
-        gap *= 2;
-    }
-    Ok(parts)
-}
-
-/// Puts parts together that are not further apart.
-fn close_gaps(parts: Vec<Range<u64>>, gap_bytes: u64) -> Vec<Range<u64>> {
-    let mut closed: Vec<Range<u64>> = Vec::new();
-    for part in parts {
-        match closed.last_mut() {
-            Some(last) if part.start.saturating_sub(last.end) <= gap_bytes => last.end = part.end,
-            _ => closed.push(part),
-        }
-    }
-    closed
-}
-
-fn own_runs(pid: u32, mappings: &[Mapping]) -> io::Result<Vec<Run>> {
-    let pagemap = Pagemap::open(pid)?;
-    let mut runs = Vec::new();
-    for mapping in mappings {
-        let own = pagemap.own_pages(mapping.start..mapping.end)?;
-        let within = |range: &Range<u64>| {
-            mapping.start <= range.start && range.start < range.end && range.end <= mapping.end
-        };
-        runs.extend(own.into_iter().filter(within).map(|addresses| {
-            let offset = mapping.offset + (addresses.start - mapping.start);
-            Run { addresses, offset }
-        }));
-    }
-    Ok(runs)
-}
-
-/// Puts runs together, and cuts them up, into pieces of work of about the same size.
-fn batches(runs: Vec<Run>) -> Vec<Vec<Run>> {
-    let mut batches = Vec::new();
-    let (mut batch, mut bytes) = (Vec::new(), 0);
-    for run in runs {
-        let mut left = Some(run);
-        while let Some(run) = left.take() {
-            let room = BATCH_BYTES - bytes;
-            let part = if run.bytes() > room {
-                let (part, rest) = run.split(room);
-                left = Some(rest);
-                part
-            } else {
-                run
-            };
-            bytes += part.bytes();
-            batch.push(part);
-            if bytes == BATCH_BYTES || batch.len() == BATCH_PARTS {
-                batches.push(std::mem::take(&mut batch));
-                bytes = 0;
-            }
-        }
-    }
-    if !batch.is_empty() {
-        batches.push(batch);
-    }
-    batches
-}
-
-fn copy(pid: u32, batches: &[Vec<Run>], file: &File) -> Result<Saved, MemoryError> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = cores.min(MOST_THREADS).min(batches.len());
-    let copying = Copying {
-        pid,
-        file,
-        batches,
-        next: AtomicUsize::new(0),
-        written: AtomicU64::new(0),
-        holes: AtomicU64::new(0),
-    };
-    std::thread::scope(|scope| {
-        // This thread is one of them: so there is always one.
-        let helpers: Vec<_> = (1..threads)
-            .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, || copying.work()).ok())
-            .collect();
-        let mut outcome = copying.work();
-        for helper in helpers {
-            let panicked = |_| Err(MemoryError::Read(io::Error::other("a thread panicked")));
-            outcome = outcome.and(helper.join().unwrap_or_else(panicked));
-        }
-        outcome
-    })?;
-    Ok(Saved {
-        written_bytes: copying.written.into_inner(),
-        hole_bytes: copying.holes.into_inner(),
-        touched: Vec::new(),
-    })
-}
-
-/// What the threads share.
-struct Copying<'a> {
-    pid: u32,
-    file: &'a File,
-    batches: &'a [Vec<Run>],
-    next: AtomicUsize,
-    written: AtomicU64,
-    holes: AtomicU64,
-}
-
-impl Copying<'_> {
-    /// Takes batches until none is left.
-    fn work(&self) -> Result<(), MemoryError> {
-        let mut buffer = vec![0; BATCH_BYTES as usize];
-        while let Some(batch) = self.batches.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            self.copy(batch, &mut buffer).inspect_err(|_| {
-                // The others need not go on.
-                self.next.store(self.batches.len(), Ordering::Relaxed);
-            })?;
-        }
-        Ok(())
-    }
-
-    fn copy(&self, batch: &[Run], buffer: &mut [u8]) -> Result<(), MemoryError> {
-        let addresses: Vec<_> = batch.iter().map(|run| run.addresses.clone()).collect();
-        let bytes: u64 = batch.iter().map(Run::bytes).sum();
-        let filled = &mut buffer[..bytes as usize];
-        pagemap::read_addresses(self.pid, &addresses, filled)
-            .map_err(|error| MemoryError::Read(error.into()))?;
-        let mut rest: &[u8] = filled;
-        for run in batch {
-            let (bytes, after) = rest.split_at(run.bytes() as usize);
-            self.write(bytes, run.offset).map_err(MemoryError::Write)?;
-            rest = after;
-        }
-        Ok(())
-    }
-
-    fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        for (range, is_hole) in parts(bytes) {
-            let (start, length) = (offset + range.start as u64, range.len() as u64);
-            if is_hole {
-                let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-                fallocate(self.file, flags, start, length)?;
-                self.holes.fetch_add(length, Ordering::Relaxed);
-            } else {
-                self.file.write_all_at(&bytes[range], start)?;
-                self.written.fetch_add(length, Ordering::Relaxed);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Cuts pages into what is written and what becomes a hole (`true`).
-fn parts(bytes: &[u8]) -> Vec<(Range<usize>, bool)> {
-    let page_bytes = pagemap::page_bytes() as usize;
-    let mut parts: Vec<(Range<usize>, bool)> = Vec::new();
-    for (index, page) in bytes.chunks(page_bytes).enumerate() {
-        let range = index * page_bytes..index * page_bytes + page.len();
-        let zero = is_zero(page);
-        match parts.last_mut() {
-            Some((last, is_hole)) if *is_hole == zero => last.end = range.end,
-            _ => parts.push((range, zero)),
-        }
-    }
-    let mut kept: Vec<(Range<usize>, bool)> = Vec::new();
-    for (range, zero) in parts {
-        let is_hole = zero && range.len() >= SHORTEST_HOLE_BYTES;
-        match kept.last_mut() {
-            Some((last, false)) if !is_hole => last.end = range.end,
-            _ => kept.push((range, is_hole)),
-        }
-    }
-    kept
-}
-
-fn is_zero(page: &[u8]) -> bool {
-    const BLOCK: usize = 64;
-    let (blocks, rest) = page.as_chunks::<BLOCK>();
-    // Most pages say no at their first block.
-    blocks.iter().all(|block| *block == [0; BLOCK]) && rest.iter().all(|byte| *byte == 0)
 }
 
 #[cfg(test)]

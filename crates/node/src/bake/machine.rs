@@ -119,7 +119,7 @@ impl Machine {
     }
 
     pub(crate) fn parts(&self) -> crate::image::Parts {
-        crate::image::Parts::within(&self.dir)
+        crate::image::Parts::within(&self.dir, 0)
     }
 }
 

@@ -181,7 +181,7 @@ mod tests {
         let kept: Vec<_> = (0..3).chain(8..MAX_MACHINES + 4).collect();
         assert_eq!(left(&data), kept);
         assert!(shelf.take(&key(3), SHAPE).is_none(), "it is gone");
-        assert!(held.parts().memory.exists());
+        assert!(held.parts().memory.whole().exists());
         assert_eq!(fs::read_dir(data.staging()).unwrap().count(), 0);
 
         // A later server knows what this one used.

@@ -1,6 +1,5 @@
 //! Forking: sandboxes that go on from the moment of another, which goes on itself.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,8 +81,7 @@ impl Node {
     /// have gone: else the first of these that is saved would wait for it.
     fn write_back(&self, image: Arc<Passing>) {
         self.shared.tasks.spawn_blocking(move || {
-            let synced = File::open(image.0.parts().memory).and_then(|file| file.sync_data());
-            if let Err(error) = synced {
+            if let Err(error) = image.0.parts().memory.sync() {
                 tracing::warn!(%error, "the memory of a fork is not on the disk yet");
             }
         });

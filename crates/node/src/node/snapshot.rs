@@ -163,10 +163,8 @@ impl Node {
 
 fn describe(id: SnapshotId, image: &Image) -> io::Result<Snapshot> {
     const BLOCK_BYTES: u64 = 512;
-    let parts = image.parts();
     let mut held_bytes = 0;
-    let files = image.spares().chain([parts.memory, parts.devices, parts.root]);
-    for path in files {
+    for path in image.files() {
         held_bytes += fs::metadata(path)?.blocks() * BLOCK_BYTES;
     }
     Ok(Snapshot {

@@ -5,7 +5,7 @@
 //! manifest.next     what is to be the truth when its wake has succeeded
 //! root.raw          the disk of its machine
 //! spare-N.raw       what stands in its spare disks; of a volume that it holds, another name of that
-//! memory            what its machine's memory began as (a name of a template's or an image's file)
+//! memory, memory-N  what its machine's memory began as (names of a template's or an image's files)
 //! saving/           an image that is being made. While it is there, its guest may be frozen
 //! asleep/           the whole image that it sleeps in: there is no machine, or it may not run again
 //! asleep.consumed/  the same while a machine is made of it: nobody was told that it is awake
@@ -16,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use pando_vm::driver::SPARE_DISKS;
+use pando_vm::memory::MemoryFiles;
 use pando_vm::sys::durable;
 
 use crate::image::{Image, spare_name};
@@ -39,8 +40,8 @@ impl Files {
         self.dir.join(spare_name(index))
     }
 
-    pub(crate) fn memory(&self) -> PathBuf {
-        self.dir.join("memory")
+    pub(crate) fn memory(&self) -> io::Result<MemoryFiles> {
+        MemoryFiles::find(&self.dir)
     }
 
     pub(crate) fn saving(&self) -> PathBuf {
@@ -58,7 +59,7 @@ impl Files {
     /// Removes what only a machine needs.
     pub(crate) fn remove_machine(&self) -> io::Result<()> {
         let spares = (0..SPARE_DISKS).map(|index| self.spare(index));
-        for path in [self.root(), self.memory()].into_iter().chain(spares) {
+        for path in [self.root()].into_iter().chain(MemoryFiles::names(&self.dir)).chain(spares) {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

@@ -141,7 +141,7 @@ impl Actor {
                 fs::rename(found.dir(), files.consumed())?;
             }
             files.remove_machine()?;
-            Ok(Parts { touched: found.about.touched, ..Parts::within(&files.consumed()) })
+            Ok(found.about.parts_in(&files.consumed()))
         });
         let parts: Result<Parts, ImageError> =
             opened.await.unwrap_or_else(|error| Err(std::io::Error::other(error).into()));
@@ -224,12 +224,12 @@ impl Actor {
         let seat = self.seat.clone().ok_or(Denial::HasFailed)?;
         let (files, source) = (self.files.clone(), parts.clone());
         let (spares, data) = (self.manifest.spares.clone(), self.shared.data.clone());
-        blocking(move || {
+        let memory = blocking(move || {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&files.dir)?;
             reflink::clone_file(&source.root, &files.root())?;
             spare::place(&spares, inherited, &source, &files, &data)?;
-            // The same file under a name of its own: whatever it came from may go.
-            fs::hard_link(&source.memory, files.memory())
+            // The same files under names of its own: whatever it came from may go.
+            source.memory.link_to(&files.dir)
         })
         .await?;
         fault::point(moments.disk_cloned);
@@ -250,17 +250,17 @@ impl Actor {
         };
         let wanted = identity.mounts.len();
         let file_of = |index| (index < self.manifest.spares.len()).then(|| self.files.spare(index));
-        let memory = self.files.memory();
+        let used_first = memory.clone();
         // Beside the VMM's start. It does the same without, later.
         self.shared.tasks.spawn_blocking(move || {
-            if let Err(error) = memory::warm(&memory, &parts.touched) {
+            if let Err(error) = memory::warm(&used_first, &parts.touched) {
                 tracing::warn!(%error, "what a machine will use first is not read ahead");
             }
         });
         let restored = self.shared.hypervisor.restore(RestoreSpec {
             home: self.home(),
             shape: self.manifest.shape,
-            memory: self.files.memory(),
+            memory,
             device_state: parts.devices,
             disks: Disks { root: self.files.root(), spares: std::array::from_fn(file_of) },
             slot: seat.slot,

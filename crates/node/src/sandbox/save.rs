@@ -158,9 +158,10 @@ impl Actor {
             return Err(ActorError::Restless);
         }
         fault::point(Fault::SaveStopped);
-        let target = Parts::within(&self.files.saving());
+        let saving = self.files.saving();
+        let target = Parts::within(&saving, 0);
         let (disks, copies) = (self.disks(), target.clone());
-        let base = self.files.memory();
+        let memory = self.files.memory()?;
         let (devices, disk, memory) = tokio::join!(
             machine.save_device_state(&target.devices),
             blocking(move || {
@@ -170,7 +171,7 @@ impl Actor {
                     .zip(copies)
                     .try_for_each(|(disk, copy)| reflink::clone_file(disk, copy))
             }),
-            machine.save_memory(&base, &target.memory, room_bytes),
+            machine.save_memory(&memory, &saving, room_bytes),
         );
         devices?;
         disk?;

@@ -13,7 +13,7 @@ use pando_node::{
     BakeError, DataDir, DataError, Node, NodeConfig, NodeError, Overcommit, Report, WarmSlots,
 };
 use pando_types::{NodeId, SystemClock};
-use pando_vm::cage::CageConfig;
+use pando_vm::cage::{CageConfig, PRELOAD_FILE};
 use pando_vm::driver::Hypervisor;
 use pando_vm::driver::qemu::Qemu;
 use pando_vm::network::{Mail, Network, NetworkConfig};
@@ -91,6 +91,7 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
         folder: data.room(),
         group: format!("{}-machines", options.network.prefix),
         first_uid: options.first_uid,
+        preload: beside_us("PANDO_VMM_PRELOAD", PRELOAD_FILE)?,
     };
     let hypervisor: Arc<dyn Hypervisor> = Arc::new(
         Qemu::new(accelerator, cage)
@@ -159,9 +160,14 @@ pub(crate) fn network_config(options: &NetworkOptions) -> anyhow::Result<Network
 
 /// The guest agent's program: `PANDO_GUEST_AGENT`, or beside this program.
 pub(crate) fn agent_path() -> anyhow::Result<PathBuf> {
-    if let Some(path) = std::env::var_os("PANDO_GUEST_AGENT") {
+    beside_us("PANDO_GUEST_AGENT", "pando-guest-agent")
+}
+
+/// A file that is installed beside this program, where the environment names no other.
+fn beside_us(variable: &str, name: &str) -> anyhow::Result<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
         return Ok(path.into());
     }
     let program = std::env::current_exe().context("where this program is")?;
-    Ok(program.parent().unwrap_or(Path::new("/")).join("pando-guest-agent"))
+    Ok(program.parent().unwrap_or(Path::new("/")).join(name))
 }

@@ -103,6 +103,8 @@ impl fmt::Display for Step {
 pub(super) struct Entry<'a> {
     pub program: &'a CStr,
     pub arguments: &'a [String],
+    /// `NAME=value` each.
+    pub environment: &'a [String],
     pub stdin: BorrowedFd<'a>,
     pub log: BorrowedFd<'a>,
     pub inherited: &'a [BorrowedFd<'a>],
@@ -127,12 +129,9 @@ pub(super) fn begin(
     // Everything that allocates comes before the clone.
     let name = entry.program.to_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let texts = std::iter::once(name).chain(entry.arguments.iter().map(String::as_bytes));
-    let arguments: Vec<CString> = texts
-        .map(CString::new)
-        .collect::<Result<_, _>>()
-        .map_err(|error| CageError::Clone(error.into()))?;
-    let mut pointers: Vec<_> = arguments.iter().map(|text| text.as_ptr()).collect();
-    pointers.push(std::ptr::null());
+    let arguments = c_strings(texts)?;
+    let environment = c_strings(entry.environment.iter().map(String::as_bytes))?;
+    let (arguments, environment) = (pointers(&arguments), pointers(&environment));
     let (flags, kind) = (SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, SocketType::SEQPACKET);
     let pair = socketpair(AddressFamily::UNIX, kind, flags, None);
     let (ours, theirs) = pair.map_err(|error| CageError::Clone(error.into()))?;
@@ -142,7 +141,7 @@ pub(super) fn begin(
         Cloned::Child => {
             let (step, error) = match go_in(entry, theirs.as_fd()) {
                 Err(failed) => failed,
-                Ok(()) => (Step::Program, become_program(entry.program, &pointers)),
+                Ok(()) => (Step::Program, become_program(entry.program, &arguments, &environment)),
             };
             let [one, two, three, four] = error.raw_os_error().to_le_bytes();
             let message = [step as u8, one, two, three, four];
@@ -156,6 +155,17 @@ pub(super) fn begin(
             Ok((process, Report::new(ours).map_err(CageError::Clone)?))
         }
     }
+}
+
+fn c_strings<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Result<Vec<CString>, CageError> {
+    let texts = texts.map(CString::new).collect::<Result<_, _>>();
+    texts.map_err(|error| CageError::Clone(error.into()))
+}
+
+/// As `execve(2)` takes them.
+fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
+    let texts = texts.iter().map(|text| text.as_ptr());
+    texts.chain(std::iter::once(std::ptr::null())).collect()
 }
 
 /// The status of a process that did not get in.
@@ -222,8 +232,11 @@ fn at_most(most: u64) -> Rlimit {
     Rlimit { current: Some(most), maximum: Some(most) }
 }
 
-fn become_program(program: &CStr, arguments: &[*const libc::c_char]) -> Errno {
-    let environment = [std::ptr::null()];
+fn become_program(
+    program: &CStr,
+    arguments: &[*const libc::c_char],
+    environment: &[*const libc::c_char],
+) -> Errno {
     // SAFETY: both lists end in null, and all strings outlive the call.
     unsafe { libc::execve(program.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
     crate::sys::last_error()

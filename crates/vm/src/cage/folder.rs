@@ -21,6 +21,8 @@ pub(crate) struct Furniture {
     pub program: PathBuf,
     /// Modules and firmware that it reads.
     pub files: Vec<PathBuf>,
+    /// What lies in its process where its memory has layers (`pando-vmm-preload`).
+    pub preload: PathBuf,
     /// Whether it uses `/dev/kvm`.
     pub kvm: bool,
 }
@@ -58,8 +60,9 @@ pub(super) async fn fill(home: &Path, furniture: &Furniture) -> Result<PathBuf, 
 /// Every file to copy, with the libraries.
 async fn sources(furniture: &Furniture) -> Result<Vec<PathBuf>, CageError> {
     let mut all = vec![furniture.program.clone()];
+    all.push(furniture.preload.clone());
     all.extend(furniture.files.iter().cloned());
-    for path in [&furniture.program].into_iter().chain(&furniture.files) {
+    for path in [&furniture.program, &furniture.preload].into_iter().chain(&furniture.files) {
         if path == &furniture.program || path.extension().is_some_and(|end| end == "so") {
             let output = Tool::new("ldd", [path.display().to_string()]).run().await?;
             all.extend(libraries(&String::from_utf8_lossy(&output.stdout)));
@@ -134,8 +137,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let firmware = dir.path().join("firmware.bin");
         fs::write(&firmware, "one").unwrap();
-        let furniture =
-            Furniture { program: "/bin/true".into(), files: vec![firmware.clone()], kvm: false };
+        let furniture = Furniture {
+            program: "/bin/true".into(),
+            files: vec![firmware.clone()],
+            preload: "/bin/false".into(),
+            kvm: false,
+        };
         let home = dir.path().join("room");
         let root = fill(&home, &furniture).await.unwrap();
         let inside = root.join(firmware.strip_prefix("/").unwrap());

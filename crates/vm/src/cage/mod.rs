@@ -11,7 +11,7 @@
 //! with its libraries, two harmless devices, and no network link. All VMMs share
 //! it, for it is read-only and nothing in it belongs to one of them. Whatever does
 //! is a descriptor that the VMM inherits: disks, tap, sockets, device state; its
-//! memory file is handed over when it asks (`sys::seccomp`). So a VMM
+//! memory's files are handed over when it asks (`sys::seccomp`). So a VMM
 //! owns no file, finds no path to one, and can make none.
 //!
 //! Every step of `entry` must succeed: a VMM that is not caged does not run.
@@ -22,7 +22,7 @@ mod room;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -44,6 +44,8 @@ use crate::sys::seccomp::{Filter, Listener};
 /// The user id of slot 0's VMM where the operator says nothing: in what systemd's
 /// table of ids (<https://systemd.io/UIDS-GIDS/>) leaves unused.
 pub const DEFAULT_FIRST_UID: u32 = 1_900_000_000;
+/// What the library `pando-vmm-preload` is called.
+pub const PRELOAD_FILE: &str = "libpando_vmm_preload.so";
 /// How many user ids a server may use, one for each slot.
 pub const UIDS: u32 = 4096;
 /// Memory that a VMM may take beside its guest's, in bytes: code cache, stacks,
@@ -74,6 +76,8 @@ pub struct CageConfig {
     pub group: String,
     /// The user and group id of slot 0's VMM; the other slots' follow.
     pub first_uid: u32,
+    /// The library `pando-vmm-preload`; it is built and installed beside `pando`.
+    pub preload: PathBuf,
 }
 
 /// Why a VMM could not be caged.
@@ -134,6 +138,7 @@ pub(crate) struct Cage {
     config: CageConfig,
     folder: PathBuf,
     program: CString,
+    preload: PathBuf,
     devices: Vec<room::Device>,
     room: Room,
     groups: Option<Groups>,
@@ -154,8 +159,8 @@ pub(crate) struct Occupant<'a> {
     pub log: BorrowedFd<'a>,
     /// Descriptors it inherits, under the same numbers.
     pub inherited: &'a [BorrowedFd<'a>],
-    /// What it is handed when it opens [`MEMORY_PATH`].
-    pub memory: BorrowedFd<'a>,
+    /// What it is handed when it opens [`MEMORY_PATH`], and before that the layers over it.
+    pub memory: &'a [BorrowedFd<'a>],
     /// The room, where it is not everybody's.
     pub room: Option<&'a Room>,
     /// vCPUs.
@@ -167,7 +172,10 @@ pub(crate) struct Occupant<'a> {
 }
 
 /// The path that stands for the memory file; there is no file of that name.
-pub(crate) const MEMORY_PATH: &CStr = c"/memory";
+pub(crate) const MEMORY_PATH: &str = "/memory";
+/// Tells `pando-vmm-preload` how many layers are over it. Each stands at a path that ends
+/// in its number, and is asked for before the first instruction of the VMM itself.
+const LAYERS_VARIABLE: &str = "PANDO_MEMORY_LAYERS";
 
 /// A process in its cage.
 #[derive(Debug)]
@@ -204,7 +212,8 @@ impl Cage {
         }
         let program = CString::new(furniture.program.as_os_str().as_encoded_bytes())
             .map_err(|error| room_error("the program's path")(error.into()))?;
-        Ok(Self { config, folder, program, devices, room, groups, filter: Filter::new() })
+        let (preload, filter) = (furniture.preload.clone(), Filter::new());
+        Ok(Self { config, folder, program, preload, devices, room, groups, filter })
     }
 
     /// A room that also holds these files, in [`BOOT_DIR`], under these names.
@@ -231,9 +240,12 @@ impl Cage {
             None => None,
         };
         let nowhere = File::open("/dev/null").map_err(room_error("/dev/null"))?;
+        let memory = in_order(occupant.memory);
+        let environment = self.environment(memory.len().saturating_sub(1));
         let entry = Entry {
             program: &self.program,
             arguments: occupant.arguments,
+            environment: &environment,
             stdin: nowhere.as_fd(),
             log: occupant.log,
             inherited: occupant.inherited,
@@ -259,12 +271,12 @@ impl Cage {
         let listener = timeout(ENTRY_LIMIT, listener(&report))
             .await
             .map_err(|_| CageError::Lost("it took too long"))??;
-        let handed_over = async {
+        let handing_over = async {
             let listener = Listener::new(listener)?;
-            listener.hand_over(MEMORY_PATH, occupant.memory).await
+            listener.hand_over(&memory).await
         };
         tokio::select! {
-            outcome = timeout(HANDOVER_LIMIT, handed_over) => {
+            outcome = timeout(HANDOVER_LIMIT, handing_over) => {
                 let outcome = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
                 outcome.map_err(CageError::Handover)?;
             }
@@ -274,10 +286,39 @@ impl Cage {
         unfinished.finish()
     }
 
+    /// What a process finds in its environment whose memory has so many layers.
+    fn environment(&self, layers: usize) -> Vec<String> {
+        match layers {
+            0 => Vec::new(),
+            _ => vec![
+                format!("LD_PRELOAD={}", self.preload.display()),
+                format!("{LAYERS_VARIABLE}={layers}"),
+            ],
+        }
+    }
+
     /// The control group of a process of ours.
     pub(crate) fn group_of(&self, pid: u32) -> Option<PathBuf> {
         self.groups.as_ref()?.of_process(pid)
     }
+}
+
+/// What a process is handed when it opens which path, in the order in which it does: the
+/// layers of its memory from the lowest on, and then what they are over. So it has nothing
+/// that it could run with before it has all.
+fn in_order<'a>(memory: &[BorrowedFd<'a>]) -> Vec<(String, BorrowedFd<'a>)> {
+    let mut files: Vec<_> = memory
+        .iter()
+        .enumerate()
+        .map(|(layer, file)| match layer {
+            0 => (MEMORY_PATH.to_owned(), *file),
+            layer => (format!("{MEMORY_PATH}-{layer}"), *file),
+        })
+        .collect();
+    if !files.is_empty() {
+        files.rotate_left(1);
+    }
+    files
 }
 
 /// Removes the control group of a machine that has ended.

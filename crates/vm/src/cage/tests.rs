@@ -12,10 +12,17 @@ use crate::sys::process::with_argument;
 const PROGRAM: &str = "/bin/sleep";
 
 async fn cage(dir: &Path, group: &str) -> Cage {
-    let furniture = Furniture { program: PROGRAM.into(), files: Vec::new(), kvm: false };
-    let config =
-        CageConfig { folder: dir.join("room"), group: group.into(), first_uid: DEFAULT_FIRST_UID };
-    Cage::prepare(config, &furniture).await.unwrap()
+    Cage::prepare(config(dir, group, DEFAULT_FIRST_UID), &furniture()).await.unwrap()
+}
+
+fn config(dir: &Path, group: &str, first_uid: u32) -> CageConfig {
+    let preload = PROGRAM.into();
+    CageConfig { folder: dir.join("room"), group: group.into(), first_uid, preload }
+}
+
+fn furniture() -> Furniture {
+    let (program, preload) = (PROGRAM.into(), PROGRAM.into());
+    Furniture { program, files: Vec::new(), preload, kvm: false }
 }
 
 /// Sends an occupant in whose network namespace is `network`; it would sleep for `name`.
@@ -30,7 +37,7 @@ async fn send_in(cage: &Cage, network: &File, name: &str) -> Result<Caged, CageE
         arguments: &["--".into(), name.into()],
         log: log.as_fd(),
         inherited: &[],
-        memory: memory.as_fd(),
+        memory: &[memory.as_fd()],
         room: None,
         cpus: 1,
         memory_bytes: 1 << 30,
@@ -113,10 +120,7 @@ async fn a_server_with_many_open_files_still_makes_cages() {
 #[tokio::test]
 async fn users_that_are_not_ours_to_give_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let furniture = Furniture { program: PROGRAM.into(), files: Vec::new(), kvm: false };
-    let config =
-        CageConfig { folder: dir.path().join("room"), group: "vmcage3".into(), first_uid: 0 };
-    let error = Cage::prepare(config, &furniture).await.unwrap_err();
+    let error = Cage::prepare(config(dir.path(), "vmcage3", 0), &furniture()).await.unwrap_err();
     assert!(matches!(error, CageError::Ids { first: 0 }), "{error:?}");
 }
 

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
-use crate::memory::{MemoryError, Saved};
+use crate::memory::{MemoryError, MemoryFiles, Saved};
 use crate::network::Slot;
 use crate::sys::durable;
 
@@ -126,8 +126,8 @@ pub struct RestoreSpec {
     pub home: Home,
     /// Its size: must be the one it was baked with.
     pub shape: Shape,
-    /// The memory file, mapped privately: never written.
-    pub memory: PathBuf,
+    /// What its memory begins as, mapped privately: never written.
+    pub memory: MemoryFiles,
     /// The saved device state.
     pub device_state: PathBuf,
     /// Its disks.
@@ -191,13 +191,13 @@ pub trait Machine: Send + Sync + fmt::Debug {
     /// Saves the device state of a paused machine. Memory and disks are files already.
     async fn save_device_state(&self, path: &Path) -> Result<(), VmError>;
 
-    /// Saves the memory of a paused machine as the new file `target`, whole. `base` is
-    /// the memory file that it was restored from, on the same file system. At most
-    /// `room_bytes` are written, and no further than the page cache.
+    /// Saves the memory of a paused machine in the folder `to`, where there is none. `from`
+    /// is what it was restored from, on the same file system. At most `room_bytes` are
+    /// written, and no further than the page cache.
     async fn save_memory(
         &self,
-        base: &Path,
-        target: &Path,
+        from: &MemoryFiles,
+        to: &Path,
         room_bytes: u64,
     ) -> Result<Saved, VmError>;
 

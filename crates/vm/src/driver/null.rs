@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
-use crate::memory::{MemoryError, Saved};
+use crate::memory::{MemoryError, MemoryFiles, Saved};
 
 use super::{
     Accelerator, BootSpec, Home, Hypervisor, Machine, MachineName, RestoreSpec, Started, VmError,
@@ -282,7 +282,7 @@ impl Hypervisor for Null {
         let read = |path: &Path| {
             std::fs::read(path).map_err(VmError::io(format!("cannot read {}", path.display())))
         };
-        let memory = read(&spec.memory)?;
+        let memory = read(&spec.memory.whole())?;
         read(&spec.device_state)?;
         read(&spec.disks.root)?;
         for spare in spec.disks.spares.iter().flatten() {
@@ -342,8 +342,8 @@ impl Machine for NullMachine {
 
     async fn save_memory(
         &self,
-        _base: &Path,
-        target: &Path,
+        _from: &MemoryFiles,
+        to: &Path,
         room_bytes: u64,
     ) -> Result<Saved, VmError> {
         let memory = self.memory().clone();
@@ -352,7 +352,8 @@ impl Machine for NullMachine {
             let needed_bytes = room_bytes.saturating_add(1);
             return Err(MemoryError::NoRoom { needed_bytes, room_bytes }.into());
         }
-        std::fs::write(target, memory).map_err(VmError::io("cannot save the memory"))?;
+        std::fs::write(MemoryFiles::of(to, 0).whole(), memory)
+            .map_err(VmError::io("cannot save the memory"))?;
         Ok(Saved { written_bytes, ..Saved::default() })
     }
 

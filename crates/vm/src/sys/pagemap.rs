@@ -2,6 +2,8 @@
 //! now, and no longer the file's (Documentation/admin-guide/mm/pagemap.rst of the
 //! kernel, `process_vm_readv(2)`).
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::ops::Range;
@@ -11,46 +13,69 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use rustix::io::Errno;
 
 /// A part of a process's addresses that stands for a part of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mapping {
-    pub start: u64,
-    pub end: u64,
+    pub addresses: Range<u64>,
     /// Where in the file it begins.
     pub offset: u64,
+    /// Which of the files that were asked for.
+    pub file: usize,
 }
 
-/// The parts of a file that a process has mapped privately, in the file's order.
+/// The parts of these files that a process has mapped privately, by its addresses.
 ///
 /// # Errors
 /// What the kernel said; the process may be gone.
-pub(crate) fn private_mappings(pid: u32, file: &Metadata) -> io::Result<Vec<Mapping>> {
+pub(crate) fn private_mappings(pid: u32, files: &[Metadata]) -> io::Result<Vec<Mapping>> {
     let text = fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let mut found = Vec::new();
-    for (mapping, inode) in text.lines().filter_map(private_file) {
-        // The device in this list is not the one that `stat` tells on every file
-        // system, so the file behind the mapping is asked itself.
-        let (start, end) = (mapping.start, mapping.end);
-        if inode == file.ino() {
-            let mapped = fs::metadata(format!("/proc/{pid}/map_files/{start:x}-{end:x}"))?;
-            if mapped.dev() == file.dev() {
-                found.push(mapping);
-            }
+    // The device in this list is not the one that `stat` tells on every file system, so
+    // the file behind the first mapping of each is asked itself.
+    let mut asked: HashMap<(&str, u64), Option<usize>> = HashMap::new();
+    for line in text.lines().filter_map(private_file) {
+        let Range { start, end } = line.addresses;
+        if !files.iter().any(|file| file.ino() == line.inode) {
+            continue;
         }
+        let file = match asked.entry((line.device, line.inode)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => {
+                let mapped = fs::metadata(format!("/proc/{pid}/map_files/{start:x}-{end:x}"))?;
+                let is_it =
+                    |file: &Metadata| (file.dev(), file.ino()) == (mapped.dev(), mapped.ino());
+                *unknown.insert(files.iter().position(is_it))
+            }
+        };
+        found.extend(file.map(|file| Mapping {
+            addresses: line.addresses,
+            offset: line.offset,
+            file,
+        }));
     }
-    found.sort_by_key(|mapping| mapping.offset);
     Ok(found)
 }
 
-/// Reads a line of proc_pid_maps(5): addresses, permissions, offset, device, inode, path.
-fn private_file(line: &str) -> Option<(Mapping, u64)> {
+/// A line of proc_pid_maps(5), of a private mapping of a file.
+#[derive(Debug, PartialEq, Eq)]
+struct Line<'a> {
+    addresses: Range<u64>,
+    offset: u64,
+    device: &'a str,
+    inode: u64,
+}
+
+/// Reads a line: addresses, permissions, offset, device, inode, path.
+fn private_file(line: &str) -> Option<Line<'_>> {
     let mut words = line.split_ascii_whitespace();
     let (start, end) = words.next()?.split_once('-')?;
     let number = |hex: &str| u64::from_str_radix(hex, 16).ok();
     let is_private = words.next()?.ends_with('p');
     let offset = number(words.next()?)?;
-    let inode = words.nth(1)?.parse().ok()?;
-    let mapping = Mapping { start: number(start)?, end: number(end)?, offset };
-    (is_private && mapping.start < mapping.end).then_some((mapping, inode))
+    let device = words.next()?;
+    let inode = words.next()?.parse().ok()?;
+    let addresses = number(start)?..number(end)?;
+    let is_some = is_private && addresses.start < addresses.end;
+    is_some.then_some(Line { addresses, offset, device, inode })
 }
 
 /// Which pages are looked for.
@@ -251,8 +276,9 @@ mod tests {
     #[test]
     fn only_private_mappings_of_files_are_read() {
         let line = "7f0000000000-7f0000002000 rw-p 00001000 fe:00 4711    /memory (deleted)";
-        let mapping = Mapping { start: 0x7f00_0000_0000, end: 0x7f00_0000_2000, offset: 0x1000 };
-        assert_eq!(private_file(line), Some((mapping, 4711)));
+        let addresses = 0x7f00_0000_0000..0x7f00_0000_2000;
+        let read = Line { addresses, offset: 0x1000, device: "fe:00", inode: 4711 };
+        assert_eq!(private_file(line), Some(read));
         assert_eq!(private_file(&line.replace("rw-p", "rw-s")), None);
         assert_eq!(private_file("7f0-7f1"), None);
         assert_eq!(private_file("zz-7f1 rw-p 0 00:00 0"), None);

@@ -6,7 +6,6 @@
 //! a plain `open(path, O_RDWR)` waits for us, and we hand over a descriptor of
 //! our choice: one that only reads, for a restore.
 
-use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -164,40 +163,53 @@ impl Listener {
         Ok(Self(unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE)? }))
     }
 
-    /// Lets calls pass until one opens `path`, and answers that one with `file`.
-    /// Returns also when the process is gone.
+    /// Lets calls pass until each of these paths was opened in turn, and answers those calls
+    /// with the files. Returns also when the process is gone.
     ///
     /// What the caller's memory says of the path may change under us. That costs
-    /// nothing: a call that passes meets the room, and `file` is the caller's anyway.
-    pub(crate) async fn hand_over(&self, path: &CStr, file: BorrowedFd<'_>) -> io::Result<()> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            // To ask when there is no question would block.
-            let state = self.state()?;
-            if !state.contains(PollFlags::IN) {
-                // Nobody is left under the filter. This stays so, and readiness with
-                // it: going round again would never yield.
-                if state.contains(PollFlags::HUP) {
-                    return Ok(());
+    /// nothing: a call that passes meets the room, and the files are the caller's anyway.
+    ///
+    /// # Errors
+    /// What the kernel said; `InvalidData` when one is asked for before its turn.
+    pub(crate) async fn hand_over(&self, files: &[(String, BorrowedFd<'_>)]) -> io::Result<()> {
+        let mut left = files;
+        while let [(_, file), later @ ..] = left {
+            let Some(question) = self.question().await? else { return Ok(()) };
+            let answered = match asks_for(&question, left)? {
+                Some(0) => self.give(question.id, *file).map(|()| true),
+                Some(_) => {
+                    let text = "a file of the memory was asked for before its turn";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, text));
                 }
-                ready.clear_ready();
-                continue;
-            }
-            let question = match self.receive() {
-                Err(Errno::NOENT | Errno::INTR) => continue,
-                other => other?,
-            };
-            let answered = if asks_for(&question, path)? {
-                self.give(question.id, file).map(|()| true)
-            } else {
-                self.pass(question.id).map(|()| false)
+                None => self.pass(question.id).map(|()| false),
             };
             match answered {
-                Ok(true) => return Ok(()),
+                Ok(true) => left = later,
                 // A signal interrupted the caller, who will ask again.
                 Ok(false) | Err(Errno::NOENT) => {}
                 Err(error) => return Err(error.into()),
             }
+        }
+        Ok(())
+    }
+
+    /// Waits for the next call; `None` when nobody is left under the filter.
+    async fn question(&self) -> io::Result<Option<libc::seccomp_notif>> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            // To ask when there is no question would block.
+            let state = self.state()?;
+            if state.contains(PollFlags::IN) {
+                match self.receive() {
+                    Err(Errno::NOENT | Errno::INTR) => continue,
+                    other => return Ok(Some(other?)),
+                }
+            }
+            // This stays so, and readiness with it: going round again would never yield.
+            if state.contains(PollFlags::HUP) {
+                return Ok(None);
+            }
+            ready.clear_ready();
         }
     }
 
@@ -238,15 +250,20 @@ impl Listener {
     }
 }
 
-fn asks_for(question: &libc::seccomp_notif, path: &CStr) -> io::Result<bool> {
-    let expected = path.to_bytes_with_nul();
-    let mut found = vec![0; expected.len()];
+/// Which of the files' paths the call opens.
+fn asks_for(
+    question: &libc::seccomp_notif,
+    files: &[(String, BorrowedFd<'_>)],
+) -> io::Result<Option<usize>> {
     let memory = match File::open(format!("/proc/{}/mem", question.pid)) {
         // It is gone: whoever waits for it hears of that.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    // A path that ends at the end of a mapping is shorter than what is asked for.
-    let outcome = memory.read_exact_at(&mut found, question.data.args[1]);
-    Ok(outcome.is_ok() && found == expected)
+    Ok(files.iter().position(|(path, _)| {
+        let mut found = vec![0; path.len() + 1];
+        // A path that ends at the end of a mapping is shorter than what is asked for.
+        let outcome = memory.read_exact_at(&mut found, question.data.args[1]);
+        outcome.is_ok() && found.strip_suffix(&[0]) == Some(path.as_bytes())
+    }))
 }

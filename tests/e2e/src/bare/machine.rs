@@ -11,6 +11,7 @@ use pando_guest_protocol::control::{Identity, ToGuest, ToHost, Who};
 use pando_vm::driver::{
     Disks, Home, Hypervisor, Machine, MachineName, RestoreSpec, SPARE_DISKS, Started,
 };
+use pando_vm::memory::MemoryFiles;
 use pando_vm::network::Slot;
 use pando_vm::sys::reflink;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -34,8 +35,8 @@ impl Image {
         Self { dir }
     }
 
-    fn memory(&self) -> PathBuf {
-        self.dir.join("memory")
+    fn memory(&self) -> anyhow::Result<MemoryFiles> {
+        Ok(MemoryFiles::find(&self.dir)?)
     }
 
     fn devices(&self) -> PathBuf {
@@ -87,7 +88,7 @@ pub(super) async fn restore(
                 name: MachineName { owner: owner.to_owned(), machine: name },
             },
             shape: SHAPE,
-            memory: image.memory(),
+            memory: image.memory()?,
             device_state: image.devices(),
             disks: Disks { root, spares: [const { None }; SPARE_DISKS] },
             slot: Arc::clone(&slot),
@@ -163,7 +164,7 @@ impl BareMachine {
         fs::create_dir_all(&image.dir)?;
         self.machine.save_device_state(&image.devices()).await?;
         reflink::clone_file(&self.dir.join("root.raw"), &image.root())?;
-        self.machine.save_memory(&self.image.memory(), &image.memory(), u64::MAX).await?;
+        self.machine.save_memory(&self.image.memory()?, &image.dir, u64::MAX).await?;
         told("save", begun);
         Ok(image)
     }

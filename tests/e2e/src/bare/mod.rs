@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use pando_guest_protocol::control::Who;
-use pando_vm::cage::{CageConfig, DEFAULT_FIRST_UID};
+use pando_vm::cage::{CageConfig, DEFAULT_FIRST_UID, PRELOAD_FILE};
 use pando_vm::driver::qemu::Qemu;
 use pando_vm::driver::{Accelerator, Shape};
 use pando_vm::network::{Network, NetworkConfig, SlotNumber};
@@ -23,7 +23,7 @@ pub use self::agent::{Cell, Watched};
 pub use self::machine::{BareMachine, Image};
 
 use crate::host::{pool, prefix};
-use crate::server::{Options, Server};
+use crate::server::{Options, Server, program};
 
 /// The default size of a sandbox.
 const SHAPE: Shape = Shape { cpu: 2, memory_mib: 2048 };
@@ -61,6 +61,7 @@ impl Bare {
             folder: server.data().join("room"),
             group: format!("{}-machines", prefix()),
             first_uid: DEFAULT_FIRST_UID,
+            preload: program(PRELOAD_FILE),
         };
         let hypervisor = Qemu::new(accelerator, cage).await?;
         let network = Network::prepare(NetworkConfig::new(&prefix(), pool(), &[])?).await?;

@@ -65,7 +65,7 @@ impl Arguments<'_> {
             "-object",
             format!(
                 "memory-backend-file,id=ram,size={memory},mem-path={},share={}",
-                MEMORY_PATH.to_string_lossy(),
+                MEMORY_PATH,
                 if shared { "on" } else { "off" },
             ),
         );

@@ -36,7 +36,7 @@ use super::{
     Shape, Started, VmError,
 };
 use crate::cage::{Cage, CageConfig, Caged, Furniture, Occupant, Room, remove_group};
-use crate::memory::{self, Saved};
+use crate::memory::{self, MemoryFiles, Saved};
 use crate::network::Slot;
 use crate::sys::process::{self, Ending, Watched, tail, with_argument};
 use crate::sys::{host, socket};
@@ -91,6 +91,7 @@ impl Qemu {
         let furniture = Furniture {
             program,
             files: module.into_iter().chain(firmware).collect(),
+            preload: cage.preload.clone(),
             kvm: accelerator == Accelerator::Kvm,
         };
         Ok(Self { accelerator, version, cage: Cage::prepare(cage, &furniture).await? })
@@ -142,6 +143,7 @@ impl Qemu {
             start,
         }
         .to_vec();
+        let memory: Vec<_> = plan.memory.iter().map(AsFd::as_fd).collect();
         let occupant = Occupant {
             slot: plan.slot.number(),
             network: plan.slot.namespace(),
@@ -149,7 +151,7 @@ impl Qemu {
             arguments: &arguments,
             log: log.as_fd(),
             inherited: &inherited,
-            memory: plan.memory.as_fd(),
+            memory: &memory,
             room,
             cpus: plan.shape.cpu,
             memory_bytes: plan.shape.memory_bytes(),
@@ -163,7 +165,8 @@ impl Qemu {
 struct Plan<'a> {
     home: &'a Home,
     shape: Shape,
-    memory: File,
+    /// The whole one first.
+    memory: Vec<File>,
     disks: &'a Disks,
     slot: &'a Slot,
     first_words: &'a [u8],
@@ -248,7 +251,7 @@ impl Hypervisor for Qemu {
             .spawn(Plan {
                 home: &spec.home,
                 shape: spec.shape,
-                memory,
+                memory: vec![memory],
                 disks: &spec.disks,
                 slot: &spec.slot,
                 first_words: &[],
@@ -262,8 +265,8 @@ impl Hypervisor for Qemu {
         let state = File::open(&spec.device_state)
             .map_err(VmError::io("cannot open the saved device state"))?;
         // To read only: what the guest writes stays in the VMM's own memory.
-        let memory =
-            File::open(&spec.memory).map_err(VmError::io("cannot open the memory file"))?;
+        let memory = spec.memory.all().map(File::open).collect::<Result<_, _>>();
+        let memory = memory.map_err(VmError::io("cannot open the memory files"))?;
         let (running, control) = self
             .spawn(Plan {
                 home: &spec.home,
@@ -371,13 +374,13 @@ impl Machine for Running {
 
     async fn save_memory(
         &self,
-        base: &Path,
-        target: &Path,
+        from: &MemoryFiles,
+        to: &Path,
         room_bytes: u64,
     ) -> Result<Saved, VmError> {
-        let (pid, base, target) = (self.pid(), base.to_owned(), target.to_owned());
+        let (pid, from, to) = (self.pid(), from.clone(), to.to_owned());
         let save = tokio::task::spawn_blocking(move || {
-            memory::save(pid, &base, &target, room_bytes).map_err(VmError::from)
+            memory::save(pid, &from, &to, room_bytes).map_err(VmError::from)
         });
         // Awaited in any case: it writes into the file until then.
         let saved = save
