@@ -103,7 +103,6 @@ pub(crate) async fn print(arguments: &Arguments) -> anyhow::Result<()> {
     let mut measured = Measured::default();
     forks(&server, runs, &mut measured).await?;
     sleeps(&server, runs, &mut measured).await?;
-    let pages = pages(&server, runs).await?;
     server.finish()?;
     let floor = floor::measure(data, pool, runs, 1).await?.restore;
 
@@ -137,6 +136,10 @@ pub(crate) async fn print(arguments: &Arguments) -> anyhow::Result<()> {
         "| disk that the first sleep of a machine took that wrote {WRITTEN_MIB} MiB | {} MiB |",
         measured.disk_bytes / MIB
     );
+    // Apps are installed over the network, which takes a while.
+    let server = Server::start(data, pool, "16").await?;
+    let pages = pages(&server, runs).await?;
+    server.finish()?;
     println!();
     println!(
         "| wake by request, until the first byte | p50 ms | p99 ms | warm p50 ms | p50 above it |"

@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use pando_e2e::{Options, Server, vmm_of};
+use reqwest::Method;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, UnshareFlags, move_into_link_name_space, set_capabilities,
     set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid, unshare_unsafe,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Every folder that a VMM sees.
 const FOLDERS: [&str; 13] = [
@@ -54,7 +55,12 @@ async fn a_vmm_finds_an_empty_room() -> anyhow::Result<()> {
     let server = Server::start(Options::default()).await?;
     let (one, two) = tokio::try_join!(server.sandbox(json!({})), server.sandbox(json!({})))?;
     let (first, second) = (Vmm::of(&one.id)?, Vmm::of(&two.id)?);
-    for vmm in [&first, &second] {
+    // Its memory has a layer over that of the template.
+    let fork = server.request(Method::POST, &one.path("/fork")).json(&json!({}));
+    let fork: Value = fork.send().await?.error_for_status()?.json().await?;
+    let third = Vmm::of(fork["id"].as_str().context("no id")?)?;
+    assert!(third.maps("memory-1")? && !first.maps("memory-1")?);
+    for vmm in [&first, &second, &third] {
         vmm.is_nobody()?;
         vmm.is_apart()?;
         vmm.is_limited()?;
@@ -227,6 +233,11 @@ impl Vmm {
 
     fn namespace(&self, kind: &str) -> anyhow::Result<PathBuf> {
         Ok(fs::read_link(self.path(&format!("ns/{kind}")))?)
+    }
+
+    fn maps(&self, file: &str) -> anyhow::Result<bool> {
+        let maps = fs::read_to_string(self.path("maps"))?;
+        Ok(maps.lines().any(|line| line.ends_with(&format!("/{file}"))))
     }
 
     fn is_nobody(&self) -> anyhow::Result<()> {

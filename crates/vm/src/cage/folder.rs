@@ -1,5 +1,6 @@
 //! The room's files: copies of the VMM program, its libraries and its firmware,
-//! and nothing else, under the paths they have on the host.
+//! and nothing else, under the paths they have on the host; only what Pando brings
+//! itself stands at [`PRELOAD_PATH`], wherever it was installed.
 //!
 //! Copies, for two reasons: the room then holds exactly these files, not the
 //! folders they are in; and an upgrade of the host's packages does not change the
@@ -13,6 +14,9 @@ use std::path::{Path, PathBuf};
 use super::{BOOT_DIR, CageError, room_error};
 use crate::sys::command::Tool;
 use crate::sys::durable;
+
+/// Where in the room the library stands that is Pando's own.
+pub(super) const PRELOAD_PATH: &str = "/libpando_vmm_preload.so";
 
 /// What a VMM program needs to run.
 #[derive(Debug, Clone)]
@@ -33,7 +37,7 @@ pub(crate) struct Furniture {
 /// Any [`CageError`].
 pub(super) async fn fill(home: &Path, furniture: &Furniture) -> Result<PathBuf, CageError> {
     let sources = sources(furniture).await?;
-    let list = list(&sources)?;
+    let list = list(sources.iter().chain([&furniture.preload]))?;
     let (root, list_path) = (home.join("root"), home.join("list"));
     if fs::read_to_string(&list_path).is_ok_and(|found| found == list) {
         return Ok(root);
@@ -45,8 +49,9 @@ pub(super) async fn fill(home: &Path, furniture: &Furniture) -> Result<PathBuf, 
             _ => durable::remove_dir(&root)?,
         }
         for source in &sources {
-            copy_into(&root, source)?;
+            copy_into(&root, source, source)?;
         }
+        copy_into(&root, &furniture.preload, Path::new(PRELOAD_PATH))?;
         for folder in ["dev", BOOT_DIR] {
             make_dirs(&root, &root.join(folder))?;
         }
@@ -60,7 +65,6 @@ pub(super) async fn fill(home: &Path, furniture: &Furniture) -> Result<PathBuf, 
 /// Every file to copy, with the libraries.
 async fn sources(furniture: &Furniture) -> Result<Vec<PathBuf>, CageError> {
     let mut all = vec![furniture.program.clone()];
-    all.push(furniture.preload.clone());
     all.extend(furniture.files.iter().cloned());
     for path in [&furniture.program, &furniture.preload].into_iter().chain(&furniture.files) {
         if path == &furniture.program || path.extension().is_some_and(|end| end == "so") {
@@ -82,7 +86,7 @@ fn libraries(text: &str) -> Vec<PathBuf> {
 }
 
 /// The files as they are now: another size or time means another file.
-fn list(sources: &[PathBuf]) -> Result<String, CageError> {
+fn list<'a>(sources: impl Iterator<Item = &'a PathBuf>) -> Result<String, CageError> {
     let mut list = String::new();
     for path in sources {
         let shown = path.display();
@@ -97,10 +101,11 @@ fn list(sources: &[PathBuf]) -> Result<String, CageError> {
     Ok(list)
 }
 
-fn copy_into(root: &Path, source: &Path) -> io::Result<()> {
-    let target = root.join(source.strip_prefix("/").unwrap_or(source));
+/// Copies `file` to what is `path` in the room.
+fn copy_into(root: &Path, file: &Path, path: &Path) -> io::Result<()> {
+    let target = root.join(path.strip_prefix("/").unwrap_or(path));
     make_dirs(root, target.parent().unwrap_or(root))?;
-    fs::copy(source, &target)?;
+    fs::copy(file, &target)?;
     // For every VMM's user to read and none to write, whatever our umask is.
     fs::set_permissions(&target, fs::Permissions::from_mode(0o555))
 }

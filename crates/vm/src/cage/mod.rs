@@ -138,7 +138,6 @@ pub(crate) struct Cage {
     config: CageConfig,
     folder: PathBuf,
     program: CString,
-    preload: PathBuf,
     devices: Vec<room::Device>,
     room: Room,
     groups: Option<Groups>,
@@ -212,8 +211,7 @@ impl Cage {
         }
         let program = CString::new(furniture.program.as_os_str().as_encoded_bytes())
             .map_err(|error| room_error("the program's path")(error.into()))?;
-        let (preload, filter) = (furniture.preload.clone(), Filter::new());
-        Ok(Self { config, folder, program, preload, devices, room, groups, filter })
+        Ok(Self { config, folder, program, devices, room, groups, filter: Filter::new() })
     }
 
     /// A room that also holds these files, in [`BOOT_DIR`], under these names.
@@ -241,7 +239,7 @@ impl Cage {
         };
         let nowhere = File::open("/dev/null").map_err(room_error("/dev/null"))?;
         let memory = in_order(occupant.memory);
-        let environment = self.environment(memory.len().saturating_sub(1));
+        let environment = environment(memory.len().saturating_sub(1));
         let entry = Entry {
             program: &self.program,
             arguments: occupant.arguments,
@@ -286,17 +284,6 @@ impl Cage {
         unfinished.finish()
     }
 
-    /// What a process finds in its environment whose memory has so many layers.
-    fn environment(&self, layers: usize) -> Vec<String> {
-        match layers {
-            0 => Vec::new(),
-            _ => vec![
-                format!("LD_PRELOAD={}", self.preload.display()),
-                format!("{LAYERS_VARIABLE}={layers}"),
-            ],
-        }
-    }
-
     /// The control group of a process of ours.
     pub(crate) fn group_of(&self, pid: u32) -> Option<PathBuf> {
         self.groups.as_ref()?.of_process(pid)
@@ -319,6 +306,17 @@ fn in_order<'a>(memory: &[BorrowedFd<'a>]) -> Vec<(String, BorrowedFd<'a>)> {
         files.rotate_left(1);
     }
     files
+}
+
+/// What a process finds in its environment whose memory has so many layers.
+fn environment(layers: usize) -> Vec<String> {
+    match layers {
+        0 => Vec::new(),
+        _ => vec![
+            format!("LD_PRELOAD={}", folder::PRELOAD_PATH),
+            format!("{LAYERS_VARIABLE}={layers}"),
+        ],
+    }
 }
 
 /// Removes the control group of a machine that has ended.

@@ -250,7 +250,8 @@ fn what_is_not_mapped_whole_is_refused() {
     let mapped = Mapped::of(&memory);
     // A layer that it does not map: what it has would be an older memory.
     let more = MemoryFiles::of(&folder.path().join("whole"), 1);
-    fs::write(more.last(), [0; 8 * PAGE]).unwrap();
+    let layer = File::create(more.last()).unwrap();
+    write_table(&layer, 8 * PAGE as u64, &[0..PAGE as u64]).unwrap();
     assert!(matches!(refuse(&more), MemoryError::NotMapped));
     // SAFETY: the last page of the mapping, which nothing has looked at.
     unsafe { libc::munmap(mapped.address.add(7 * PAGE).cast(), PAGE) };
