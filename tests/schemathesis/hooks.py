@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 import re
+import uuid
 
 import requests
 import schemathesis
@@ -24,6 +25,7 @@ FINAL = {"app_delete", "repl_close", "snapshot_delete", "template_delete", "volu
 FOLLOWED = {"sandbox_events", "sandbox_logs"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
 SIGNATURE = re.compile("sha256=[0-9a-f]{64}")
+KEY = re.compile("[!-~]{1,255}")
 VOLUME = re.compile("[a-z0-9][a-z0-9_-]{0,62}")
 
 # Of a webhook's payload, what is read; it serves every event.
@@ -125,6 +127,10 @@ class Signed(requests.auth.AuthBase):
 def before_call(context, case, kwargs):
     if case.operation.path == "/v1/webhooks/github":
         kwargs["auth"] = Signed()
+    if case.meta is not None and case.meta.phase.name == "stateful":
+        # A repeat is told of what the first made, which another scenario may have deleted since.
+        if KEY.fullmatch(str(case.headers.get("Idempotency-Key", ""))):
+            case.headers["Idempotency-Key"] = str(uuid.uuid4())
     ids = case.path_parameters or {}
     if "follow" in (case.query or {}) and ids.get("id") == KNOWN["sandbox"]:
         ids["id"] = KNOWN["gone"]

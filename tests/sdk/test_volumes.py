@@ -172,6 +172,8 @@ def test_sleep_keeps_a_volume(volume, sandbox):
     volume("asleep")
     sleeper = sandbox("asleep")
     sh(sleeper, "setsid sh -c 'exec 3>>/volumes/asleep/log; while :; do echo tick >&3; sleep 0.05; done' >/dev/null 2>&1 &")
+    # The exec ends before its writer has begun, and a guest that is put to sleep by then has no log.
+    sh(sleeper, "for i in $(seq 600); do [ -s /volumes/asleep/log ] && exit; sleep 0.1; done; exit 1")
     for _ in range(3):
         sleeper.hibernate()
         refused(409, sandbox, "asleep")

@@ -1,5 +1,9 @@
 //! `multipart/form-data` (RFC 7578), read part by part as it comes. What is held of a body
 //! is what one piece of it and the headers of one part take, however fast it comes.
+//!
+//! Not multer, which axum's `Multipart` stands on (3.1): it holds all of a body that is there,
+//! bounds the headers of a part by the whole body alone, of which a root file system has
+//! 16 GiB, and reads no `name*` (RFC 8187), as which reqwest, and so `pando`, sends a path.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};

@@ -140,10 +140,10 @@ impl Deploy {
     }
 
     /// Removes an app with its previews: their hosts lead nowhere when this
-    /// returns, the rest follows.
+    /// returns, the rest follows. Of one that was removed there is nothing to do.
     ///
     /// # Errors
-    /// [`Code::NotFound`].
+    /// [`Code::NotFound`] for an id that never was one of the org's apps.
     pub async fn app_delete(&self, org: OrgId, id: AppId) -> Result<(), PublicError> {
         Ok(app::remove::want(&self.context, org, id).await?)
     }

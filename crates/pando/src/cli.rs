@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::commands::noun_args::NounArgs;
 use crate::commands::{
     app, bake, completions, doctor, key, org, preview, sandbox, serve, snapshot, teardown,
     template, volume,
@@ -30,17 +31,17 @@ pub enum Command {
     /// Remove every sandbox, namespace, table and mount of a data folder
     Teardown(teardown::TeardownArgs),
     /// MicroVMs
-    Sandbox(sandbox::SandboxArgs),
+    Sandbox(NounArgs<sandbox::Verb>),
     /// Sandboxes at one instant, to make others of
-    Snapshot(snapshot::SnapshotArgs),
+    Snapshot(NounArgs<snapshot::Verb>),
     /// Machines that sandboxes begin as
-    Template(template::TemplateArgs),
+    Template(NounArgs<template::Verb>),
     /// Disks that outlive the sandboxes they are attached to
-    Volume(volume::VolumeArgs),
+    Volume(NounArgs<volume::Verb>),
     /// Repositories with a stable URL
-    App(app::AppArgs),
+    App(NounArgs<app::Verb>),
     /// Apps that live as long as a pull request
-    Preview(preview::PreviewArgs),
+    Preview(NounArgs<preview::Verb>),
     /// API keys
     Key(key::KeyArgs),
     /// Who owns everything else

@@ -3,11 +3,11 @@
 
 use pando_types::page::Cursor;
 use pando_types::{ApiKeyId, OrgId, Timestamp};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
 
 use crate::column::Columns;
-use crate::{Insert, Store, StoreError};
+use crate::{Insert, Store, StoreError, page};
 
 macro_rules! columns {
     () => {
@@ -112,21 +112,14 @@ impl Store {
         after: Option<Cursor<ApiKeyId>>,
         limit: u32,
     ) -> Result<Vec<KeyRow>, StoreError> {
-        let (time, id) = after
-            .map_or((i64::MIN, String::new()), |at| (at.created.as_millis(), at.id.to_string()));
-        let query = sqlx::query(concat!(
+        let mut query = QueryBuilder::<Sqlite>::new(concat!(
             "SELECT ",
             columns!(),
-            " FROM api_key WHERE org_id = $1 AND (created_ms, id) > ($2, $3) \
-             ORDER BY created_ms, id LIMIT $4"
+            " FROM api_key WHERE org_id = "
         ));
-        let rows = query
-            .bind(org.to_string())
-            .bind(time)
-            .bind(id)
-            .bind(i64::from(limit))
-            .fetch_all(&self.reader)
-            .await?;
+        query.push_bind(org.to_string());
+        page::push(&mut query, after, limit);
+        let rows = query.build().fetch_all(&self.reader).await?;
         rows.iter().map(read).collect()
     }
 

@@ -25,6 +25,7 @@ mod job;
 mod key;
 mod open;
 mod org;
+mod page;
 mod route;
 mod sandbox;
 mod seal;

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::column::{Columns, Word, count, words};
-use crate::{Store, StoreError, Swap, Tx};
+use crate::{Store, StoreError, Swap, Tx, page};
 
 macro_rules! columns {
     () => {
@@ -101,11 +101,7 @@ impl Store {
             " FROM template_build WHERE org_id = "
         ));
         query.push_bind(org.to_string());
-        if let Some(after) = after {
-            query.push(" AND (created_ms, id) > (").push_bind(after.created.as_millis());
-            query.push(", ").push_bind(after.id.to_string()).push(")");
-        }
-        query.push(" ORDER BY created_ms, id LIMIT ").push_bind(i64::from(limit));
+        page::push(&mut query, after, limit);
         let rows = query.build().fetch_all(&self.reader).await?;
         rows.iter().map(read).collect()
     }

@@ -10,7 +10,9 @@ use crate::extract::UrlPath;
 use crate::refusal::Refused;
 use crate::refusals::Refusals;
 
-/// Removes an app with its previews, deployments and sandboxes. A second time is 204 too.
+/// Removes an app with its previews, deployments and sandboxes.
+///
+/// A second time is 204 too; an id that never was is 404.
 #[utoipa::path(
     delete, path = "/apps/{id}", tag = "apps", operation_id = "app_delete", params(("id" = String, Path, format = Uuid)),
     responses((status = 204), Refusals)

@@ -16,9 +16,10 @@ use crate::job::{self, Kind, Outcome};
 /// How soon to look again at a deployment whose task has not stopped yet.
 const STILL_RUNNING: Duration = Duration::from_millis(500);
 
-/// Wants an app gone, and its previews with it. Wanting it twice is wanting it once.
+/// Wants an app gone, and its previews with it. Wanting it twice is wanting it once, also
+/// when it is gone by then: whoever asks again cannot know how far the removal is.
 pub(crate) async fn want(context: &Context, org: OrgId, id: AppId) -> Result<(), DeployError> {
-    let app = super::find::one(context, org, id).await?;
+    let app = super::find::ever(context, org, id).await?;
     let mut tx = context.store.begin().await?;
     let mut effects = Effects::default();
     for preview in tx.app_list_previews(app.id).await? {

@@ -5,9 +5,10 @@ use pando_types::page::Cursor;
 use pando_types::route::RouteChange;
 use pando_types::{AppId, DeploymentId, OrgId, SandboxId, Timestamp};
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite};
 
 use crate::column::{Columns, words};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, page};
 
 macro_rules! columns {
     () => {
@@ -224,25 +225,15 @@ impl Store {
         after: Option<Cursor<AppId>>,
         limit: u32,
     ) -> Result<Vec<AppRow>, StoreError> {
-        let (time, id) = after
-            .map_or((i64::MIN, String::new()), |at| (at.created.as_millis(), at.id.to_string()));
-        let query = sqlx::query(match which {
-            Listed::All => select!(
-                "WHERE org_id = $1 AND deleted_ms IS NULL \
-                 AND (created_ms, id) > ($2, $3) ORDER BY created_ms, id LIMIT $4"
-            ),
-            Listed::Previews => select!(
-                "WHERE org_id = $1 AND deleted_ms IS NULL AND kind = 'preview' \
-                 AND (created_ms, id) > ($2, $3) ORDER BY created_ms, id LIMIT $4"
-            ),
+        let mut query = QueryBuilder::<Sqlite>::new(match which {
+            Listed::All => select!("WHERE deleted_ms IS NULL AND org_id = "),
+            Listed::Previews => {
+                select!("WHERE deleted_ms IS NULL AND kind = 'preview' AND org_id = ")
+            }
         });
-        let rows = query
-            .bind(org.to_string())
-            .bind(time)
-            .bind(id)
-            .bind(i64::from(limit))
-            .fetch_all(&self.reader)
-            .await?;
+        query.push_bind(org.to_string());
+        page::push(&mut query, after, limit);
+        let rows = query.build().fetch_all(&self.reader).await?;
         rows.iter().map(read).collect()
     }
 }

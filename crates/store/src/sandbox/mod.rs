@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::column::{Columns, words};
-use crate::{Store, StoreError, VolumeUse};
+use crate::{Store, StoreError, VolumeUse, page};
 
 mod write;
 
@@ -211,16 +211,12 @@ impl Store {
             " FROM sandbox WHERE actual <> 'deleted' AND org_id = "
         ));
         query.push_bind(org.to_string());
-        if let Some(after) = after {
-            query.push(" AND (created_ms, id) > (").push_bind(after.created.as_millis());
-            query.push(", ").push_bind(after.id.to_string()).push(")");
-        }
         for (key, value) in pairs {
             query.push(" AND id IN (SELECT sandbox_id FROM sandbox_metadata WHERE org_id = ");
             query.push_bind(org.to_string()).push(" AND key = ").push_bind(key);
             query.push(" AND value = ").push_bind(value).push(")");
         }
-        query.push(" ORDER BY created_ms, id LIMIT ").push_bind(i64::from(limit));
+        page::push(&mut query, after, limit);
         let rows = query.build().fetch_all(&self.reader).await?;
         rows.iter().map(read).collect()
     }

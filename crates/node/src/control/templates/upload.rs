@@ -2,7 +2,9 @@
 //! It goes to the disk as it comes, without a name: however this process ends, nothing of
 //! it is left.
 //!
-//! The context is written as a tar, which the guest unpacks. Nothing here reads one.
+//! The context is written as a tar, which the guest unpacks. Nothing here reads one. Not by
+//! the `tar` crate (0.4): its `Builder` blocks, and what it lends for a member of a length that
+//! is not known yet cannot outlive a call; all that would serve here is [`header`].
 
 use std::io::{self, SeekFrom};
 use std::path::Path;

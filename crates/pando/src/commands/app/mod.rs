@@ -8,17 +8,9 @@ pub mod rm;
 use pando_types::app::App;
 use pando_types::page::List;
 
-use crate::client::{Client, ClientArgs, read};
+use crate::client::{Client, read};
+use crate::commands::noun_args::NounArgs;
 use crate::error::Failure;
-
-/// The noun's arguments.
-#[derive(Debug, clap::Args)]
-pub struct AppArgs {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    #[command(subcommand)]
-    pub verb: Verb,
-}
 
 /// Its verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -36,7 +28,7 @@ pub enum Verb {
 }
 
 /// Runs one.
-pub async fn run(args: AppArgs) -> Result<(), Failure> {
+pub async fn run(args: NounArgs<Verb>) -> Result<(), Failure> {
     match args.verb {
         Verb::Create(verb) => create::run(&args.client, *verb).await,
         Verb::Ls => ls::run(&args.client).await,

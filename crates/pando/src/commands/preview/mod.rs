@@ -2,17 +2,8 @@
 
 pub mod ls;
 
-use crate::client::ClientArgs;
+use crate::commands::noun_args::NounArgs;
 use crate::error::Failure;
-
-/// The noun's arguments.
-#[derive(Debug, clap::Args)]
-pub struct PreviewArgs {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    #[command(subcommand)]
-    pub verb: Verb,
-}
 
 /// Its verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -23,7 +14,7 @@ pub enum Verb {
 }
 
 /// Runs one.
-pub async fn run(args: PreviewArgs) -> Result<(), Failure> {
+pub async fn run(args: NounArgs<Verb>) -> Result<(), Failure> {
     match args.verb {
         Verb::Ls => ls::run(&args.client).await,
     }

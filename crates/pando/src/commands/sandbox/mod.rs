@@ -14,17 +14,8 @@ pub mod top;
 
 use std::process::ExitCode;
 
-use crate::client::ClientArgs;
+use crate::commands::noun_args::NounArgs;
 use crate::error::Failure;
-
-/// The noun's arguments.
-#[derive(Debug, clap::Args)]
-pub struct SandboxArgs {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    #[command(subcommand)]
-    pub verb: Verb,
-}
 
 /// Its verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -56,7 +47,7 @@ pub enum Verb {
 }
 
 /// Runs one.
-pub async fn run(args: SandboxArgs) -> Result<ExitCode, Failure> {
+pub async fn run(args: NounArgs<Verb>) -> Result<ExitCode, Failure> {
     match args.verb {
         Verb::Create(verb) => create::run(&args.client, verb).await?,
         Verb::Ls(verb) => ls::run(&args.client, verb).await?,

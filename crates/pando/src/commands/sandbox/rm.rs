@@ -1,11 +1,10 @@
 //! `pando sandbox rm`.
 
 use pando_types::SandboxId;
-use serde_json::json;
 
 use crate::client::ClientArgs;
+use crate::commands::remove;
 use crate::error::Failure;
-use crate::output;
 
 /// Which ones.
 #[derive(Debug, clap::Args)]
@@ -17,12 +16,5 @@ pub struct RmArgs {
 
 /// Removes each; prints the ids, or `{"removed": [id]}`.
 pub async fn run(client: &ClientArgs, args: RmArgs) -> Result<(), Failure> {
-    let api = client.client()?;
-    for id in &args.ids {
-        api.delete(&format!("/sandboxes/{id}")).await?;
-        if !client.json {
-            output::line(&id.to_string())?;
-        }
-    }
-    if client.json { output::json(&json!({"removed": args.ids})) } else { Ok(()) }
+    remove::each(client, "/sandboxes", &args.ids).await
 }

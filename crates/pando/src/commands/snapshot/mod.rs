@@ -4,17 +4,8 @@ pub mod create;
 pub mod ls;
 pub mod rm;
 
-use crate::client::ClientArgs;
+use crate::commands::noun_args::NounArgs;
 use crate::error::Failure;
-
-/// The noun's arguments.
-#[derive(Debug, clap::Args)]
-pub struct SnapshotArgs {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    #[command(subcommand)]
-    pub verb: Verb,
-}
 
 /// Its verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -30,7 +21,7 @@ pub enum Verb {
 }
 
 /// Runs one.
-pub async fn run(args: SnapshotArgs) -> Result<(), Failure> {
+pub async fn run(args: NounArgs<Verb>) -> Result<(), Failure> {
     match args.verb {
         Verb::Create(verb) => create::run(&args.client, verb).await,
         Verb::Ls(verb) => ls::run(&args.client, verb).await,

@@ -5,17 +5,8 @@ mod context;
 pub mod ls;
 pub mod rm;
 
-use crate::client::ClientArgs;
+use crate::commands::noun_args::NounArgs;
 use crate::error::Failure;
-
-/// The noun's arguments.
-#[derive(Debug, clap::Args)]
-pub struct TemplateArgs {
-    #[command(flatten)]
-    pub client: ClientArgs,
-    #[command(subcommand)]
-    pub verb: Verb,
-}
 
 /// Its verbs.
 #[derive(Debug, clap::Subcommand)]
@@ -31,7 +22,7 @@ pub enum Verb {
 }
 
 /// Runs one.
-pub async fn run(args: TemplateArgs) -> Result<(), Failure> {
+pub async fn run(args: NounArgs<Verb>) -> Result<(), Failure> {
     match args.verb {
         Verb::Build(verb) => build::run(&args.client, verb).await,
         Verb::Ls(verb) => ls::run(&args.client, verb).await,

@@ -1,10 +1,8 @@
 //! `pando template rm`.
 
-use serde_json::json;
-
 use crate::client::ClientArgs;
+use crate::commands::remove;
 use crate::error::Failure;
-use crate::output;
 
 /// Which ones.
 #[derive(Debug, clap::Args)]
@@ -16,16 +14,10 @@ pub struct RmArgs {
 
 /// Removes each; prints the names, or `{"removed": [name]}`.
 pub async fn run(client: &ClientArgs, args: RmArgs) -> Result<(), Failure> {
-    let api = client.client()?;
-    for name in &args.names {
-        if name.is_empty() || name.contains(['/', '?', '#', '%']) {
-            let message = format!("`{name}` is no name of a template");
-            return Err(Failure::usage(message, "`pando template ls` lists them"));
-        }
-        api.delete(&format!("/templates/{name}")).await?;
-        if !client.json {
-            output::line(name)?;
-        }
+    let is_odd = |name: &&String| name.is_empty() || name.contains(['/', '?', '#', '%']);
+    if let Some(name) = args.names.iter().find(is_odd) {
+        let message = format!("`{name}` is no name of a template");
+        return Err(Failure::usage(message, "`pando template ls` lists them"));
     }
-    if client.json { output::json(&json!({"removed": args.names})) } else { Ok(()) }
+    remove::each(client, "/templates", &args.names).await
 }

@@ -1,11 +1,10 @@
 //! `pando volume rm`.
 
 use pando_types::volume;
-use serde_json::json;
 
 use crate::client::ClientArgs;
+use crate::commands::remove;
 use crate::error::Failure;
-use crate::output;
 
 /// Which ones.
 #[derive(Debug, clap::Args)]
@@ -21,12 +20,5 @@ fn name(text: &str) -> Result<String, String> {
 
 /// Removes each; prints the names, or `{"removed": [name]}`.
 pub async fn run(client: &ClientArgs, args: RmArgs) -> Result<(), Failure> {
-    let api = client.client()?;
-    for name in &args.names {
-        api.delete(&format!("/volumes/{name}")).await?;
-        if !client.json {
-            output::line(name)?;
-        }
-    }
-    if client.json { output::json(&json!({"removed": args.names})) } else { Ok(()) }
+    remove::each(client, "/volumes", &args.names).await
 }
