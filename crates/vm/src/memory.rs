@@ -137,11 +137,15 @@ impl Plan {
     fn begin(&self, from: &MemoryFiles, to: &Path, memory_bytes: u64) -> io::Result<File> {
         let below = from.lowest(self.below).link_to(to)?;
         let path = below.and_one().last();
-        if self.replaces {
+        let mut options = OpenOptions::new();
+        options.write(true).mode(0o600);
+        let layer = if self.replaces {
             reflink::clone_file(&from.last(), &path)?;
-            return OpenOptions::new().write(true).open(path);
-        }
-        let layer = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            options.open(path)?
+        } else {
+            options.create_new(true).open(path)?
+        };
+        // Without the old one's table. Now, for it would wait for what was written.
         layer.set_len(memory_bytes)?;
         Ok(layer)
     }

@@ -37,7 +37,9 @@ pub(crate) struct Furniture {
 /// Any [`CageError`].
 pub(super) async fn fill(home: &Path, furniture: &Furniture) -> Result<PathBuf, CageError> {
     let sources = sources(furniture).await?;
-    let list = list(sources.iter().chain([&furniture.preload]))?;
+    let preload = (&*furniture.preload, Path::new(PRELOAD_PATH));
+    let files: Vec<_> = sources.iter().map(|path| (&**path, &**path)).chain([preload]).collect();
+    let list = list(&files)?;
     let (root, list_path) = (home.join("root"), home.join("list"));
     if fs::read_to_string(&list_path).is_ok_and(|found| found == list) {
         return Ok(root);
@@ -48,10 +50,9 @@ pub(super) async fn fill(home: &Path, furniture: &Furniture) -> Result<PathBuf, 
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => durable::remove_dir(&root)?,
         }
-        for source in &sources {
-            copy_into(&root, source, source)?;
+        for (file, path) in &files {
+            copy_into(&root, file, path)?;
         }
-        copy_into(&root, &furniture.preload, Path::new(PRELOAD_PATH))?;
         for folder in ["dev", BOOT_DIR] {
             make_dirs(&root, &root.join(folder))?;
         }
@@ -85,18 +86,15 @@ fn libraries(text: &str) -> Vec<PathBuf> {
     paths.filter(|path| path.starts_with('/')).map(PathBuf::from).collect()
 }
 
-/// The files as they are now: another size or time means another file.
-fn list<'a>(sources: impl Iterator<Item = &'a PathBuf>) -> Result<String, CageError> {
+/// The files as they are now, and what they are in the room: another size or time means
+/// another file.
+fn list(files: &[(&Path, &Path)]) -> Result<String, CageError> {
     let mut list = String::new();
-    for path in sources {
-        let shown = path.display();
-        let found = fs::metadata(path).map_err(room_error(format!("cannot read {shown}")))?;
-        list.push_str(&format!(
-            "{shown} {} {}.{}\n",
-            found.len(),
-            found.mtime(),
-            found.mtime_nsec()
-        ));
+    for (file, path) in files {
+        let found = fs::metadata(file);
+        let found = found.map_err(room_error(format!("cannot read {}", file.display())))?;
+        let (time, path) = (format!("{}.{}", found.mtime(), found.mtime_nsec()), path.display());
+        list.push_str(&format!("{path} {} {} {time}\n", file.display(), found.len()));
     }
     Ok(list)
 }

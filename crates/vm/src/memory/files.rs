@@ -133,12 +133,12 @@ fn name(index: usize) -> String {
     }
 }
 
-/// Writes which parts of a layer count, behind the memory that it is of.
+/// Writes which parts of a layer count, behind the memory that it is of, which is all that
+/// there is of the file yet.
 pub(super) fn write_table(layer: &File, memory_bytes: u64, parts: &[Range<u64>]) -> io::Result<()> {
     let number = |part: &Range<u64>| [part.start, part.end - part.start];
     let numbers = parts.iter().flat_map(number);
     let table: Vec<u8> = numbers.flat_map(u64::to_le_bytes).collect();
-    layer.set_len(memory_bytes)?;
     layer.write_all_at(&table, memory_bytes)
 }
 
