@@ -192,3 +192,42 @@ fn they_are_their_owners_alone_few_and_gone_with_the_sandbox() {
         assert_eq!(world.try_add(id, "0 3 * * *", "job").await.unwrap_err().code, Code::NotFound);
     });
 }
+
+#[test]
+fn an_org_has_so_many_runs_at_once_and_the_others_wait() {
+    World::run(async |world| {
+        let mut schedules = Vec::new();
+        for _ in 0..5 {
+            let id = world.sandbox().await;
+            for _ in 0..7 {
+                schedules.push(world.add(id, "0 * * * *", ENDLESS).await);
+            }
+        }
+        world.now_is(at(HOUR));
+        while world.heard().len() < 32 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        // The others were looked at, and have nothing to say for themselves.
+        while world.store.schedule_next_look().await.unwrap() <= Some(at(HOUR)) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let mut waiting = 0;
+        for schedule in &schedules {
+            let seen = world.seen(*schedule).await;
+            let waits = seen.running_since.is_none();
+            waiting += u32::from(waits);
+            assert_eq!(waits, seen.next_due_at == Some(at(HOUR).to_rfc3339()));
+        }
+        assert_eq!((world.heard().len(), waiting), (32, 3));
+
+        world.agent.ends.store(true, Ordering::SeqCst);
+        for schedule in &schedules {
+            world.until(*schedule, |seen| seen.running_since.is_none()).await;
+        }
+        world.now_is(at(HOUR + Duration::from_secs(31)));
+        for schedule in schedules {
+            world.until_run(schedule, at(HOUR)).await;
+        }
+        assert_eq!(world.heard().len(), 35);
+    });
+}
