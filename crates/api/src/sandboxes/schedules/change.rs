@@ -12,8 +12,9 @@ use crate::refusal::Refused;
 use crate::refusals::Refusals;
 use crate::sandboxes::sandbox_id;
 
-/// Pauses a schedule, or lets it go on. What runs runs on; what was missed while it was paused is
-/// not made up for.
+/// Pauses a schedule, or lets it go on.
+///
+/// What runs runs on; what was missed while it was paused is not made up for.
 #[utoipa::path(
     patch, path = "/sandboxes/{id}/schedules/{schedule_id}", tag = "sandboxes",
     operation_id = "schedule_change", params(OfSandbox), request_body = ChangeSchedule,
