@@ -191,8 +191,7 @@ impl Tx {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn schedule_count(&mut self, sandbox: SandboxId) -> Result<u32, StoreError> {
-        let query =
-            sqlx::query("SELECT COUNT(*) AS schedules FROM schedule WHERE sandbox_id = $1");
+        let query = sqlx::query("SELECT COUNT(*) AS schedules FROM schedule WHERE sandbox_id = $1");
         let row = query.bind(sandbox.to_string()).fetch_one(self.connection()).await?;
         Columns(&row).number("schedules")
     }
