@@ -20,7 +20,10 @@ DISRUPTIVE = {
     "sandbox_hibernate", "sandbox_wake",
 }
 # These end what the others go on with, so they find things of their own.
-FINAL = {"app_delete", "repl_close", "snapshot_delete", "template_delete", "volume_delete"}
+FINAL = {
+    "app_delete", "repl_close", "schedule_delete", "snapshot_delete", "template_delete",
+    "volume_delete",
+}
 # A stream that is followed ends with its sandbox: with one that is gone, at once.
 FOLLOWED = {"sandbox_events", "sandbox_logs"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -71,6 +74,8 @@ def before_load_schema(context, raw_schema):
         fields[name]["template"] = {"enum": ["base", None]}
     # A build is minutes of work: what is well-formed meets a name that nobody may take.
     fields["BuildTemplate"]["name"] = {"enum": ["base"]}
+    # Which hours and days there are, a schema cannot say; and none of these comes soon.
+    fields["CreateSchedule"]["cron"] = {"enum": ["0 0 29 2 *", "30 2 1 1 *"]}
     # No two of the same, which a schema cannot say.
     fields["CreateSandbox"]["volumes"]["maxItems"] = 1
     fields["AttachVolume"]["name"] = {"enum": [KNOWN["volume"], "nobodys"]}
@@ -92,6 +97,7 @@ def known(path, operation, parameter):
         ("/v1/apps/", "deployment"): [KNOWN["deployment"], NOBODY],
         ("/v1/snapshots/", "id"): [KNOWN["snapshot"], NOBODY],
         ("/v1/volumes/", "name"): [KNOWN["volume"], "nobodys"],
+        ("/v1/sandboxes/", "schedule_id"): [KNOWN["schedule"], NOBODY],
         ("/v1/sandboxes/", "session"): [KNOWN["session"], "0" * 32],
         ("/v1/webhooks/", "X-GitHub-Event"): ["pull_request", "push", "ping", "star"],
     }.get(("/".join(path.split("/")[:3]) + "/", parameter))

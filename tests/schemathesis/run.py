@@ -145,6 +145,9 @@ def prepare(server):
         "victim": server.make("/sandboxes", {"persistent": True}),
         "gone": gone,
         "session": server.make(f"/sandboxes/{sandbox}/repl/sessions", {}),
+        "schedule": server.make(
+            f"/sandboxes/{sandbox}/schedules", {"cron": "0 0 29 2 *", "command": "true"}
+        ),
         "app": app,
         "volume": "found",
         "deployment": server.list(f"/apps/{app}/deploys")[0]["id"],
@@ -212,6 +215,11 @@ def check_nothing_is_half_made(server, known, made):
     for snapshot in server.ask("GET", "/snapshots")[1]["snapshots"]:
         assert snapshot["id"] in taken | {known["snapshot"]}, f"taken and never answered: {snapshot}"
         assert server.ask("DELETE", f"/snapshots/{snapshot['id']}")[0] == 204
+    added = {thing["id"] for operation, thing in made if operation == "schedule_create"}
+    for sandbox in there:
+        for schedule in server.list(f"/sandboxes/{sandbox}/schedules"):
+            whose = added | {known["schedule"]}
+            assert schedule["id"] in whose, f"made and never answered: {schedule}"
     asked = {thing["name"] for operation, thing in made if operation == "volume_create"}
     volumes = [volume["name"] for volume in server.list("/volumes")]
     assert set(volumes) <= asked | {known["volume"]}, f"made and never answered: {volumes}"

@@ -173,6 +173,22 @@ fn description() -> String {
             ),
         ),
         ("volumes of a sandbox", limits::MAX_VOLUMES_ATTACHED.to_string()),
+        (
+            "schedules of a sandbox",
+            format!(
+                "{}; a cron expression of {} bytes, due within {} years; a command of {} bytes; \
+                 `timeout_seconds` default {}, at most {}; the last {} bytes of what it said kept; \
+                 made up for within {} s",
+                limits::MAX_SCHEDULES,
+                limits::MAX_CRON_BYTES,
+                limits::MAX_CRON_YEARS,
+                limits::MAX_SCHEDULE_COMMAND_BYTES,
+                limits::DEFAULT_EXEC_TIMEOUT.as_secs(),
+                limits::MAX_SCHEDULE_TIMEOUT.as_secs(),
+                limits::MAX_SCHEDULE_OUTPUT_BYTES,
+                limits::SCHEDULE_CATCH_UP.as_secs()
+            ),
+        ),
         ("children of one fork-tree", limits::MAX_FORKS.to_string()),
         ("`cpu`", format!("default {}, at most {}", limits::DEFAULT_CPU, limits::MAX_CPU)),
         (

@@ -46,6 +46,12 @@ fn keyed() -> Routes {
         routes!(sandboxes::ports::ports),
         routes!(sandboxes::lifecycle::lifecycle, sandboxes::lifecycle::set_lifecycle),
         routes!(sandboxes::lease::take, sandboxes::lease::end),
+        routes!(sandboxes::schedules::create::create, sandboxes::schedules::list::list),
+        routes!(
+            sandboxes::schedules::get::get,
+            sandboxes::schedules::change::change,
+            sandboxes::schedules::delete::delete
+        ),
         routes!(sandboxes::events::events),
         routes!(sandboxes::pause::pause),
         routes!(sandboxes::resume::resume),

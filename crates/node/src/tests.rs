@@ -24,6 +24,7 @@ mod full_disk;
 mod hostile_agent;
 mod idle;
 mod promised;
+mod schedules;
 mod sizes;
 mod sleep;
 mod volumes;

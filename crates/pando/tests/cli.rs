@@ -227,6 +227,44 @@ async fn a_refusal_is_shown_in_the_servers_words() {
 }
 
 #[tokio::test]
+async fn schedules_are_added_listed_and_removed() {
+    let schedule = |id: &str, extra: &str| {
+        format!(
+            r#"{{"id":"{id}","sandbox_id":"{ID}","cron":"0 3 * * *","command":"./report",
+            "timeout_seconds":60,"paused":false,"next_due_at":"2026-01-31T03:00:00.000Z",
+            "running_since":null,"created_at":"2026-01-30T00:00:00.000Z",{extra}}}"#
+        )
+    };
+    let fresh = schedule(ID, r#""last_run":null,"last_miss":null"#);
+    let ran = schedule(
+        ID,
+        r#""last_run":{"due_at":"2026-01-30T03:00:00.000Z","started_at":"2026-01-30T03:00:01.000Z",
+        "ended_at":"2026-01-30T03:00:02.000Z","exit_code":7,"error":null,"output":"x"},
+        "last_miss":{"due_at":"2026-01-29T03:00:00.000Z","reason":"no room"}"#,
+    );
+    let add = async move |body: Bytes| {
+        let asked: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&asked["cron"], &asked["command"]), (&"0 3 * * *".into(), &"./report".into()));
+        assert_eq!(asked["timeout_seconds"], 60);
+        (StatusCode::CREATED, fresh)
+    };
+    let list = async move || format!(r#"{{"items":[{ran}],"next_cursor":null}}"#);
+    let all = format!("/sandboxes/{ID}/schedules");
+    let routes = Router::new()
+        .route(&all, get(list).post(add))
+        .route(&format!("{all}/{ID}"), axum::routing::delete(async || StatusCode::NO_CONTENT));
+    let fake = Fake::start(routes).await;
+    let arguments = ["sandbox", "schedule", "add", ID, "0 3 * * *", "./report", "--timeout", "60"];
+    let (code, stdout, stderr) = said(&fake.pando(&arguments, "").await);
+    assert_eq!((code, stdout.as_str()), (Some(0), format!("{ID}\n").as_str()));
+    assert!(stderr.contains("2026-01-31T03:00:00.000Z"), "{stderr}");
+    let (code, stdout, _) = said(&fake.pando(&["sandbox", "schedule", "ls", ID], "").await);
+    assert!(code == Some(0) && stdout.contains("exit code 7") && !stdout.contains("no room"));
+    let removed = fake.pando(&["sandbox", "schedule", "rm", ID, ID], "").await;
+    assert_eq!(said(&removed), (Some(0), format!("{ID}\n"), String::new()));
+}
+
+#[tokio::test]
 async fn json_is_what_the_api_said_even_fields_that_are_new() {
     let list = async || r#"{"items":[{"id":"x","new_in_2030":1}],"next":null}"#;
     let fake = Fake::start(Router::new().route("/previews", get(list))).await;

@@ -74,6 +74,7 @@ macro_rules! id {
 id!(/** One running or hibernated microVM. */ SandboxId, "sandbox", new_v4);
 id!(/** The saved machine of a sandbox at a moment. */ SnapshotId, "snapshot", new_v4);
 id!(/** A disk that outlives the sandboxes it is attached to. */ VolumeId, "volume", new_v4);
+id!(/** What is run in a sandbox at certain times. */ ScheduleId, "schedule", new_v4);
 id!(/** The children that one sandbox was forked into together. */ TreeId, "fork tree", new_v4);
 id!(/** Who owns apps, sandboxes and keys. */ OrgId, "org", new_v4);
 id!(/** One API key; the key itself is never stored. */ ApiKeyId, "api key", new_v4);

@@ -17,6 +17,7 @@ pub mod quota;
 pub mod repl;
 pub mod route;
 pub mod sandbox;
+pub mod schedule;
 pub mod schema;
 pub mod snapshot;
 pub mod template;
@@ -27,5 +28,5 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Code, PublicError, Refusal};
 pub use id::{
     ApiKeyId, AppId, BootId, DeploymentId, Epoch, Generation, JobId, NodeId, OpId, OrgId,
-    SandboxId, SnapshotId, TemplateBuildId, TreeId, VolumeId,
+    SandboxId, ScheduleId, SnapshotId, TemplateBuildId, TreeId, VolumeId,
 };

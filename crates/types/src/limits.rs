@@ -163,6 +163,21 @@ pub const MAX_VOLUME_MIB: u32 = 64 * 1024;
 /// The most volumes of a sandbox, those among them that are copies: one for each spare disk.
 pub const MAX_VOLUMES_ATTACHED: usize = 3;
 
+/// The most schedules of a sandbox.
+pub const MAX_SCHEDULES: u32 = 8;
+/// The longest cron expression, in bytes.
+pub const MAX_CRON_BYTES: usize = 128;
+/// The longest command of a schedule, in bytes: what is longer is a script in the sandbox.
+pub const MAX_SCHEDULE_COMMAND_BYTES: usize = 4096;
+/// The longest `timeout_seconds` of a schedule.
+pub const MAX_SCHEDULE_TIMEOUT: Duration = Duration::from_secs(3600);
+/// What is kept of what the last run of a schedule said: its end.
+pub const MAX_SCHEDULE_OUTPUT_BYTES: usize = 4096;
+/// How late a run may begin that was missed; later it is left out.
+pub const SCHEDULE_CATCH_UP: Duration = Duration::from_secs(3600);
+/// How many years ahead a cron expression must be due.
+pub const MAX_CRON_YEARS: u16 = 10;
+
 /// The most addresses and networks that a sandbox is denied by `egress_deny`.
 pub const MAX_EGRESS_DENY: usize = 64;
 

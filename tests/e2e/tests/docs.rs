@@ -32,6 +32,11 @@ async fn what_the_page_on_volumes_says_can_be_done() -> anyhow::Result<()> {
     can_be_done("volumes.md").await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_page_on_schedules_says_can_be_done() -> anyhow::Result<()> {
+    can_be_done("schedules.md").await
+}
+
 async fn can_be_done(page: &str) -> anyhow::Result<()> {
     let server = Server::start(Options::default()).await?;
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);

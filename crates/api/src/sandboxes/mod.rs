@@ -24,6 +24,7 @@ pub mod promote;
 pub mod pty;
 pub mod repl;
 pub mod resume;
+pub mod schedules;
 pub mod snapshot;
 pub mod stats;
 pub mod wake;

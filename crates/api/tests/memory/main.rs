@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agent;
+mod schedules;
 mod world;
 
 use axum::http::{StatusCode, header};

@@ -171,6 +171,21 @@ impl Org {
         tokio_tungstenite::client_async(request, stream).await.unwrap().0
     }
 
+    /// The path of a route of its sandbox.
+    pub fn path(&self, rest: &str) -> String {
+        format!("/v1/sandboxes/{}{rest}", self.sandbox)
+    }
+
+    /// Asks; the status and what the answer holds.
+    pub async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let request = Request::builder().method(method).uri(path).header("x-api-key", &self.key);
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let answer = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
     async fn post(&self, path: &str, body: &Value) -> Response<Body> {
         let request = Request::post(path)
             .header(header::AUTHORIZATION, format!("Bearer {}", self.key))

@@ -12,6 +12,7 @@ mod fork;
 mod journal;
 mod lifecycle;
 mod sandboxes;
+mod schedules;
 mod settle;
 mod snapshots;
 mod spec;

@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::ending::{Ending, QUEUE_ENDINGS};
 use super::journal::{Journal, Seen};
+use super::schedules::Changes;
 use super::times::CreateTimes;
 use super::{sync, view};
 use crate::guest::Guest;
@@ -35,6 +36,7 @@ pub struct Sandboxes {
     pub(super) clock: Arc<dyn Clock>,
     endings: broadcast::Sender<Ending>,
     pub(super) times: CreateTimes,
+    pub(super) schedules: Changes,
 }
 
 impl Sandboxes {
@@ -55,7 +57,9 @@ impl Sandboxes {
         let journal = Journal::new(store.clone());
         let urls = Arc::new(urls);
         let times = CreateTimes::default();
-        let sandboxes = Self { store, journal, node, node_id, urls, clock, endings, times };
+        let schedules = Changes::default();
+        let sandboxes =
+            Self { store, journal, node, node_id, urls, clock, endings, times, schedules };
         sandboxes.settle().await?;
         sandboxes.settle_rowless().await?;
         sandboxes.settle_snapshots().await?;
@@ -70,6 +74,7 @@ impl Sandboxes {
         sync::spawn(rows, reports);
         let stopping = sandboxes.node.stopping();
         sandboxes.node.spawn(sandboxes.journal.clone().keep_short(stopping));
+        sandboxes.keep_schedules().await.map_err(|error| failed(&error))?;
         Ok(sandboxes)
     }
 

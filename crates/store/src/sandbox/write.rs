@@ -212,7 +212,8 @@ impl Tx {
 
     /// Takes its owner's report, unless a later one is known. `boot_ms` stays
     /// where none is given. [`Actual::Deleted`] makes the row a tombstone,
-    /// which no list finds by its pairs. What has no machine any more holds no volume.
+    /// which no list finds by its pairs and nothing is run in. What has no machine any more
+    /// holds no volume.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -253,6 +254,7 @@ impl Tx {
         if changed > 0 && actual == Actual::Deleted {
             let query = sqlx::query("DELETE FROM sandbox_metadata WHERE sandbox_id = $1");
             query.bind(id.to_string()).execute(self.connection()).await?;
+            self.schedule_forget(id).await?;
         }
         self.sandbox_swapped(id, changed).await
     }

@@ -12,6 +12,7 @@ mod idempotency;
 mod job;
 mod key;
 mod sandbox;
+mod schedule;
 mod snapshot;
 mod support;
 mod template;

@@ -6,9 +6,10 @@ use utoipa::{Number, PartialSchema, ToSchema};
 
 use super::{NO_NUL, NOT_BLANK, filled, text};
 use crate::limits::{
-    MAX_CELL_BYTES, MAX_LOG_SINCE_SECS, MAX_LOG_TAIL, MAX_PATH_BYTES, MAX_PATH_COMPONENT_BYTES,
-    MAX_TERM_BYTES, MAX_TERMINAL_COMMAND_BYTES, MAX_TERMINAL_SIDE, MAX_USER_BYTES,
-    MAX_VOLUME_NAME_BYTES, MAX_WEBHOOK_NAME_BYTES,
+    MAX_CELL_BYTES, MAX_CRON_BYTES, MAX_LOG_SINCE_SECS, MAX_LOG_TAIL, MAX_PATH_BYTES,
+    MAX_PATH_COMPONENT_BYTES, MAX_SCHEDULE_COMMAND_BYTES, MAX_TERM_BYTES,
+    MAX_TERMINAL_COMMAND_BYTES, MAX_TERMINAL_SIDE, MAX_USER_BYTES, MAX_VOLUME_NAME_BYTES,
+    MAX_WEBHOOK_NAME_BYTES,
 };
 
 /// A value by its name and what the document says of it.
@@ -32,6 +33,11 @@ value!(/** An absolute path in a sandbox. */ GuestPath, filled(MAX_PATH_BYTES - 
 value!(/** Who a program runs as. */ UserName, filled(MAX_USER_BYTES, r"^[^\x00]+$"));
 value!(/** The language of a code session. */ LanguageName, filled(10, LANGUAGES));
 value!(/** What a volume is called. */ VolumeName, filled(MAX_VOLUME_NAME_BYTES, "^[a-z0-9][a-z0-9_-]*$"));
+value!(/** When a schedule is due. */ CronText, filled(MAX_CRON_BYTES, CRON));
+value!(
+    /** What a schedule runs. */
+    ScheduleCommand, filled(MAX_SCHEDULE_COMMAND_BYTES, NOT_BLANK)
+);
 value!(/** The id of a code session. */ ReplId, filled(32, "^[0-9a-f]{32}$"));
 value!(/** The code of a cell. */ CellCode, text(MAX_CELL_BYTES, NO_NUL));
 value!(
@@ -49,6 +55,8 @@ value!(
 );
 value!(/** A webhook's proof. */ WebhookSignature, filled(71, "^sha256=[0-9a-f]{64}$"));
 
+/// Five fields of what the fields of cron are written in; not all of those are some.
+const CRON: &str = r"^[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}$";
 /// What [`LanguageName`] may be.
 const LANGUAGES: &str = "^(python|python3|py|javascript|js|node|nodejs|bash|sh|shell)$";
 

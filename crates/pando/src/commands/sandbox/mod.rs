@@ -7,6 +7,7 @@ pub mod fork;
 pub mod logs;
 pub mod ls;
 pub mod rm;
+pub mod schedule;
 pub mod shell;
 pub mod sleep;
 mod stdin;
@@ -41,6 +42,8 @@ pub enum Verb {
     Hibernate(sleep::SleepArgs),
     /// Let sandboxes that sleep go on
     Wake(sleep::SleepArgs),
+    /// Run commands in a sandbox at certain times
+    Schedule(schedule::ScheduleArgs),
     /// Remove sandboxes with all in them
     #[command(visible_alias = "delete")]
     Rm(rm::RmArgs),
@@ -65,6 +68,7 @@ pub async fn run(args: NounArgs<Verb>) -> Result<ExitCode, Failure> {
             sleep::run(&args.client, verb, sleep::Change::Hibernate).await?;
         }
         Verb::Wake(verb) => sleep::run(&args.client, verb, sleep::Change::Wake).await?,
+        Verb::Schedule(noun) => schedule::run(&args.client, noun).await?,
         Verb::Rm(verb) => rm::run(&args.client, verb).await?,
     }
     Ok(ExitCode::SUCCESS)
