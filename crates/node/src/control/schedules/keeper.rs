@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use pando_store::{RunningRow, ScheduleRow, StoreError, Swap};
+use pando_store::{RunEnd, RunningRow, ScheduleRow, StoreError, Swap};
 use pando_types::limits::SCHEDULE_CATCH_UP;
-use pando_types::{OrgId, Timestamp};
+use pando_types::{OrgId, ScheduleId, Timestamp};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::cron::Cron;
@@ -32,31 +32,37 @@ const PAGE: u32 = 64;
 pub(super) const SERVER_ENDED: &str =
     "the server ended while it ran: whether the command ended is not known";
 
+/// The same, of one that broke off by a fault of the server.
+const SERVER_FAILED: &str =
+    "the server failed while it ran: whether the command ended is not known";
+
 /// What runs now.
 #[derive(Default)]
 struct Runs {
     tasks: JoinSet<()>,
-    orgs: HashMap<Id, OrgId>,
+    of: HashMap<Id, (OrgId, ScheduleId, RunningRow)>,
 }
 
 impl Runs {
     fn of(&self, org: OrgId) -> usize {
-        self.orgs.values().filter(|other| **other == org).count()
+        self.of.values().filter(|(other, ..)| *other == org).count()
     }
 
     fn are_full(&self) -> bool {
         self.tasks.len() >= MAX_RUNS
     }
 
-    fn end(&mut self, ended: Result<(Id, ()), JoinError>) {
-        let id = match ended {
-            Ok((id, ())) => id,
-            Err(error) => {
-                tracing::error!(%error, "the run of a schedule broke off");
-                error.id()
+    /// Forgets one that ended; returns it where it broke off, and its row does not know.
+    fn end(&mut self, ended: Result<(Id, ()), JoinError>) -> Option<(ScheduleId, RunningRow)> {
+        let error = match ended {
+            Ok((id, ())) => {
+                self.of.remove(&id);
+                return None;
             }
+            Err(error) => error,
         };
-        self.orgs.remove(&id);
+        tracing::error!(%error, "the run of a schedule broke off");
+        self.of.remove(&error.id()).map(|(_, schedule, run)| (schedule, run))
     }
 }
 
@@ -86,11 +92,24 @@ impl Sandboxes {
                 () = stopping.cancelled() => {}
                 () = self.schedules.told() => {}
                 () = tokio::time::sleep(wait) => {}
-                Some(ended) = runs.tasks.join_next_with_id() => runs.end(ended),
+                Some(ended) = runs.tasks.join_next_with_id() => {
+                    if let Some((schedule, run)) = runs.end(ended) {
+                        self.end_broken(schedule, run).await;
+                    }
+                }
             }
         }
         // They see the same token.
         while runs.tasks.join_next().await.is_some() {}
+    }
+
+    /// Without this a schedule whose run broke off would be left out until the next start.
+    async fn end_broken(&self, schedule: ScheduleId, run: RunningRow) {
+        let end = RunEnd { error: Some(SERVER_FAILED.to_owned()), ..RunEnd::default() };
+        let ended = self.store.schedule_end(schedule, run, self.clock.now(), &end).await;
+        if let Err(error) = ended {
+            tracing::error!(error = crate::chain(&error), "the next start ends a run");
+        }
     }
 
     /// Acts on all that are due; returns how long until there is more to do.
@@ -145,9 +164,9 @@ impl Sandboxes {
             Decision::Run { due, next } => {
                 let run = RunningRow { node: self.node_id, due, started: now };
                 if self.store.schedule_begin(row.id, seen, run, next).await? == Swap::Done {
-                    let org = row.org;
+                    let of = (row.org, row.id, run);
                     let task = runs.tasks.spawn(self.clone().run_schedule(row, run));
-                    runs.orgs.insert(task.id(), org);
+                    runs.of.insert(task.id(), of);
                 }
                 Ok(())
             }
