@@ -25,6 +25,18 @@ pub(crate) struct Create {
 }
 
 impl Create {
+    /// Adds those of another turn.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.whole.extend(other.whole);
+        self.create.extend(other.create);
+        self.first_exec.extend(other.first_exec);
+        self.exec.extend(other.exec);
+        self.delete.extend(other.delete);
+        self.files.extend(other.files);
+        self.spawn.extend(other.spawn);
+        self.ready.extend(other.ready);
+    }
+
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&'static str, &Sample)> {
         [
             ("create → first exec answered, through the API", &self.whole),

@@ -101,6 +101,9 @@ impl Bare {
                 floor.restore.push(took);
             }
         }
+        if crowd == 0 {
+            return Ok(floor);
+        }
         let begun = Instant::now();
         let names: Vec<String> = (0..crowd).map(|number| format!("floor{number}")).collect();
         let restores = names.iter().zip(&slots).map(|(name, slot)| self.restore(name, slot));

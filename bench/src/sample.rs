@@ -11,6 +11,11 @@ impl Sample {
         self.0.push(duration);
     }
 
+    /// Adds those of another.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// The nearest-rank percentile, in milliseconds; 0 of nothing.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let mut sorted = self.0.clone();

@@ -6,26 +6,38 @@ use crate::memory::Memory;
 use crate::sample::Sample;
 use crate::{Arguments, create, crowd, floor};
 
+/// How many turns the runs are made in.
+const TURNS: usize = 5;
+
 pub(crate) async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     let &Arguments { ref data, runs, at_once, network_pool: pool, .. } = arguments;
-    // The server bakes what is missing; the floor restores the same files after it.
-    let cold = create::measure(data, pool, "0", runs).await?;
-    let warm = create::measure(data, pool, "4", runs).await?;
+    let (mut cold, mut warm) = (create::Create::default(), create::Create::default());
+    let (mut restore, mut exec) = (Sample::default(), Sample::default());
+    // In turns, for how fast a machine is changes from minute to minute. The server bakes
+    // what is missing; the floor restores the same files after it.
+    for _ in 0..TURNS {
+        let runs = runs.div_ceil(TURNS);
+        cold.extend(create::measure(data, pool, "0", runs).await?);
+        warm.extend(create::measure(data, pool, "4", runs).await?);
+        let floor = floor::measure(data, pool, runs, 0).await?;
+        restore.extend(floor.restore);
+        exec.extend(floor.exec);
+    }
     let cold_crowd = crowd::measure(data, pool, "0", at_once).await?;
     let warm_crowd = crowd::measure(data, pool, "32", at_once).await?;
-    let floor = floor::measure(data, pool, runs, at_once).await?;
+    let floor = floor::measure(data, pool, 0, at_once).await?;
 
     heading(&format!("one after another, n={runs}"));
-    row("bare hypervisor: files to `ready` (the floor)", &floor.restore, &floor.restore);
+    row("bare hypervisor: files to `ready` (the floor)", &restore, &restore);
     for (what, measured) in [("warm slots", &warm), ("no warm slots", &cold)] {
         for (step, sample) in measured.rows() {
-            row(&format!("{what}: {step}"), sample, &floor.restore);
+            row(&format!("{what}: {step}"), sample, &restore);
         }
     }
     println!();
     heading("exec of `true`, not the first of its machine");
-    row("the agent asked directly (the floor)", &floor.exec, &floor.exec);
-    row("through the API", &warm.exec, &floor.exec);
+    row("the agent asked directly (the floor)", &exec, &exec);
+    row("through the API", &warm.exec, &exec);
     println!();
     heading(&format!("{at_once} at once"));
     row("bare hypervisor: each (the floor)", &floor.crowd, &floor.crowd);
