@@ -21,7 +21,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,6 +42,15 @@ const MIN_POOL_BYTES: u64 = 8 << 30;
 pub struct DataDir {
     root: PathBuf,
     _lock: Arc<fs::File>,
+}
+
+/// What the pool's image takes of the disk below for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slack {
+    /// Taken, and not used by the pool, in bytes.
+    pub unused_bytes: u64,
+    /// What is free of the disk below, in bytes.
+    pub free_below_bytes: u64,
 }
 
 /// Why the data folder cannot be used.
@@ -149,7 +158,7 @@ impl DataDir {
         // Autoclear: the loop device goes with the mount. Direct I/O: one page
         // cache for guests' files, not two.
         let (image, pool) = (image.display().to_string(), pool.display().to_string());
-        let options = "loop,nodev,nosuid,noatime,discard";
+        let options = "loop,nodev,nosuid,noatime";
         command::run("mount", &["-o", options, &image, &pool], None)
             .await
             .map_err(DataError::Pool)?;
@@ -233,6 +242,19 @@ impl DataDir {
             return Some(inside);
         }
         host::free_disk_bytes(&self.root).map(|below| inside.min(below))
+    }
+
+    /// What the pool's image takes and the pool does not use; `None` without an image, or
+    /// where it cannot be told.
+    pub(crate) fn slack(&self) -> Option<Slack> {
+        const BLOCK_BYTES: u64 = 512;
+        let taken_bytes = fs::metadata(self.pool_image()).ok()?.blocks() * BLOCK_BYTES;
+        let inside = rustix::fs::statvfs(self.pool()).ok()?;
+        let used_bytes = inside.f_blocks.saturating_sub(inside.f_bfree) * inside.f_frsize;
+        Some(Slack {
+            unused_bytes: taken_bytes.saturating_sub(used_bytes),
+            free_below_bytes: host::free_disk_bytes(&self.root)?,
+        })
     }
 
     pub(crate) fn pool(&self) -> PathBuf {

@@ -32,6 +32,7 @@ mod shared;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod visitors;
 
 pub use bake::{BakeError, Progress, Recipe, RecipeError};

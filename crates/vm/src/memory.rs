@@ -6,6 +6,9 @@
 //! the same files with one layer more, which holds just these pages: whoever is made of
 //! it shares all of the others' page cache, and none of it depends on a name.
 
+// Parts of a memory are ranges, also where there is one.
+#![allow(clippy::single_range_in_vec_init)]
+
 mod copy;
 mod files;
 mod parts;

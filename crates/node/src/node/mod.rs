@@ -36,13 +36,13 @@ use crate::capacity::promised::{Overcommit, Promises};
 use crate::capacity::turns::{LONGEST_WAIT, Turns};
 use crate::data::DataDir;
 use crate::held::Budget;
-use crate::reconcile;
 use crate::sandbox::handle::{Command, Handle, Reply};
 use crate::sandbox::policy::State;
 use crate::sandbox::spare::Spare;
 use crate::shared::{Report, Shared};
 use crate::slots::{Slots, WarmSlots};
 use crate::visitors::Visitors;
+use crate::{reconcile, trim};
 
 /// Reports that wait for whoever keeps the rows.
 const QUEUE_REPORTS: usize = 256;
@@ -182,6 +182,7 @@ impl Node {
         );
         shared.tasks.spawn(Arc::clone(&slots).follow_host(shared.stopping.clone()));
         shared.tasks.spawn(slots.keep_ready(shared.stopping.clone()));
+        shared.tasks.spawn(trim::keep(shared.data.clone(), shared.stopping.clone()));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let turns = Turns::new(cores * CREATES_PER_CORE, LONGEST_WAIT);
         let budget = Budget::new(MAX_HELD_BYTES);

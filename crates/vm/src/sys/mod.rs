@@ -14,6 +14,7 @@ pub mod reflink;
 pub(crate) mod seccomp;
 pub mod socket;
 pub(crate) mod tap;
+pub mod trim;
 
 use rustix::io::Errno;
 
