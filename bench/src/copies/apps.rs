@@ -27,8 +27,7 @@ const STATIC: &str = "cd /etc; setsid python3 -m http.server 8000 >/dev/null 2>&
 
 const UVICORN: &str = r#"set -e
 mkdir -p /srv/app && cd /srv/app
-python3 -m venv venv
-venv/bin/pip install --quiet --disable-pip-version-check uvicorn
+pip install --quiet --disable-pip-version-check --break-system-packages uvicorn
 cat > app.py <<'TEXT'
 async def app(scope, receive, send):
     if scope["type"] != "http":
@@ -37,7 +36,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"hello"})
 TEXT
-setsid venv/bin/uvicorn app:app --port 8000 --log-level warning >/tmp/log 2>&1 &"#;
+setsid python3 -m uvicorn app:app --port 8000 --log-level warning >/tmp/log 2>&1 &"#;
 
 const NEXT: &str = r#"set -e
 mkdir -p /srv/app/app && cd /srv/app

@@ -166,7 +166,7 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
     let mut ready = Vec::new();
     for (manifest, machine) in keep {
         let slot = match (manifest.slot, &machine) {
-            (Some(number), Some(_)) => Some(shared.slots.adopt(number)?),
+            (Some(number), Some(_)) => Some(shared.slots.adopt(number)),
             // Without a machine there is no use for one.
             _ => None,
         };
@@ -237,33 +237,40 @@ fn link_memory(shared: &Shared, manifest: &Manifest) {
 }
 
 /// Takes over a machine. One that cannot be is ended: a VMM that was taken over by
-/// its guest, or that died just now, keeps no server from starting.
+/// its guest, or that died just now, or whose network somebody removed, keeps no server
+/// from starting.
 async fn adopt(
     shared: &Shared,
     manifest: &mut Manifest,
     name: MachineName,
     pid: u32,
-    slot: Arc<Slot>,
+    slot: Result<Arc<Slot>, SlotError>,
 ) -> Result<Origin, ReconcileError> {
     link_memory(shared, manifest);
     let dir = shared.data.sandbox(manifest.id);
-    let home = Home { dir: dir.clone(), name: name.clone() };
-    match shared.hypervisor.adopt(home, pid).await {
-        Ok(started) => {
-            let promise = shared.promises.keep(manifest.shape);
-            Ok(Origin::Adopt { started, slot, promise })
-        }
-        Err(error) => {
-            let reason = format!("after a restart of the server: {}", crate::chain(&error));
-            tracing::warn!(sandbox = manifest.id.short(), reason, "not adopted");
-            shared.hypervisor.kill(&name, pid).await?;
-            change(manifest, State::Failed { reason }, &dir);
-            if let Err(error) = shared.slots.release(&slot).await {
-                tracing::warn!(error = crate::chain(&error), "a network slot stays");
+    let (cause, slot) = match slot {
+        Ok(slot) => {
+            let home = Home { dir: dir.clone(), name: name.clone() };
+            match shared.hypervisor.adopt(home, pid).await {
+                Ok(started) => {
+                    let promise = shared.promises.keep(manifest.shape);
+                    return Ok(Origin::Adopt { started, slot, promise });
+                }
+                Err(error) => (crate::chain(&error), Some(slot)),
             }
-            Ok(Origin::Still)
         }
+        Err(error) => (crate::chain(&error), None),
+    };
+    let reason = format!("after a restart of the server: {cause}");
+    tracing::warn!(sandbox = manifest.id.short(), reason, "not adopted");
+    shared.hypervisor.kill(&name, pid).await?;
+    change(manifest, State::Failed { reason }, &dir);
+    if let Some(slot) = slot
+        && let Err(error) = shared.slots.release(&slot).await
+    {
+        tracing::warn!(error = crate::chain(&error), "a network slot stays");
     }
+    Ok(Origin::Still)
 }
 
 fn read(dir: &Path) -> io::Result<Option<Manifest>> {

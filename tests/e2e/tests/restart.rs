@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pando_e2e::{Options, Server, run};
+use anyhow::Context;
+use pando_e2e::{Options, Server, prefix, run};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -61,6 +62,26 @@ async fn sandboxes_and_deadlines_outlive_a_restart() -> anyhow::Result<()> {
     assert_eq!(answer.json::<Value>().await?["stdout"], "too\n");
     gone(&server, &short, Duration::from_secs(30)).await?;
     assert_eq!(status(&server, &kept).await?, 200);
+    server.finish()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_somebody_removed_keeps_no_server_from_starting() -> anyhow::Result<()> {
+    let mut server = Server::start(Options::default()).await?;
+    let cut_off = server.sandbox(json!({})).await?.id;
+    let home = server.data().join("pool/sandboxes").join(&cut_off);
+    let manifest: Value = serde_json::from_slice(&std::fs::read(home.join("manifest.json"))?)?;
+    server.terminate()?;
+    let slot = manifest["slot"].as_u64().context("it has no slot")?;
+    run("ip", &["netns", "delete", &format!("{}-{slot}", prefix())])?;
+    server.launch().await?;
+
+    let answer = server.request(Method::GET, &format!("/v1/sandboxes/{cut_off}")).send().await?;
+    let seen: Value = answer.json().await?;
+    assert_eq!(seen["status"], "failed", "{seen}");
+    let reason = seen["status_reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("netns"), "{seen}");
+    assert_eq!(server.sandbox(json!({})).await?.sh("echo yes").await?, "yes");
     server.finish()
 }
 
