@@ -81,6 +81,14 @@ pub enum GuestError {
     /// The server holds all that it may.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
+    /// What is asked for does not go into one frame.
+    #[error(
+        "it takes {bytes} bytes as JSON, more than the {MAX_PAYLOAD_BYTES} that the sandbox's agent takes at once"
+    )]
+    TooMuch {
+        /// What it takes.
+        bytes: usize,
+    },
     /// More than the limit came.
     #[error("the answer is larger than {limit_bytes} bytes")]
     TooLarge {
@@ -108,6 +116,10 @@ impl From<&GuestError> for PublicError {
             GuestError::NoRoom(no_room) => return (*no_room).into(),
             GuestError::Timeout(_) => Code::Timeout,
             GuestError::Gone | GuestError::Asleep => Code::Gone,
+            GuestError::TooMuch { .. } => {
+                return Self::new(Code::TooLarge, error.to_string())
+                    .hint("write what is long to a file in the sandbox, and name that");
+            }
             GuestError::TooLarge { .. } | GuestError::Body(_) => Code::TooLarge,
             GuestError::Connect(_) | GuestError::Frame(_) | GuestError::NoName(_) => {
                 Code::GuestFailed
@@ -156,7 +168,7 @@ impl Guest {
         let payload = serde_json::to_vec(&request).map_err(FrameError::from)?;
         drop(request);
         if payload.len() > MAX_PAYLOAD_BYTES {
-            return Err(FrameError::TooLong(payload.len()).into());
+            return Err(GuestError::TooMuch { bytes: payload.len() });
         }
         let _charge = frames::charge(&self.account, payload.len(), 2)?;
         let connected = self.seat.slot.connect(SESSION_PORT, CONNECT_TIMEOUT).await;
@@ -326,7 +338,14 @@ pub(super) fn unexpected(frame: &Frame) -> GuestError {
 
 #[cfg(test)]
 mod tests {
-    use super::is_name;
+    use super::*;
+
+    #[test]
+    fn what_does_not_go_into_a_frame_is_the_clients_doing() {
+        let refusal = PublicError::from(&GuestError::TooMuch { bytes: MAX_PAYLOAD_BYTES + 1 });
+        assert_eq!(refusal.code, Code::TooLarge);
+        assert!(refusal.to_string().contains("262144"), "{refusal}");
+    }
 
     #[test]
     fn a_name_leads_nowhere_else() {

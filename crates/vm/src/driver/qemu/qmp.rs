@@ -69,7 +69,7 @@ impl Qmp {
                     return Ok(value.take());
                 }
                 if let Some(error) = line.get("error") {
-                    let message = error["desc"].as_str().unwrap_or("no reason given").to_owned();
+                    let message = plain(error["desc"].as_str().unwrap_or("no reason given"));
                     return Err(VmError::Refused { command: command.to_owned(), message });
                 }
             }
@@ -133,6 +133,13 @@ async fn within<T>(
     })
 }
 
+/// What a VMM said, fit for a row and a log: the beginning, without control characters.
+/// It may be its guest's by now.
+fn plain(said: &str) -> String {
+    const MAX_CHARS: usize = 300;
+    said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +169,14 @@ mod tests {
         let script = format!("{HELLO}{{\"error\": {{\"class\": \"E\", \"desc\": \"busy\"}}}}\n");
         let error = against(script.leak().as_bytes()).await.unwrap_err();
         assert_eq!(error.to_string(), "the VMM refused `stop`: busy");
+    }
+
+    #[tokio::test]
+    async fn of_a_long_refusal_the_beginning_is_kept_without_control_characters() {
+        let long = format!("\\u001b[2J{}", "x".repeat(500_000));
+        let script = format!("{HELLO}{{\"error\": {{\"class\": \"E\", \"desc\": \"{long}\"}}}}\n");
+        let said = against(script.leak().as_bytes()).await.unwrap_err().to_string();
+        assert!(said.starts_with("the VMM refused `stop`:  [2Jxxx") && said.len() < 400, "{said}");
     }
 
     #[tokio::test]
