@@ -36,6 +36,8 @@ static OPEN: [AtomicI32; MOST_LAYERS] = [const { AtomicI32::new(-1) }; MOST_LAYE
 static LAYERS: AtomicUsize = AtomicUsize::new(0);
 
 /// Runs before `main`.
+// SAFETY: the loader calls what stands in this section, with arguments that a function of
+// the C calling convention may leave unread.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static BEGIN: extern "C" fn() = begin;
@@ -67,6 +69,7 @@ extern "C" fn begin() {
 ///
 /// # Safety
 /// That of `mmap(2)`.
+// SAFETY: it stands in for the function of that name, and does what that does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mmap64(
     address: *mut c_void,
@@ -96,6 +99,9 @@ pub unsafe extern "C" fn mmap64(
 }
 
 /// The kernel's `mmap(2)`.
+///
+/// # Safety
+/// That of the call.
 unsafe fn map(
     address: *mut c_void,
     length: size_t,
