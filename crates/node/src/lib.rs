@@ -64,7 +64,10 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// What a guest or its VMM said, fit for a log and a terminal: the beginning,
 /// without control characters.
 pub(crate) fn quote(said: &str) -> String {
-    const MAX_CHARS: usize = 300;
-    let plain = said.chars().map(|c| if c.is_control() { ' ' } else { c });
-    plain.take(MAX_CHARS).collect()
+    plain(said, 300)
+}
+
+/// The first characters of a text, at most so many, with blanks for control characters.
+pub(crate) fn plain(text: &str, most: usize) -> String {
+    text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

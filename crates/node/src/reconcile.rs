@@ -16,18 +16,21 @@
 //! | deleting | any | – | removed |
 //! | none that makes sense | any | any | removed |
 //!
-//! Slots and machines that belong to no manifest are removed.
+//! Slots and machines that belong to no manifest are removed. Whose machine one is, it says
+//! in memory of its own; that is believed of one in the slot that the manifest names, which
+//! no machine can change. So one that its guest took over is nobody's when it lies.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use pando_types::SandboxId;
-use pando_vm::driver::{Home, MachineName, VmError};
+use pando_vm::driver::{FoundMachine, Home, MachineName, VmError};
 use pando_vm::memory::MemoryFiles;
-use pando_vm::network::Slot;
+use pando_vm::network::{Slot, SlotNumber};
 use pando_vm::sys::durable;
 
 use crate::image::Image;
@@ -62,7 +65,7 @@ pub(crate) enum ReconcileError {
 /// What to do with a sandbox that a manifest names.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    Adopt { pid: u32 },
+    Adopt,
     Asleep,
     Lost { reason: &'static str },
     Keep,
@@ -79,13 +82,13 @@ enum Slept {
     After,
 }
 
-fn judge(state: &State, persistent: bool, pid: Option<u32>, slept: Slept) -> Verdict {
-    match (state, pid, slept) {
-        (State::Running | State::Paused, Some(_), Slept::After) => Verdict::Asleep,
-        (State::Running | State::Paused, Some(pid), _) => Verdict::Adopt { pid },
+fn judge(state: &State, persistent: bool, runs: bool, slept: Slept) -> Verdict {
+    match (state, runs, slept) {
+        (State::Running | State::Paused, true, Slept::After) => Verdict::Asleep,
+        (State::Running | State::Paused, true, _) => Verdict::Adopt,
         // An image goes before anyone is told that its sandbox is awake.
-        (State::Running | State::Paused, None, Slept::Before | Slept::After) => Verdict::Asleep,
-        (State::Running | State::Paused, None, Slept::None) if persistent => Verdict::Lost {
+        (State::Running | State::Paused, false, Slept::Before | Slept::After) => Verdict::Asleep,
+        (State::Running | State::Paused, false, Slept::None) if persistent => Verdict::Lost {
             reason: "its machine was gone when the server started; its disk is kept",
         },
         (State::Hibernated, _, Slept::Before | Slept::After) => Verdict::Asleep,
@@ -110,33 +113,44 @@ fn slept(manifest: &Manifest, image: Option<&Image>) -> Slept {
 
 pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
     let mut found = Found::default();
-    let mut machines: HashMap<MachineName, u32> =
-        shared.hypervisor.find(&shared.owner).await?.into_iter().collect();
-    let mut keep = Vec::new();
+    let mut folders = Vec::new();
     for entry in fs::read_dir(shared.data.sandboxes())? {
         let dir = entry?.path();
-        let Some(mut manifest) = read(&dir)? else {
-            // Its machine, if any, is killed below, before its files go.
-            kill_of(shared, &mut machines, &dir).await?;
+        folders.push((read(&dir)?, dir));
+    }
+    let places = folders.iter().filter_map(|(manifest, _)| {
+        let manifest = manifest.as_ref()?;
+        Some(((manifest.slot?, name_of(shared, manifest.id)), manifest.id))
+    });
+    let places = places.collect();
+    let (mut machines, others) = sort(shared.hypervisor.find(&shared.owner).await?, &places);
+    // First, so that none writes to what is removed or put to rest below.
+    for machine in others {
+        tracing::warn!(?machine, "ending a machine that belongs to no sandbox");
+        shared.hypervisor.kill(&shared.owner, &machine).await?;
+        found.removed += 1;
+    }
+    let mut keep = Vec::new();
+    for (manifest, dir) in folders {
+        let Some(mut manifest) = manifest else {
             bury(shared, &dir)?;
             found.removed += 1;
             continue;
         };
-        let name = MachineName { owner: shared.owner.clone(), machine: manifest.id.to_string() };
-        let pid = machines.get(&name).copied();
+        let id = manifest.id;
         let files = Files::new(dir.clone());
         let slept = slept(&manifest, files.image()?.as_ref());
-        match judge(&manifest.state, manifest.persistent, pid, slept) {
-            Verdict::Adopt { pid } => {
-                machines.remove(&name);
+        match judge(&manifest.state, manifest.persistent, machines.contains_key(&id), slept) {
+            Verdict::Adopt => {
+                let machine = machines.remove(&id);
                 // What it was woken of, when the server ended before that was removed.
                 durable::remove_dir(&files.consumed())?;
                 durable::remove_dir(&files.asleep())?;
-                keep.push((manifest, Some((name, pid))));
+                keep.push((manifest, machine));
                 found.adopted += 1;
             }
             Verdict::Asleep => {
-                kill_of(shared, &mut machines, &dir).await?;
+                kill_of(shared, &mut machines, id).await?;
                 lay_to_rest(shared, &manifest, &files)?;
                 if manifest.state != State::Hibernated {
                     change(&mut manifest, State::Hibernated, &dir);
@@ -145,23 +159,18 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
                 found.asleep += 1;
             }
             Verdict::Lost { reason } => {
-                kill_of(shared, &mut machines, &dir).await?;
-                change(&mut manifest, State::Failed { reason: reason.into() }, &dir);
+                kill_of(shared, &mut machines, id).await?;
+                change(&mut manifest, State::failed(reason), &dir);
                 keep.push((manifest, None));
                 found.lost += 1;
             }
             Verdict::Keep => keep.push((manifest, None)),
             Verdict::Remove => {
-                kill_of(shared, &mut machines, &dir).await?;
+                kill_of(shared, &mut machines, id).await?;
                 bury(shared, &dir)?;
                 found.removed += 1;
             }
         }
-    }
-    for (name, pid) in machines {
-        tracing::warn!(machine = name.machine, pid, "ending a machine that belongs to no sandbox");
-        shared.hypervisor.kill(&name, pid).await?;
-        found.removed += 1;
     }
     let mut ready = Vec::new();
     for (manifest, machine) in keep {
@@ -176,9 +185,7 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
     for (mut manifest, machine, slot) in ready {
         let id = manifest.id;
         let origin = match (machine, slot) {
-            (Some((name, pid)), Some(slot)) => {
-                adopt(shared, &mut manifest, name, pid, slot).await?
-            }
+            (Some(machine), Some(slot)) => adopt(shared, &mut manifest, &machine, slot).await?,
             _ => Origin::Still,
         };
         shared.remember(id, actor::spawn(shared, manifest, origin));
@@ -242,16 +249,15 @@ fn link_memory(shared: &Shared, manifest: &Manifest) {
 async fn adopt(
     shared: &Shared,
     manifest: &mut Manifest,
-    name: MachineName,
-    pid: u32,
+    found: &FoundMachine,
     slot: Result<Arc<Slot>, SlotError>,
 ) -> Result<Origin, ReconcileError> {
     link_memory(shared, manifest);
     let dir = shared.data.sandbox(manifest.id);
     let (cause, slot) = match slot {
         Ok(slot) => {
-            let home = Home { dir: dir.clone(), name: name.clone() };
-            match shared.hypervisor.adopt(home, pid).await {
+            let home = Home { dir: dir.clone(), name: name_of(shared, manifest.id) };
+            match shared.hypervisor.adopt(home, found.pid).await {
                 Ok(started) => {
                     let promise = shared.promises.keep(manifest.shape);
                     return Ok(Origin::Adopt { started, slot, promise });
@@ -263,8 +269,8 @@ async fn adopt(
     };
     let reason = format!("after a restart of the server: {cause}");
     tracing::warn!(sandbox = manifest.id.short(), reason, "not adopted");
-    shared.hypervisor.kill(&name, pid).await?;
-    change(manifest, State::Failed { reason }, &dir);
+    shared.hypervisor.kill(&shared.owner, found).await?;
+    change(manifest, State::failed(&reason), &dir);
     if let Some(slot) = slot
         && let Err(error) = shared.slots.release(&slot).await
     {
@@ -280,15 +286,34 @@ fn read(dir: &Path) -> io::Result<Option<Manifest>> {
     Ok(manifest.filter(|manifest| Some(manifest.id) == id))
 }
 
+/// What the machine of a sandbox is called.
+fn name_of(shared: &Shared, id: SandboxId) -> MachineName {
+    MachineName { owner: shared.owner.clone(), machine: id.to_string() }
+}
+
+/// The machines that are where their sandboxes have them, and all others.
+fn sort(
+    found: Vec<FoundMachine>,
+    places: &HashMap<(SlotNumber, MachineName), SandboxId>,
+) -> (HashMap<SandboxId, FoundMachine>, Vec<FoundMachine>) {
+    let (mut machines, mut others) = (HashMap::new(), Vec::new());
+    for machine in found {
+        let place = machine.slot.zip(machine.name.clone());
+        match place.and_then(|place| places.get(&place)).map(|id| machines.entry(*id)) {
+            Some(Entry::Vacant(vacant)) => drop(vacant.insert(machine)),
+            _ => others.push(machine),
+        }
+    }
+    (machines, others)
+}
+
 async fn kill_of(
     shared: &Shared,
-    machines: &mut HashMap<MachineName, u32>,
-    dir: &Path,
+    machines: &mut HashMap<SandboxId, FoundMachine>,
+    id: SandboxId,
 ) -> Result<(), VmError> {
-    let machine = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let name = MachineName { owner: shared.owner.clone(), machine };
-    match machines.remove(&name) {
-        Some(pid) => shared.hypervisor.kill(&name, pid).await,
+    match machines.remove(&id) {
+        Some(machine) => shared.hypervisor.kill(&shared.owner, &machine).await,
         None => Ok(()),
     }
 }
@@ -306,31 +331,58 @@ mod tests {
     #[test]
     fn nothing_is_adopted_without_a_machine_and_nothing_unacknowledged_stays() {
         let failed = State::Failed { reason: String::new() };
-        for (state, persistent, pid, slept, verdict) in [
-            (State::Running, false, Some(7), Slept::None, "adopt"),
-            (State::Paused, true, Some(7), Slept::Before, "adopt"),
-            (State::Running, true, Some(7), Slept::After, "asleep"),
-            (State::Running, true, None, Slept::None, "lost"),
-            (State::Running, false, None, Slept::None, "remove"),
-            (State::Running, false, None, Slept::Before, "asleep"),
-            (State::Paused, false, None, Slept::After, "asleep"),
-            (State::Hibernated, false, Some(7), Slept::Before, "asleep"),
-            (State::Hibernated, false, None, Slept::Before, "asleep"),
-            (State::Hibernated, false, None, Slept::None, "lost"),
-            (State::Creating, true, Some(7), Slept::None, "remove"),
-            (State::Deleting, true, None, Slept::Before, "remove"),
+        for (state, persistent, runs, slept, verdict) in [
+            (State::Running, false, true, Slept::None, "adopt"),
+            (State::Paused, true, true, Slept::Before, "adopt"),
+            (State::Running, true, true, Slept::After, "asleep"),
+            (State::Running, true, false, Slept::None, "lost"),
+            (State::Running, false, false, Slept::None, "remove"),
+            (State::Running, false, false, Slept::Before, "asleep"),
+            (State::Paused, false, false, Slept::After, "asleep"),
+            (State::Hibernated, false, true, Slept::Before, "asleep"),
+            (State::Hibernated, false, false, Slept::Before, "asleep"),
+            (State::Hibernated, false, false, Slept::None, "lost"),
+            (State::Creating, true, true, Slept::None, "remove"),
+            (State::Deleting, true, false, Slept::Before, "remove"),
             // A boot from its disk was cut off after its image had its name.
-            (failed.clone(), true, None, Slept::After, "asleep"),
-            (failed, false, None, Slept::None, "keep"),
+            (failed.clone(), true, false, Slept::After, "asleep"),
+            (failed, false, false, Slept::None, "keep"),
         ] {
-            assert_eq!(judge(&state, persistent, pid, slept).kind(), verdict, "{state} {slept:?}");
+            assert_eq!(judge(&state, persistent, runs, slept).kind(), verdict, "{state} {slept:?}");
         }
+    }
+
+    #[test]
+    fn a_machine_is_believed_where_its_sandbox_has_it() {
+        let (one, two) = (SandboxId::new(), SandboxId::new());
+        let name = |id: SandboxId| MachineName { owner: "us".into(), machine: id.to_string() };
+        let place = |slot| SlotNumber::new(slot);
+        let places = HashMap::from([((place(1), name(one)), one), ((place(2), name(two)), two)]);
+        let machine = |id: Option<SandboxId>, slot: Option<u32>, pid| FoundMachine {
+            name: id.map(name),
+            slot: slot.map(place),
+            pid,
+        };
+        // The third says that it is the second one, the fourth that it is nobody, the fifth
+        // is outside of every slot, and the last is a process that the first one made.
+        let (machines, others) = sort(
+            vec![
+                machine(Some(one), Some(1), 11),
+                machine(Some(two), Some(3), 13),
+                machine(None, Some(2), 14),
+                machine(Some(two), None, 15),
+                machine(Some(one), Some(1), 16),
+            ],
+            &places,
+        );
+        assert_eq!(machines, HashMap::from([(one, machine(Some(one), Some(1), 11))]));
+        assert_eq!(others.iter().map(|other| other.pid).collect::<Vec<_>>(), [13, 14, 15, 16]);
     }
 
     impl Verdict {
         fn kind(&self) -> &'static str {
             match self {
-                Self::Adopt { .. } => "adopt",
+                Self::Adopt => "adopt",
                 Self::Asleep => "asleep",
                 Self::Lost { .. } => "lost",
                 Self::Keep => "keep",

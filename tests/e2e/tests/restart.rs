@@ -1,5 +1,6 @@
 //! Machines outlive the server, and nothing leaks however it ends.
 
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -62,6 +63,54 @@ async fn sandboxes_and_deadlines_outlive_a_restart() -> anyhow::Result<()> {
     assert_eq!(answer.json::<Value>().await?["stdout"], "too\n");
     gone(&server, &short, Duration::from_secs(30)).await?;
     assert_eq!(status(&server, &kept).await?, 200);
+    server.finish()
+}
+
+/// What a VMM that its guest took over can do to be taken for another one, or for none:
+/// its arguments stand in its own memory (proc_pid_stat(5), `arg_start` and `arg_end`).
+fn rename(pid: u32, from: &str, to: &str) -> anyhow::Result<()> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The manual counts from 1, and what follows the name is its third.
+    let fields: Vec<_> =
+        stat.rsplit_once(')').context("no name")?.1.split_ascii_whitespace().collect();
+    let (start, end): (u64, u64) = (fields[48 - 3].parse()?, fields[49 - 3].parse()?);
+    let memory =
+        std::fs::File::options().read(true).write(true).open(format!("/proc/{pid}/mem"))?;
+    let mut arguments = vec![0; usize::try_from(end - start)?];
+    memory.read_exact_at(&mut arguments, start)?;
+    let at = arguments.windows(from.len()).position(|part| part == from.as_bytes());
+    let at = u64::try_from(at.context("it does not have that name")?)?;
+    Ok(memory.write_all_at(to.as_bytes(), start + at)?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vmm_that_lies_about_whose_it_is_is_ended() -> anyhow::Result<()> {
+    let mut server = Server::start(Options::default()).await?;
+    let honest = server.sandbox(json!({})).await?.id;
+    let impostor = server.sandbox(json!({ "persistent": true })).await?.id;
+    let nobody = server.sandbox(json!({})).await?.id;
+    let pid = |id: &str| Ok::<u32, anyhow::Error>(run("pgrep", &["-f", id])?.trim().parse()?);
+    let (false_one, nameless) = (pid(&impostor)?, pid(&nobody)?);
+    rename(false_one, &impostor, &honest)?;
+    rename(nameless, "pando:", "other:")?;
+    server.terminate()?;
+    server.launch().await?;
+
+    for pid in [false_one, nameless] {
+        // Who has ended, and is not reaped yet, has no arguments.
+        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert!(arguments.is_empty(), "{pid} runs on");
+    }
+    let exec = server.request(Method::POST, &format!("/v1/sandboxes/{honest}/exec"));
+    let answer = exec.json(&json!({ "cmd": "echo yes" })).send().await?;
+    assert_eq!(answer.json::<Value>().await?["stdout"], "yes\n", "{}", server.log_tail());
+    let answer = server.request(Method::GET, &format!("/v1/sandboxes/{impostor}")).send().await?;
+    assert_eq!(answer.json::<Value>().await?["status"], "failed");
+    assert_eq!(status(&server, &nobody).await?, 404);
+    // Their slots are free again.
+    for _ in 0..3 {
+        assert_eq!(server.sandbox(json!({})).await?.sh("echo yes").await?, "yes");
+    }
     server.finish()
 }
 

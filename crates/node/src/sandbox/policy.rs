@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// How many characters of a reason are kept.
+const MAX_REASON_CHARS: usize = 1000;
+
 /// Where a sandbox is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -131,6 +134,13 @@ impl fmt::Display for State {
 }
 
 impl State {
+    /// It failed for that reason, which may hold words of its guest or of its VMM: so it is
+    /// kept no longer than fits a row and a log.
+    #[must_use]
+    pub fn failed(reason: &str) -> Self {
+        Self::Failed { reason: crate::plain(reason, MAX_REASON_CHARS) }
+    }
+
     /// What follows `event` here. The only place that knows.
     #[must_use]
     pub fn on(&self, event: Event) -> Decision {
@@ -147,7 +157,7 @@ impl State {
 
             (Self::Creating, Event::Ready) => Enter(Self::Running),
             (Self::Creating, Event::NotMade { reason } | Event::MachineEnded { reason }) => {
-                Enter(Self::Failed { reason })
+                Enter(Self::failed(&reason))
             }
             (Self::Creating, event) if event.is_wish() => Deny(Denial::StillCreating),
 
@@ -157,7 +167,7 @@ impl State {
             (Self::Running | Self::Paused, Event::Hibernate) => Hibernate,
             (Self::Running | Self::Paused, Event::Asleep) => Enter(Self::Hibernated),
             (Self::Running | Self::Paused, Event::MachineEnded { reason }) => {
-                Enter(Self::Failed { reason })
+                Enter(Self::failed(&reason))
             }
 
             (Self::Hibernated, Event::Wake) => Wake,

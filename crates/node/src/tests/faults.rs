@@ -4,12 +4,13 @@
 //!
 //! The server that ends is another process: this test, run once more.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use pando_types::{Epoch, OrgId, SandboxId, SnapshotId, VolumeId};
 use pando_vm::driver::null::Null;
+use pando_vm::network::SlotNumber;
 use pando_vm::sys::fault::{Fault, VARIABLE};
 
 use super::volumes::{file, spare};
@@ -91,6 +92,15 @@ async fn a_server_that_ends_leaves_before_or_after() {
     }
 }
 
+/// Where the machine of a sandbox is, as far as it is recorded.
+fn slot(folder: &Path, id: SandboxId) -> SlotNumber {
+    let manifest = folder.join("pool/sandboxes").join(id.to_string()).join("manifest.json");
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+    let number = manifest["slot"].as_u64().unwrap_or_default();
+    SlotNumber::new(number.try_into().unwrap())
+}
+
 async fn crash_and_look(case: &Case, machine: Option<Machine>, expected: &str) {
     let what =
         format!("{}, {}", case.fault.name(), if machine.is_some() { "alive" } else { "dead" });
@@ -115,7 +125,7 @@ async fn crash_and_look(case: &Case, machine: Option<Machine>, expected: &str) {
         std::fs::write(file(folder.path(), volume()), "two").unwrap();
     }
     if let Some(machine) = machine {
-        machines.put(name.clone(), b"one");
+        machines.put(name.clone(), slot(folder.path(), id), b"one");
         if machine == Machine::Held {
             machines.hold(&name);
         }

@@ -38,7 +38,7 @@ pub(crate) use self::room::{BOOT_DIR, Room};
 use crate::network::SlotNumber;
 use crate::sys::cgroup::{self, Groups};
 use crate::sys::command::CommandError;
-use crate::sys::process::{Watched, set_oom_score};
+use crate::sys::process::{self, Watched, set_oom_score};
 use crate::sys::seccomp::{Filter, Listener};
 
 /// The user id of slot 0's VMM where the operator says nothing: in what systemd's
@@ -62,6 +62,8 @@ const SPARE_CPUS: u32 = 1;
 /// When the host's memory is used up, a VMM goes before the server and the host's own
 /// programs: it loses one sandbox.
 const OOM_SCORE: i16 = 300;
+/// What precedes a slot's number in the name of its machine's control group.
+const GROUP_PREFIX: &str = "vm-";
 /// How long a VMM may take from its making to its program's first instruction.
 const ENTRY_LIMIT: Duration = Duration::from_secs(30);
 /// How long the program may take to ask for its memory: 20 ms on a quiet host.
@@ -232,7 +234,7 @@ impl Cage {
             memory_bytes: occupant.memory_bytes + VMM_OVERHEAD_BYTES,
             threads: THREADS,
         };
-        let name = format!("vm-{}", occupant.slot);
+        let name = group_name(occupant.slot);
         let group = match &self.groups {
             Some(groups) => Some(groups.create(&name, &limits).map_err(CageError::Group)?),
             None => None,
@@ -288,6 +290,38 @@ impl Cage {
     pub(crate) fn group_of(&self, pid: u32) -> Option<PathBuf> {
         self.groups.as_ref()?.of_process(pid)
     }
+
+    /// Every process in a control group of ours, with its slot: whoever is caged can leave
+    /// neither. None where this host has no control groups.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub(crate) fn occupants(&self) -> io::Result<Vec<(u32, SlotNumber)>> {
+        let Some(groups) = &self.groups else { return Ok(Vec::new()) };
+        let processes = groups.processes()?.into_iter();
+        Ok(processes.filter_map(|(group, pid)| Some((pid, slot_of(&group)?))).collect())
+    }
+
+    /// The slot of a process by its user, where there are no control groups. Where there
+    /// are, whoever is in none of ours has none.
+    pub(crate) fn slot_by_user(&self, pid: u32) -> Option<SlotNumber> {
+        if self.groups.is_some() {
+            return None;
+        }
+        let user = process::user(pid)?;
+        let number = user.checked_sub(self.config.first_uid).filter(|number| *number < UIDS)?;
+        Some(SlotNumber::new(number))
+    }
+}
+
+/// The name of the control group of a slot's machine.
+fn group_name(slot: SlotNumber) -> String {
+    format!("{GROUP_PREFIX}{slot}")
+}
+
+/// Whose control group has that name.
+fn slot_of(group: &str) -> Option<SlotNumber> {
+    group.strip_prefix(GROUP_PREFIX)?.parse().ok().map(SlotNumber::new)
 }
 
 /// What a process is handed when it opens which path, in the order in which it does: the

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
 use crate::memory::{MemoryError, MemoryFiles, Saved};
-use crate::network::Slot;
+use crate::network::{Slot, SlotNumber};
 use crate::sys::durable;
 
 /// How many empty spare disks each machine is baked with, beside its root disk.
@@ -98,6 +98,18 @@ impl MachineName {
     }
 }
 
+/// A machine that runs, whoever started it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundMachine {
+    /// What its arguments say that it is. They stand in memory of its own: a VMM that its
+    /// guest took over may say anything there, or nothing.
+    pub name: Option<MachineName>,
+    /// The slot that it was started in, by what the kernel keeps of it and it cannot change.
+    pub slot: Option<SlotNumber>,
+    /// Its process id.
+    pub pid: u32,
+}
+
 /// What a first boot needs.
 #[derive(Debug, Clone)]
 pub struct BootSpec {
@@ -163,14 +175,15 @@ pub trait Hypervisor: Send + Sync + 'static {
     /// to hear first was on its control line before.
     async fn restore(&self, spec: RestoreSpec) -> Result<Started, VmError>;
 
-    /// Finds the machines of `owner` that are running now, whoever started them.
-    async fn find(&self, owner: &str) -> Result<Vec<(MachineName, u32)>, VmError>;
+    /// Finds the machines that are running now and that were started in this server's
+    /// place, or say that they are `owner`'s.
+    async fn find(&self, owner: &str) -> Result<Vec<FoundMachine>, VmError>;
 
     /// Takes over a running machine found by [`Hypervisor::find`].
     async fn adopt(&self, home: Home, pid: u32) -> Result<Started, VmError>;
 
-    /// Ends a machine found by [`Hypervisor::find`], and returns when it is gone.
-    async fn kill(&self, name: &MachineName, pid: u32) -> Result<(), VmError>;
+    /// Ends a machine found by [`Hypervisor::find`] for that owner, and returns when it is gone.
+    async fn kill(&self, owner: &str, found: &FoundMachine) -> Result<(), VmError>;
 }
 
 /// One running machine.

@@ -15,9 +15,11 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use crate::memory::{MemoryError, MemoryFiles, Saved};
+use crate::network::SlotNumber;
 
 use super::{
-    Accelerator, BootSpec, Home, Hypervisor, Machine, MachineName, RestoreSpec, Started, VmError,
+    Accelerator, BootSpec, FoundMachine, Home, Hypervisor, Machine, MachineName, RestoreSpec,
+    Started, VmError,
 };
 
 /// The driver; clones share its machines.
@@ -43,6 +45,7 @@ struct Guests {
 #[derive(Debug)]
 struct NullMachine {
     pid: u32,
+    slot: Option<SlotNumber>,
     paused: AtomicBool,
     /// Whether its guest's processes stand still.
     frozen: AtomicBool,
@@ -138,16 +141,17 @@ impl Null {
     }
 
     /// Makes a machine that an earlier server has started, as far as anyone can tell.
-    pub fn put(&self, name: MachineName, memory: &[u8]) {
-        let machine = self.machine(memory.to_owned());
+    pub fn put(&self, name: MachineName, slot: SlotNumber, memory: &[u8]) {
+        let machine = self.machine(Some(slot), memory.to_owned());
         self.machines().insert(name, machine);
     }
 
-    fn machine(&self, memory: Vec<u8>) -> Arc<NullMachine> {
+    fn machine(&self, slot: Option<SlotNumber>, memory: Vec<u8>) -> Arc<NullMachine> {
         Arc::new(NullMachine {
             worked: Mutex::default(),
             leases: AtomicU32::new(0),
             pid: self.last_pid.fetch_add(1, Ordering::SeqCst) + 1,
+            slot,
             paused: AtomicBool::new(false),
             frozen: AtomicBool::new(false),
             memory: Mutex::new(memory),
@@ -195,8 +199,14 @@ impl Null {
         machines
     }
 
-    fn start(&self, home: Home, first_words: &[u8], memory: Vec<u8>) -> Result<Started, VmError> {
-        let machine = self.machine(memory);
+    fn start(
+        &self,
+        home: Home,
+        slot: SlotNumber,
+        first_words: &[u8],
+        memory: Vec<u8>,
+    ) -> Result<Started, VmError> {
+        let machine = self.machine(Some(slot), memory);
         self.machines().insert(home.name, Arc::clone(&machine));
         let control = guest(&machine, first_words)?;
         Ok(Started { machine, control })
@@ -270,7 +280,7 @@ impl Hypervisor for Null {
         let (mut guest, host) =
             UnixStream::pair().map_err(VmError::io("cannot make a control line"))?;
         guest.write_all(&booted).await.map_err(VmError::io("cannot write to the control line"))?;
-        let started = self.start(spec.home, &[], Vec::new())?;
+        let started = self.start(spec.home, spec.slot.number(), &[], Vec::new())?;
         Ok(Started { control: host, ..started })
     }
 
@@ -294,13 +304,18 @@ impl Hypervisor for Null {
             }
         }
         self.restores.fetch_add(1, Ordering::SeqCst);
-        self.start(spec.home, &spec.first_words, memory)
+        self.start(spec.home, spec.slot.number(), &spec.first_words, memory)
     }
 
-    async fn find(&self, owner: &str) -> Result<Vec<(MachineName, u32)>, VmError> {
+    async fn find(&self, owner: &str) -> Result<Vec<FoundMachine>, VmError> {
         let machines = self.machines();
         let owned = machines.iter().filter(|(name, _)| name.owner == owner);
-        Ok(owned.map(|(name, machine)| (name.clone(), machine.pid)).collect())
+        let found = owned.map(|(name, machine)| FoundMachine {
+            name: Some(name.clone()),
+            slot: machine.slot,
+            pid: machine.pid,
+        });
+        Ok(found.collect())
     }
 
     async fn adopt(&self, home: Home, pid: u32) -> Result<Started, VmError> {
@@ -310,8 +325,10 @@ impl Hypervisor for Null {
         Ok(Started { machine, control })
     }
 
-    async fn kill(&self, name: &MachineName, _pid: u32) -> Result<(), VmError> {
-        self.crash(name);
+    async fn kill(&self, _owner: &str, found: &FoundMachine) -> Result<(), VmError> {
+        if let Some(name) = &found.name {
+            self.crash(name);
+        }
         Ok(())
     }
 }

@@ -217,6 +217,25 @@ impl Groups {
         Ok(())
     }
 
+    /// Every process in the groups in it, beside the name of its group.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn processes(&self) -> io::Result<Vec<(String, u32)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let Ok(group) = entry.file_name().into_string() else { continue };
+            if entry.file_type()?.is_dir() {
+                // It may be removed while we look: then nothing is in it.
+                let inside = words(&entry.path().join("cgroup.procs"));
+                let pids = inside.iter().filter_map(|pid| pid.parse().ok());
+                found.extend(pids.map(|pid| (group.clone(), pid)));
+            }
+        }
+        Ok(found)
+    }
+
     /// The group of ours that a process is in.
     #[must_use]
     pub fn of_process(&self, pid: u32) -> Option<PathBuf> {

@@ -136,6 +136,14 @@ pub fn set_oom_score(pid: u32, score: i16) -> io::Result<()> {
     fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string())
 }
 
+/// The real user id of a process (proc_pid_status(5)); `None` when it is gone.
+#[must_use]
+pub fn user(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// The live processes that have `flag VALUE` among their arguments: `(pid, VALUE)`.
 ///
 /// # Errors

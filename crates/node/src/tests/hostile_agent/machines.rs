@@ -10,7 +10,7 @@ use pando_guest_protocol::control::ToGuest;
 use pando_types::SandboxId;
 use pando_vm::driver::null::Null;
 use pando_vm::driver::{
-    Accelerator, BootSpec, Home, Hypervisor, MachineName, RestoreSpec, Started, VmError,
+    Accelerator, BootSpec, FoundMachine, Home, Hypervisor, RestoreSpec, Started, VmError,
 };
 use tokio::net::UnixStream;
 
@@ -112,7 +112,7 @@ impl Hypervisor for Machines {
         self.on_the_line(&self.restored, &machine, friendly)
     }
 
-    async fn find(&self, owner: &str) -> Result<Vec<(MachineName, u32)>, VmError> {
+    async fn find(&self, owner: &str) -> Result<Vec<FoundMachine>, VmError> {
         self.null.find(owner).await
     }
 
@@ -122,7 +122,7 @@ impl Hypervisor for Machines {
         self.on_the_line(&self.adopted, &machine, friendly)
     }
 
-    async fn kill(&self, name: &MachineName, pid: u32) -> Result<(), VmError> {
-        self.null.kill(name, pid).await
+    async fn kill(&self, owner: &str, found: &FoundMachine) -> Result<(), VmError> {
+        self.null.kill(owner, found).await
     }
 }

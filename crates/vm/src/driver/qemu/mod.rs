@@ -16,6 +16,7 @@ mod arguments;
 pub mod fuzzing;
 mod qmp;
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -32,8 +33,8 @@ use tokio::net::UnixStream;
 use self::arguments::{Arguments, DiskDescriptors, INITRAMFS, KERNEL, Start};
 use self::qmp::Qmp;
 use super::{
-    Accelerator, BootSpec, Disks, Home, Hypervisor, Machine, MachineName, RestoreSpec, SPARE_DISKS,
-    Shape, Started, VmError,
+    Accelerator, BootSpec, Disks, FoundMachine, Home, Hypervisor, Machine, MachineName,
+    RestoreSpec, SPARE_DISKS, Shape, Started, VmError,
 };
 use crate::cage::{Cage, CageConfig, Caged, Furniture, Occupant, Room, remove_group};
 use crate::memory::{self, MemoryFiles, Saved};
@@ -281,15 +282,26 @@ impl Hypervisor for Qemu {
         Ok(Started { machine: Arc::new(running), control })
     }
 
-    async fn find(&self, owner: &str) -> Result<Vec<(MachineName, u32)>, VmError> {
-        let found = with_argument(PROGRAM, "-name").map_err(VmError::io("cannot read /proc"))?;
-        Ok(found
+    async fn find(&self, owner: &str) -> Result<Vec<FoundMachine>, VmError> {
+        let named = with_argument(PROGRAM, "-name").map_err(VmError::io("cannot read /proc"))?;
+        let mut named: HashMap<u32, MachineName> = named
             .into_iter()
             .filter_map(|(pid, value)| {
                 let name = MachineName::from_argument(value.split(',').next()?)?;
-                (name.owner == owner).then_some((name, pid))
+                (name.owner == owner).then_some((pid, name))
             })
-            .collect())
+            .collect();
+        let caged = self.cage.occupants().map_err(VmError::io("cannot read control groups"))?;
+        let mut found: Vec<_> = caged
+            .into_iter()
+            .map(|(pid, slot)| FoundMachine { name: named.remove(&pid), slot: Some(slot), pid })
+            .collect();
+        found.extend(named.into_iter().map(|(pid, name)| FoundMachine {
+            name: Some(name),
+            slot: self.cage.slot_by_user(pid),
+            pid,
+        }));
+        Ok(found)
     }
 
     async fn adopt(&self, home: Home, pid: u32) -> Result<Started, VmError> {
@@ -300,11 +312,13 @@ impl Hypervisor for Qemu {
         Ok(Started { machine: Arc::new(running), control })
     }
 
-    async fn kill(&self, name: &MachineName, pid: u32) -> Result<(), VmError> {
-        let Ok(process) = Watched::open(pid) else { return Ok(()) };
-        // The id may have been given to another process since it was found.
-        if self.find(&name.owner).await?.contains(&(name.clone(), pid)) {
-            let group = self.cage.group_of(pid);
+    async fn kill(&self, owner: &str, found: &FoundMachine) -> Result<(), VmError> {
+        let Ok(process) = Watched::open(found.pid) else { return Ok(()) };
+        // The id may have been given to another process since it was found. What it says
+        // of itself may have changed, and does not save it.
+        let same = |now: &FoundMachine| now.pid == found.pid && now.slot == found.slot;
+        if self.find(owner).await?.iter().any(same) {
+            let group = self.cage.group_of(found.pid);
             Running { process, group, dir: PathBuf::new() }.kill().await?;
         }
         Ok(())
