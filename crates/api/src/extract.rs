@@ -17,6 +17,8 @@ use crate::refusal::Refused;
 
 /// What a message repeats of a text of the client.
 const MAX_SHOWN_CHARS: usize = 64;
+/// What a message repeats of each end of what serde says.
+const MAX_END_CHARS: usize = 128;
 /// What a value takes for each byte of the JSON it was read from: a list of texts of one
 /// letter takes most.
 pub const EACH_BYTE_READ: usize = 16;
@@ -135,9 +137,20 @@ pub fn parse_optional<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, P
     if body.is_empty() || body.trim_ascii() == b"null" { Ok(T::default()) } else { parse(body) }
 }
 
+/// Both ends of what serde says: it repeats a value of the wrong type whole, and says
+/// behind it what was expected.
+fn shortened(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= 2 * MAX_END_CHARS {
+        return text.to_owned();
+    }
+    let end = |skip: usize| text.chars().skip(skip).take(MAX_END_CHARS).collect::<String>();
+    format!("{} … {}", end(0), end(count - MAX_END_CHARS))
+}
+
 fn field_error(path: &str, error: &serde_json::Error) -> PublicError {
     use serde_json::error::Category;
-    let text = error.to_string();
+    let text = shortened(&error.to_string());
     if !matches!(error.classify(), Category::Data) {
         let message = format!("the body is not valid JSON: {text}");
         return PublicError::new(Code::InvalidRequest, message);
@@ -173,6 +186,16 @@ mod tests {
         let error = parse::<T>(body.as_bytes()).unwrap_err();
         assert_eq!(error.code, Code::InvalidRequest);
         (error.field, error.message)
+    }
+
+    #[test]
+    fn a_long_value_of_the_wrong_type_is_not_repeated() {
+        let body = format!(r#"{{"ttl_seconds": "{}"}}"#, "x\\n\u{1f419}".repeat(10_000));
+        let (field, message) = refused::<CreateSandbox>(&body);
+        assert_eq!(field.as_deref(), Some("ttl_seconds"));
+        assert!(message.chars().count() < 300, "{message}");
+        assert!(message.contains("invalid type: string \"x"), "{message}");
+        assert!(message.ends_with("expected a whole number"), "{message}");
     }
 
     #[test]

@@ -5,8 +5,8 @@
 use std::any::Any;
 
 use axum::Json;
-use axum::extract::Request;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::extract::OriginalUri;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pando_node::guest::GuestError;
 use pando_store::StoreError;
@@ -83,15 +83,15 @@ pub fn guest_failed_at(field: &'static str) -> impl FnOnce(GuestError) -> Refuse
 }
 
 /// No route has this path.
-pub async fn no_route(method: Method, uri: Uri) -> Refused {
+pub async fn no_route(method: Method, OriginalUri(uri): OriginalUri) -> Refused {
     let message = format!("no route `{method} {}`", crate::trace::printable_path(uri.path()));
     PublicError::new(Code::NotFound, message).hint("`/openapi.json` lists every route").into()
 }
 
 /// The path has routes, but none for this method (405; axum adds `Allow`).
-pub async fn no_method(request: Request) -> Refused {
-    let path = crate::trace::printable_path(request.uri().path());
-    let message = format!("`{path}` does not take {}", request.method());
+pub async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> Refused {
+    let path = crate::trace::printable_path(uri.path());
+    let message = format!("`{path}` does not take {method}");
     let error = PublicError::new(Code::InvalidRequest, message)
         .hint("the `Allow` header names the methods it takes");
     Refused::with_status(StatusCode::METHOD_NOT_ALLOWED, error)
@@ -129,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_route_is_named_without_the_id_in_it() {
         let uri = "/v1/sandboxes/6f1c1f3e-8f57-4b5e-9a51-6d1f0d5a7c11/nope".parse().unwrap();
-        let refused = no_route(Method::GET, uri).await;
+        let refused = no_route(Method::GET, OriginalUri(uri)).await;
         assert_eq!(refused.into_error().message, "no route `GET /v1/sandboxes/6f1c1f3e/nope`");
     }
 }

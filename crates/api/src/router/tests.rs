@@ -301,6 +301,8 @@ async fn a_wrong_method_learns_the_right_ones() {
     let response = shell.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(response.headers()[header::ALLOW], "POST");
+    let (_, text) = said(response).await;
+    assert!(text.contains("`/v1/app` does not take GET"), "{text}");
 }
 
 #[tokio::test]
