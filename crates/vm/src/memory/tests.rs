@@ -1,11 +1,11 @@
-//! Against a mapping of this process, on a file system that can share blocks where
-//! there is one.
+//! Against a mapping of this process, on a file system that can share blocks.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 
 use super::*;
 use crate::sys::pagemap::Which;
+use crate::sys::test_disk::Xfs;
 
 const PAGE: usize = 4096;
 const PAGES: usize = 1024;
@@ -61,45 +61,6 @@ impl Drop for Mapped {
     }
 }
 
-/// A folder whose files can share blocks, on an XFS of its own where need be (which
-/// takes root, as the tests of other parts of this crate do).
-struct Folder {
-    dir: tempfile::TempDir,
-    mounted: Option<std::path::PathBuf>,
-}
-
-impl Folder {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        if reflink::works_in(dir.path()).unwrap() {
-            return Self { dir, mounted: None };
-        }
-        let (image, mount) = (dir.path().join("image"), dir.path().join("mount"));
-        File::create(&image).unwrap().set_len(512 << 20).unwrap();
-        fs::create_dir(&mount).unwrap();
-        run("mkfs.xfs", &["-q".as_ref(), "-m".as_ref(), "reflink=1".as_ref(), &image]);
-        run("mount", &["-o".as_ref(), "loop".as_ref(), &image, &mount]);
-        Self { dir, mounted: Some(mount) }
-    }
-
-    fn path(&self) -> &Path {
-        self.mounted.as_deref().unwrap_or(self.dir.path())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Some(mount) = &self.mounted {
-            run("umount", &[mount]);
-        }
-    }
-}
-
-fn run(program: &str, arguments: &[&Path]) {
-    let status = std::process::Command::new(program).args(arguments).status().unwrap();
-    assert!(status.success(), "{program}");
-}
-
 /// A memory of one file, in the folder `name`.
 fn whole(folder: &Path, name: &str, pages: usize) -> (MemoryFiles, Vec<u8>) {
     let bytes: Vec<u8> = (0..pages * PAGE).map(|index| (index / PAGE + index) as u8).collect();
@@ -120,7 +81,7 @@ fn save_of(memory: &MemoryFiles, to: &Path) -> Result<Saved, MemoryError> {
 
 #[test]
 fn what_was_written_is_over_what_was_not() {
-    let folder = Folder::new();
+    let folder = Xfs::new();
     let (memory, mut expected) = whole(folder.path(), "whole", PAGES);
     let mut mapped = Mapped::of(&memory);
     let mut write = |number: usize, byte: u8| {
@@ -162,7 +123,7 @@ fn what_was_written_is_over_what_was_not() {
 
 #[test]
 fn generations_are_layers_and_never_too_many() {
-    let folder = Folder::new();
+    let folder = Xfs::new();
     let (mut memory, mut expected) = whole(folder.path(), "0", PAGES);
     let seed = 7;
     println!("seed {seed}");

@@ -6,6 +6,7 @@ pub mod cgroup;
 pub(crate) mod clone;
 pub mod command;
 pub mod durable;
+pub mod extents;
 pub mod fault;
 pub mod host;
 pub(crate) mod pagemap;
@@ -14,6 +15,8 @@ pub mod reflink;
 pub(crate) mod seccomp;
 pub mod socket;
 pub(crate) mod tap;
+#[cfg(test)]
+pub(crate) mod test_disk;
 pub mod trim;
 
 use rustix::io::Errno;

@@ -35,58 +35,25 @@ pub fn trim(mount: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::MetadataExt;
     use std::process::Command;
 
     use super::*;
-
-    /// An XFS in a file, mounted for as long as this lives.
-    struct Mounted(tempfile::TempDir);
-
-    impl Mounted {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let (image, mount) = (dir.path().join("image"), dir.path().join("mount"));
-            File::create(&image).unwrap().set_len(512 << 20).unwrap();
-            fs::create_dir(&mount).unwrap();
-            run("mkfs.xfs", &["-q".as_ref(), &image]);
-            run("mount", &["-o".as_ref(), "loop".as_ref(), &image, &mount]);
-            Self(dir)
-        }
-
-        fn path(&self) -> std::path::PathBuf {
-            self.0.path().join("mount")
-        }
-
-        fn taken_bytes(&self) -> u64 {
-            fs::metadata(self.0.path().join("image")).unwrap().blocks() * 512
-        }
-    }
-
-    impl Drop for Mounted {
-        fn drop(&mut self) {
-            run("umount", &[&self.path()]);
-        }
-    }
-
-    fn run(program: &str, arguments: &[&Path]) {
-        let status = Command::new(program).args(arguments).status().unwrap();
-        assert!(status.success(), "{program}");
-    }
+    use crate::sys::test_disk::Xfs;
 
     #[test]
     fn what_was_removed_is_given_back() {
         const BYTES: usize = 64 << 20;
-        let mounted = Mounted::new();
+        let mounted = Xfs::new();
         let file = mounted.path().join("file");
         fs::write(&file, vec![7; BYTES]).unwrap();
         File::open(&file).unwrap().sync_all().unwrap();
         fs::remove_file(&file).unwrap();
-        run("sync", &["-f".as_ref(), &mounted.path()]);
+        let freed = Command::new("sync").arg("-f").arg(mounted.path()).status().unwrap();
+        assert!(freed.success());
         let before = mounted.taken_bytes();
         // The file system frees what was removed in its own time.
         for _ in 0..100 {
-            match trim(&mounted.path()) {
+            match trim(mounted.path()) {
                 // What is below this folder makes no holes.
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => return,
                 other => other.unwrap(),
