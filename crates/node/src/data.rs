@@ -293,7 +293,11 @@ impl DataDir {
     /// Where a version of a template is kept.
     #[must_use]
     pub fn template(&self, name: &str, version: &str) -> PathBuf {
-        self.pool().join("templates").join(name).join(version)
+        self.templates().join(name).join(version)
+    }
+
+    pub(crate) fn templates(&self) -> PathBuf {
+        self.pool().join("templates")
     }
 
     pub(crate) fn kernels(&self) -> PathBuf {

@@ -8,6 +8,7 @@
 //! - `sandbox`: one sandbox's states, the actor that acts for it, its manifest.
 //! - `image`: a saved machine, that others are made of.
 //! - `capacity`: whose create goes next, and whether there is room for it.
+//! - [`garbage`]: what can be made anew, and goes when the disk is short.
 //! - `bake`: from a recipe to machines; `reconcile`: what a start finds.
 //! - [`Routes`]: host → sandbox, for the edge.
 //!
@@ -20,6 +21,7 @@ pub mod control;
 mod data;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod garbage;
 pub mod guest;
 pub mod held;
 mod image;

@@ -16,6 +16,7 @@ use crate::bake::{Bakery, MachineKey};
 use crate::capacity::promised::{Promise, Promises};
 use crate::capacity::room;
 use crate::data::DataDir;
+use crate::garbage::Garbage;
 use crate::sandbox::handle::Handle;
 use crate::sandbox::policy::State;
 use crate::slots::Slots;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub bakery: Bakery,
     /// The memory that machines may take.
     pub promises: Arc<Promises>,
+    /// Makes room on the disk.
+    pub garbage: Garbage,
     pub clock: Arc<dyn Clock>,
     pub reports: mpsc::Sender<Report>,
     pub stopping: CancellationToken,

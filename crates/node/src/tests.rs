@@ -21,6 +21,7 @@ use crate::{
 mod faults;
 mod fork;
 mod full_disk;
+mod garbage;
 mod hostile_agent;
 mod idle;
 mod promised;

@@ -96,7 +96,7 @@ pub async fn of_parts(
                 return Err(PublicError::invalid(ROOTFS, message));
             }
             Some(upload) => upload,
-            None => upload.insert(templates.upload(contents)?),
+            None => upload.insert(templates.upload(contents).await?),
         };
         if contents == Contents::Context {
             upload.begin(&part.name, mode(&part)?).await?;

@@ -60,7 +60,7 @@ impl MachineKey {
     }
 
     /// The key of a machine whose folder has that name.
-    pub(super) fn of_name(name: &str) -> Option<Self> {
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
         let is_key = name.len() == KEY_DIGITS
             && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         is_key.then(|| Self(name.to_owned()))

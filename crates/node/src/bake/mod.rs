@@ -28,6 +28,7 @@ use pando_vm::network::Slot;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::data::DataDir;
+use crate::garbage;
 use crate::slots::{SlotError, Slots};
 
 use self::kernel::Kernel;
@@ -188,11 +189,41 @@ impl Bakery {
     /// The root disk of a recipe, built before or now.
     pub(crate) async fn disk(&self, recipe: &Recipe) -> Result<PathBuf, BakeError> {
         let _turn = self.baking.lock().await;
+        self.make_disk(recipe).await
+    }
+
+    async fn make_disk(&self, recipe: &Recipe) -> Result<PathBuf, BakeError> {
         let rootfs = self.rootfs(recipe);
         if !rootfs.exists() {
             rootfs::build(&self.data, recipe, &self.progress).await?;
         }
+        garbage::touch(&self.data.template(recipe.name(), recipe.version()));
         Ok(rootfs)
+    }
+
+    /// The machines that were baked.
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// Whether that root disk stays, even unused: a template that is for all is made of it.
+    pub(crate) fn needs_disk(&self, template: &str, version: &str) -> bool {
+        self.recipe(template).is_some_and(|recipe| recipe.version() == version)
+    }
+
+    /// Whether that folder holds the kernel that guests have. As long as nobody asked which
+    /// one that is, it may be any.
+    pub(crate) fn needs_kernel(&self, dir: &Path) -> bool {
+        self.kernel.get().is_none_or(|kernel| kernel.image.parent() == Some(dir))
+    }
+
+    /// Does what needs no root disk to be in use; nothing while a machine is baked.
+    pub(crate) fn while_nothing_bakes(
+        &self,
+        work: impl FnOnce(&Self) -> io::Result<bool>,
+    ) -> io::Result<bool> {
+        let Ok(_turn) = self.baking.try_lock() else { return Ok(false) };
+        work(self)
     }
 
     async fn find(&self, recipe: &Recipe, shape: Shape) -> Result<Option<Arc<Machine>>, BakeError> {
@@ -220,9 +251,7 @@ impl Bakery {
         // The agent may be another than when it was last looked at.
         let key = MachineKey::of(&parts)?;
         self.keys.lock().await.insert((recipe.name().to_owned(), shape), key.clone());
-        if !rootfs.exists() {
-            rootfs::build(&self.data, recipe, &self.progress).await?;
-        }
+        self.make_disk(recipe).await?;
         (self.progress)(&format!(
             "booting template {} once with {} vCPUs and {} MiB",
             recipe.name(),

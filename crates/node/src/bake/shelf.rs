@@ -7,43 +7,37 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use pando_vm::driver::Shape;
 use pando_vm::sys::durable;
 
 use super::machine::{Machine, MachineKey};
 use crate::data::DataDir;
+use crate::garbage;
 
 /// How many machines are kept, those in use among them. Each takes some 200 MB of
 /// the pool; what has to be baked anew costs its next asker one boot.
 pub(super) const MAX_MACHINES: usize = 16;
 
 /// The machines that were baked.
-pub(super) struct Shelf {
+pub(crate) struct Shelf {
     data: DataDir,
     loaded: Mutex<Loaded>,
 }
 
 /// Those that this server has handed out.
-#[derive(Default)]
-struct Loaded {
-    machines: HashMap<MachineKey, Entry>,
-    /// Counts what was handed out.
-    uses: u64,
-}
+type Loaded = HashMap<MachineKey, Entry>;
 
 struct Entry {
     machine: Arc<Machine>,
-    last_use: u64,
+    last_use: SystemTime,
+    /// The last use that the next server will know of.
+    recorded: SystemTime,
 }
 
-/// When a machine was last used; those that only an earlier server used come first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum LastUse {
-    Before(SystemTime),
-    Now(u64),
-}
+/// How old the recorded use of a machine becomes while it is used.
+const RECORD_EVERY: Duration = Duration::from_secs(600);
 
 impl Shelf {
     pub(super) fn new(data: DataDir) -> Self {
@@ -57,33 +51,64 @@ impl Shelf {
     /// The machine of that key, where it was baked. It stays while this is held.
     pub(super) fn take(&self, key: &MachineKey, shape: Shape) -> Option<Arc<Machine>> {
         let mut loaded = self.loaded();
-        loaded.uses += 1;
-        let last_use = loaded.uses;
-        if let Some(entry) = loaded.machines.get_mut(key) {
-            entry.last_use = last_use;
+        let now = SystemTime::now();
+        let dir = self.data.machines().join(key.to_string());
+        if let Some(entry) = loaded.get_mut(key) {
+            entry.last_use = now;
+            if now.duration_since(entry.recorded).is_ok_and(|age| age >= RECORD_EVERY) {
+                entry.recorded = now;
+                garbage::touch(&dir);
+            }
             return Some(Arc::clone(&entry.machine));
         }
-        let dir = self.data.machines().join(key.to_string());
         if !dir.is_dir() {
             return None;
         }
-        // The next server goes by it. Once for each server is enough: those that it
-        // does not use at all are what is to be told apart.
-        if let Err(error) = fs::File::open(&dir).and_then(|dir| dir.set_modified(SystemTime::now()))
-        {
-            tracing::debug!(%error, "the use of a machine is not recorded");
-        }
+        garbage::touch(&dir);
         let machine = Arc::new(Machine::new(key.clone(), shape, dir));
-        let entry = Entry { machine: Arc::clone(&machine), last_use };
-        loaded.machines.insert(key.clone(), entry);
+        let entry = Entry { machine: Arc::clone(&machine), last_use: now, recorded: now };
+        loaded.insert(key.clone(), entry);
         Some(machine)
+    }
+
+    /// Every machine, when it was last used, and whether it is held.
+    pub(crate) fn all(&self) -> io::Result<Vec<(MachineKey, SystemTime, bool)>> {
+        self.list(&self.loaded())
+    }
+
+    fn list(&self, loaded: &Loaded) -> io::Result<Vec<(MachineKey, SystemTime, bool)>> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(self.data.machines())? {
+            let entry = entry?;
+            let Some(key) = key_of(&entry.file_name()) else { continue };
+            let (last_use, is_held) = match loaded.get(&key) {
+                Some(entry) => (entry.last_use, is_held(entry)),
+                None => (entry.metadata()?.modified()?, false),
+            };
+            all.push((key, last_use, is_held));
+        }
+        Ok(all)
+    }
+
+    /// Removes a machine, unless it is held or among those `in_use`: whether it was.
+    pub(crate) fn remove(
+        &self,
+        key: &MachineKey,
+        in_use: impl FnOnce() -> HashSet<MachineKey>,
+    ) -> io::Result<bool> {
+        let grave = {
+            let mut loaded = self.loaded();
+            // Asked only then: whoever lets go of a machine has a sandbox of it by then.
+            if loaded.get(key).is_some_and(is_held) || in_use().contains(key) {
+                return Ok(false);
+            }
+            self.bury(&mut loaded, key)?
+        };
+        durable::remove_dir(&grave).map(|()| true)
     }
 
     /// Removes the least recently used machines until there is room for one more, as
     /// far as they are not held and not among those `in_use`. Returns how many.
-    ///
-    /// A machine leaves its place whole and at one instant: one whose removal is cut
-    /// off is in `staging`, which the next start empties.
     pub(super) fn make_room(
         &self,
         in_use: impl FnOnce() -> HashSet<MachineKey>,
@@ -91,29 +116,15 @@ impl Shelf {
         let mut graves = Vec::new();
         {
             let mut loaded = self.loaded();
-            let mut unheld = Vec::new();
-            let mut count = 0;
-            for entry in fs::read_dir(self.data.machines())? {
-                let entry = entry?;
-                let Some(key) = key_of(&entry.file_name()) else { continue };
-                count += 1;
-                let last_use = match loaded.machines.get(&key) {
-                    Some(entry) if Arc::strong_count(&entry.machine) > 1 => continue,
-                    Some(entry) => LastUse::Now(entry.last_use),
-                    None => LastUse::Before(entry.metadata()?.modified()?),
-                };
-                unheld.push((last_use, key));
-            }
-            unheld.sort_by_key(|(last_use, _)| *last_use);
+            let mut all = self.list(&loaded)?;
+            let too_many = (all.len() + 1).saturating_sub(MAX_MACHINES);
+            all.sort_by_key(|(_, last_use, _)| *last_use);
             // Asked only now: whoever lets go of a machine has a sandbox of it by then.
             let in_use = in_use();
-            let unused = unheld.into_iter().filter(|(_, key)| !in_use.contains(key));
-            for (_, key) in unused.take((count + 1usize).saturating_sub(MAX_MACHINES)) {
-                let grave = self.grave(&key);
-                durable::remove_dir(&grave)?;
-                fs::rename(self.data.machines().join(key.to_string()), &grave)?;
-                loaded.machines.remove(&key);
-                graves.push(grave);
+            let unused =
+                all.into_iter().filter(|(key, _, is_held)| !is_held && !in_use.contains(key));
+            for (key, ..) in unused.take(too_many) {
+                graves.push(self.bury(&mut loaded, &key)?);
             }
         }
         for grave in &graves {
@@ -122,9 +133,23 @@ impl Shelf {
         Ok(graves.len())
     }
 
+    /// A machine leaves its place whole and at one instant: one whose removal is cut
+    /// off is in `staging`, which the next start empties.
+    fn bury(&self, loaded: &mut Loaded, key: &MachineKey) -> io::Result<PathBuf> {
+        let grave = self.grave(key);
+        durable::remove_dir(&grave)?;
+        fs::rename(self.data.machines().join(key.to_string()), &grave)?;
+        loaded.remove(key);
+        Ok(grave)
+    }
+
     fn grave(&self, key: &MachineKey) -> PathBuf {
         self.data.staging().join(format!("old-machine-{key}"))
     }
+}
+
+fn is_held(entry: &Entry) -> bool {
+    Arc::strong_count(&entry.machine) > 1
 }
 
 fn key_of(name: &OsStr) -> Option<MachineKey> {

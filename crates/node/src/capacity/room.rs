@@ -11,7 +11,9 @@ const MEMORY_RESERVE_BYTES: u64 = 768 << 20;
 /// As a share of all memory, on larger hosts.
 const MEMORY_RESERVE_SHARE: u64 = 16;
 /// Disk that stays free at least, in bytes: sparse disks fill as guests write.
-const DISK_RESERVE_BYTES: u64 = 2 << 30;
+pub(crate) const DISK_RESERVE_BYTES: u64 = 2 << 30;
+/// Where less of it is free, in bytes, what can be made anew goes before work is refused.
+pub(crate) const SCARCE_DISK_BYTES: u64 = 3 << 30;
 
 /// What a host has, as far as it can be told.
 #[derive(Debug, Clone, Copy)]

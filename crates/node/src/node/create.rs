@@ -12,6 +12,7 @@ use super::{Node, NodeError, Observation, SandboxSpec, Source, fence, observatio
 use crate::capacity::promised::Promise;
 use crate::capacity::room::{self, Shortage};
 use crate::capacity::turns::Crowded;
+use crate::garbage;
 use crate::sandbox::actor::{self, Origin};
 use crate::sandbox::handle::Handle;
 use crate::sandbox::manifest::Manifest;
@@ -47,7 +48,7 @@ impl Node {
             return self.created(id, epoch, &handle).await;
         }
         // Before it waits for a bake, and again when others took room meanwhile.
-        self.admit()?;
+        self.admit().await?;
         let wanted = Wanted {
             org: spec.org,
             deadline: spec.deadline,
@@ -109,21 +110,33 @@ impl Node {
     }
 
     /// No create, and no wake, is begun that the host has no room for.
-    pub(super) fn admit(&self) -> Result<(), NodeError> {
+    pub(super) async fn admit(&self) -> Result<(), NodeError> {
         if self.shared.stopping.is_cancelled() {
             return Err(NodeError::Stopping);
         }
-        let host = self.host();
-        room::check(host, self.turns.running()).map_err(|shortage| match shortage {
-            Shortage::Memory => NodeError::NoMemory,
-            Shortage::Disk => NodeError::NoDisk,
-        })
+        self.has_room(|| self.host(), self.turns.running()).await
     }
 
     /// Nothing is saved, but to free memory, on a disk that is about to be full.
-    pub(crate) fn room_on_disk(&self) -> Result<(), NodeError> {
-        let host = room::Host { memory: None, ..self.host() };
-        room::check(host, 0).map_err(|_| NodeError::NoDisk)
+    pub(crate) async fn room_on_disk(&self) -> Result<(), NodeError> {
+        self.has_room(|| room::Host { memory: None, ..self.host() }, 0).await
+    }
+
+    /// Only a disk that is short is first made room on.
+    async fn has_room(
+        &self,
+        host: impl Fn() -> room::Host,
+        starting: usize,
+    ) -> Result<(), NodeError> {
+        let mut checked = room::check(host(), starting);
+        if checked == Err(Shortage::Disk) {
+            garbage::make_room_to_go_on(&self.shared).await;
+            checked = room::check(host(), starting);
+        }
+        checked.map_err(|shortage| match shortage {
+            Shortage::Memory => NodeError::NoMemory,
+            Shortage::Disk => NodeError::NoDisk,
+        })
     }
 
     /// Makes a sandbox that is not there yet, in its org's turn; returns its actor's handle
@@ -148,7 +161,7 @@ impl Node {
             fence(&handle, epoch)?;
             return Ok(handle);
         }
-        self.admit()?;
+        self.admit().await?;
         let slot = self.shared.slots.take().await.map_err(|error| match error {
             SlotError::None => NodeError::NoSlot,
             SlotError::Network(_) => NodeError::NotMade(crate::chain(&error)),

@@ -56,7 +56,7 @@ impl Node {
         children: Vec<Child>,
     ) -> Result<Forked, NodeError> {
         // Before the parent stands still for nothing.
-        self.admit()?;
+        self.admit().await?;
         let Taken { image, pause } = self.take_image(parent, epoch).await?;
         fault::point(Fault::ForkTaken);
         let image = Arc::new(image);

@@ -27,6 +27,7 @@ use pando_types::sandbox::Template;
 use pando_types::{Clock, Epoch, Generation, OrgId, SandboxId, SnapshotId, Timestamp};
 use pando_vm::driver::{Accelerator, Hypervisor, Shape};
 use pando_vm::network::{Cidr, Network};
+use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +36,7 @@ use crate::bake::{Bakery, BakeryConfig, Progress};
 use crate::capacity::promised::{Overcommit, Promises};
 use crate::capacity::turns::{LONGEST_WAIT, Turns};
 use crate::data::DataDir;
+use crate::garbage::{self, Cache, Garbage};
 use crate::held::Budget;
 use crate::sandbox::handle::{Command, Handle, Reply};
 use crate::sandbox::policy::State;
@@ -163,6 +165,7 @@ impl Node {
             slots: Arc::clone(&slots),
             bakery,
             promises: Promises::new(config.overcommit),
+            garbage: Garbage::default(),
             clock: config.clock,
             reports,
             stopping: CancellationToken::new(),
@@ -183,6 +186,7 @@ impl Node {
         shared.tasks.spawn(Arc::clone(&slots).follow_host(shared.stopping.clone()));
         shared.tasks.spawn(slots.keep_ready(shared.stopping.clone()));
         shared.tasks.spawn(trim::keep(shared.data.clone(), shared.stopping.clone()));
+        shared.tasks.spawn(garbage::keep(Arc::clone(&shared)));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let turns = Turns::new(cores * CREATES_PER_CORE, LONGEST_WAIT);
         let budget = Budget::new(MAX_HELD_BYTES);
@@ -354,6 +358,17 @@ impl Node {
     /// Names whoever leads visitors into the sandboxes; the first one stays.
     pub fn set_visitors(&self, visitors: Arc<dyn Visitors>) {
         let _ = self.shared.visitors.set(visitors);
+    }
+
+    /// Names things that somebody else keeps and can make anew: they go, too, when the disk
+    /// is short.
+    pub fn evict_from(&self, cache: Arc<dyn Cache>) {
+        self.shared.garbage.add(cache);
+    }
+
+    /// Adds what is known of the disk's use to what is exposed.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.shared.garbage.counts.register(registry);
     }
 
     /// Cancelled when the node stops.

@@ -66,13 +66,13 @@ impl Node {
 
     /// In its org's turn, if there is room.
     async fn wake_now(&self, handle: &Handle) -> Result<(), NodeError> {
-        self.admit()?;
+        self.admit().await?;
         let _turn = match handle.org {
             Some(org) => Some(self.turns.take(org).await.map_err(|Crowded| NodeError::Crowded)?),
             // Of before orgs were written down.
             None => None,
         };
-        self.admit()?;
+        self.admit().await?;
         asked(handle, Command::Wake).await
     }
 }

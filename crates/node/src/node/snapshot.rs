@@ -142,7 +142,7 @@ impl Node {
 
     /// Takes an image of a sandbox, which goes on or sleeps on.
     pub(super) async fn take_image(&self, id: SandboxId, epoch: Epoch) -> Result<Taken, NodeError> {
-        self.room_on_disk()?;
+        self.room_on_disk().await?;
         self.ask(id, epoch, Command::Save).await
     }
 

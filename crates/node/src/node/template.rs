@@ -34,7 +34,7 @@ impl Node {
         deadline: Timestamp,
         spares: Vec<Spare>,
     ) -> Result<(), NodeError> {
-        self.admit()?;
+        self.admit().await?;
         let wanted = Wanted { spares, ..internal(org, deadline) };
         let machine = self
             .shared
@@ -54,7 +54,7 @@ impl Node {
         disk: &Path,
         version: &str,
     ) -> Result<(), NodeError> {
-        self.admit()?;
+        self.admit().await?;
         let home = self.shared.data.grave();
         let machine = self.shared.bakery.bake_disk(disk, version, shape, &home).await?;
         let model = Model::Baked(Arc::new(machine));

@@ -16,6 +16,7 @@ use pando_vm::sys::fault::{self, Fault};
 
 use super::{Node, NodeError};
 use crate::capacity::room;
+use crate::garbage;
 use crate::sandbox::spare;
 
 const MIB: u64 = 1 << 20;
@@ -32,8 +33,12 @@ impl Node {
         if place.exists() {
             return Ok(());
         }
-        if !room::holds(self.host(), u64::from(size_mib) * MIB) {
-            return Err(NodeError::NoHeadroom);
+        let bytes = u64::from(size_mib) * MIB;
+        if !room::holds(self.host(), bytes) {
+            garbage::make_room_for(&self.shared, bytes).await;
+            if !room::holds(self.host(), bytes) {
+                return Err(NodeError::NoHeadroom);
+            }
         }
         let staged = self.shared.data.grave();
         let made = self.make_file(&staged, size_mib).await;

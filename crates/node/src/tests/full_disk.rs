@@ -11,21 +11,21 @@ use super::{SHAPE, node, open};
 use crate::{Node, NodeError, SandboxSpec, Source};
 
 /// A disk of its own without reflinks, gone however the test ends.
-struct Disk(tempfile::TempDir);
+pub(super) struct Disk(tempfile::TempDir);
 
 impl Disk {
-    fn new(size: &str) -> Self {
+    pub(super) fn new(size: &str) -> Self {
         let disk = Self(tempfile::tempdir().unwrap());
         std::fs::create_dir(disk.path()).unwrap();
         disk.mount(&format!("size={size}"));
         disk
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.0.path().join("disk")
     }
 
-    fn mount(&self, options: &str) {
+    pub(super) fn mount(&self, options: &str) {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "pando-test"])
             .arg(self.path())
@@ -43,7 +43,7 @@ impl Drop for Disk {
     }
 }
 
-async fn create(node: &Node) -> Result<(), NodeError> {
+pub(super) async fn create(node: &Node) -> Result<(), NodeError> {
     let spec = SandboxSpec {
         spares: Vec::new(),
         egress_deny: Vec::new(),

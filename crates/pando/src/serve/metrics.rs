@@ -58,6 +58,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("pando");
         requests.register(&mut registry);
         sandboxes.register_metrics(&mut registry);
+        node.register_metrics(&mut registry);
         let in_state = Family::default();
         registry.register("sandboxes", "Sandboxes by state", in_state.clone());
         let memory_available = Gauge::default();

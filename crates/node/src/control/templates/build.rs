@@ -23,9 +23,9 @@ impl Templates {
     ///
     /// # Errors
     /// [`Code::Unavailable`] while many others upload, [`Code::InsufficientStorage`].
-    pub fn upload(&self, contents: Contents) -> Result<Upload, PublicError> {
+    pub async fn upload(&self, contents: Contents) -> Result<Upload, PublicError> {
         let node = &self.sandboxes.node;
-        node.room_on_disk().map_err(|error| PublicError::from(&error))?;
+        node.room_on_disk().await.map_err(|error| PublicError::from(&error))?;
         let turn = Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| {
             PublicError::new(Code::Unavailable, "too many uploads of builds at once")
                 .retry_after(RETRY_AFTER_SECS)
@@ -49,7 +49,7 @@ impl Templates {
         names::check(&request.name)?;
         let shape = spec::shape(request.cpu, request.memory_mb)?;
         let size_mib = size(request.size_mb)?;
-        self.sandboxes.node.room_on_disk().map_err(|error| PublicError::from(&error))?;
+        self.sandboxes.node.room_on_disk().await.map_err(|error| PublicError::from(&error))?;
         let plan = plan(&request, upload).await?;
         let row = TemplateBuildRow {
             id: TemplateBuildId::new(),

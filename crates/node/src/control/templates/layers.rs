@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use pando_types::OrgId;
 
 use crate::data::DataDir;
+use crate::garbage;
 
 /// A disk that takes more than that is not kept: 8 GiB.
 const MAX_KEPT_BYTES: u64 = 8 << 30;
@@ -30,9 +31,17 @@ impl Layers {
         Self { data, org, version }
     }
 
-    /// The disk to begin with; `None` when there is none yet.
-    pub(super) fn find(&self) -> Option<PathBuf> {
-        Some(self.path()).filter(|path| path.is_file())
+    /// Gives the disk to begin with the name `name`, under which it stays whatever becomes
+    /// of what is kept; `None` when there is none yet.
+    pub(super) fn find(&self, name: PathBuf) -> io::Result<Option<PathBuf>> {
+        match fs::hard_link(self.path(), &name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+            Ok(()) => {
+                garbage::touch(&name);
+                Ok(Some(name))
+            }
+        }
     }
 
     /// Keeps the disk `staged`, unless it has become too large; those that were not used
@@ -79,6 +88,7 @@ mod tests {
         let folder = crate::tests::Folder::new();
         let data = DataDir::open(folder.path()).await.unwrap();
         let of = |org, version: &str| Layers::new(data.clone(), org, version.into());
+        let find = |org, version: &str| of(org, version).find(data.grave()).unwrap();
         let orgs: Vec<OrgId> = (0..MAX_KEPT + 2).map(|_| OrgId::new()).collect();
         for (age, org) in orgs.iter().enumerate() {
             let staged = data.grave();
@@ -87,14 +97,18 @@ mod tests {
             fs::File::options().write(true).open(&staged).unwrap().set_modified(used).unwrap();
             of(*org, "1").keep(&staged).unwrap();
         }
-        let found: Vec<bool> = orgs.iter().map(|org| of(*org, "1").find().is_some()).collect();
+        let found: Vec<bool> = orgs.iter().map(|org| of(*org, "1").path().exists()).collect();
         assert_eq!(found.iter().filter(|found| **found).count(), MAX_KEPT);
         assert!(!found[0] && !found[1]);
         let last = orgs[MAX_KEPT + 1];
-        assert!(of(last, "2").find().is_none(), "another version's");
+        assert!(find(last, "2").is_none(), "another version's");
+        let begun = find(last, "1").unwrap();
+        let used = fs::metadata(&begun).unwrap().modified().unwrap();
+        assert!(used > SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000));
         of(last, "1").forget().unwrap();
         of(last, "1").forget().unwrap();
-        assert!(of(last, "1").find().is_none());
+        assert!(find(last, "1").is_none());
+        assert_eq!(fs::read_to_string(begun).unwrap(), "layers");
         data.unmount_pool().await.unwrap();
     }
 }

@@ -98,7 +98,7 @@ impl Run {
 
     async fn build(&mut self) -> Result<Made, Halt> {
         let node = self.templates.sandboxes.node.clone();
-        node.room_on_disk()?;
+        node.room_on_disk().await?;
         let staging = Staging(node.data().grave());
         let folder = staging.0.clone();
         node.on_disk(move || crate::image::make_dir(&folder)).await?;
@@ -124,7 +124,13 @@ impl Run {
             Plan::Dockerfile { text, .. } => dockerfile::may_be_of_base(text),
             Plan::Rootfs(_) => false,
         };
-        let kept = if is_image { layers.find() } else { None };
+        let begun = staging.join("begun.raw");
+        let kept = if is_image {
+            let layers = layers.clone();
+            node.on_disk(move || layers.find(begun)).await?
+        } else {
+            None
+        };
         let spare = |disk| Spare { disk, mount: None };
         let first = kept.clone().map_or(Disk::Blank, |of| Disk::Begun { of });
         let mut spares = vec![spare(first), spare(Disk::Blank)];
