@@ -21,7 +21,7 @@ pub(crate) struct Context {
     pub store: Store,
     pub sealer: Sealer,
     pub machines: Arc<dyn Machines>,
-    pub mirrors: Mirrors,
+    pub mirrors: Arc<Mirrors>,
     pub routes: Routes,
     pub urls: PublicUrls,
     pub forge: Option<Arc<dyn Forge>>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use pando_node::Routes;
+use pando_node::garbage::Cache;
 use pando_node::held::{Account, Held};
 use pando_store::{AppKind, AppRow, DeploymentRow, Listed, Sealer, Store};
 use pando_types::app::{App, CreateApp, CreateDeployment, Delivery, Deployment};
@@ -59,7 +60,7 @@ impl Deploy {
             store,
             sealer,
             machines,
-            mirrors,
+            mirrors: Arc::new(mirrors),
             routes,
             urls: config.urls,
             forge: config.forge,
@@ -89,6 +90,12 @@ impl Deploy {
     /// Returns when every worker has ended, after the shutdown was cancelled.
     pub async fn join(self) {
         self.tasks.wait().await;
+    }
+
+    /// The mirrors of repositories, each of which the next deployment makes anew.
+    #[must_use]
+    pub fn mirrors(&self) -> Arc<dyn Cache> {
+        Arc::clone(&self.context.mirrors) as Arc<dyn Cache>
     }
 
     /// Makes an app of this new id, and deploys the head of its branch.

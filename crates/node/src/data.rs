@@ -244,6 +244,13 @@ impl DataDir {
         host::free_disk_bytes(&self.root).map(|below| inside.min(below))
     }
 
+    /// Whether the disk below the pool's image has so much left: of what is short then, only
+    /// the pool can give some back. Without an image there is one disk.
+    pub(crate) fn has_below(&self, bytes: u64) -> bool {
+        self.pool_image().exists()
+            && host::free_disk_bytes(&self.root).is_none_or(|free| free >= bytes)
+    }
+
     /// What the pool's image takes and the pool does not use; `None` without an image, or
     /// where it cannot be told.
     pub(crate) fn slack(&self) -> Option<Slack> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use pando_node::garbage::touch;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::time::Instant;
 
@@ -25,16 +26,23 @@ const MAX_LISTING_BYTES: usize = 4 << 20;
 /// How many fetched commits a mirror keeps; then it starts over, which with a
 /// history of depth one costs little.
 const MAX_COMMITS: usize = 64;
+/// How many mirrors are kept, those that were used last.
+const MAX_MIRRORS: usize = 500;
 
 /// Attributes that no file of the repository can outdo (gitattributes(5): of all,
 /// `info/attributes` wins): the tree arrives byte for byte, and whole.
 const ATTRIBUTES: &str =
     "* -export-ignore -export-subst -text -ident -filter !eol !working-tree-encoding\n";
 
+/// How the names of mirrors end, and of those that are being removed.
+pub(super) const MIRROR: &str = "git";
+const GRAVE: &str = "old";
+
 /// All mirrors.
 pub(crate) struct Mirrors {
-    root: PathBuf,
+    pub(super) root: PathBuf,
     allowed: Vec<HostPort>,
+    /// By the name of the mirror's folder.
     locks: Mutex<HashMap<String, Arc<RwLock<()>>>>,
 }
 
@@ -48,6 +56,12 @@ pub(crate) struct Mirror {
 impl Mirrors {
     pub(crate) fn open(root: PathBuf, allowed: Vec<HostPort>) -> io::Result<Self> {
         fs::create_dir_all(&root)?;
+        for entry in fs::read_dir(&root)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == GRAVE) {
+                fs::remove_dir_all(path)?;
+            }
+        }
         Ok(Self { root, allowed, locks: Mutex::default() })
     }
 
@@ -59,7 +73,7 @@ impl Mirrors {
     /// The commit that a ref of the repository is at.
     pub(crate) async fn resolve(&self, url: &GitUrl, full_ref: &str) -> Result<String, GitError> {
         let dir = self.dir(url);
-        let lock = self.lock(url);
+        let lock = self.lock(&name(url));
         let _turn = lock.write().await;
         self.ensure(&dir).await?;
         let config = self.transport(url).await?;
@@ -80,7 +94,7 @@ impl Mirrors {
             (None, None) => return Err(GitError::NoRef("commit".into())),
         };
         let dir = self.dir(url);
-        let turn = self.lock(url).write_owned().await;
+        let turn = self.lock(&name(url)).write_owned().await;
         self.ensure(&dir).await?;
         if !has(&dir, &commit).await {
             let config = self.transport(url).await?;
@@ -94,24 +108,25 @@ impl Mirrors {
                 pause *= 2;
             }
         }
+        touch(&dir);
         Ok(Mirror { dir, commit, hold: Arc::new(turn.downgrade()) })
     }
 
     /// Removes a repository's mirror, once nobody reads it.
     pub(crate) async fn remove(&self, url: &GitUrl) -> Result<(), GitError> {
-        let lock = self.lock(url);
+        let lock = self.lock(&name(url));
         let _turn = lock.write().await;
         remove(self.dir(url)).await
     }
 
     fn dir(&self, url: &GitUrl) -> PathBuf {
-        let hash = blake3::hash(url.mirror_key().as_bytes()).to_hex();
-        self.root.join(format!("{}.git", &hash[..32]))
+        self.root.join(name(url))
     }
 
-    fn lock(&self, url: &GitUrl) -> Arc<RwLock<()>> {
+    /// The lock of the mirror in the folder of that name.
+    pub(super) fn lock(&self, name: &str) -> Arc<RwLock<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(locks.entry(url.mirror_key()).or_default())
+        Arc::clone(locks.entry(name.to_owned()).or_default())
     }
 
     /// Makes the mirror where there is none, and anew where it is full or a git was
@@ -128,7 +143,11 @@ impl Mirrors {
         // Last, and whole: its presence says that the mirror is ready.
         let temporary = dir.join("info/attributes.tmp");
         fs::write(&temporary, ATTRIBUTES).map_err(GitError::Folder)?;
-        fs::hard_link(&temporary, dir.join("info/attributes")).map_err(GitError::Folder)
+        fs::hard_link(&temporary, dir.join("info/attributes")).map_err(GitError::Folder)?;
+        if let Err(error) = self.keep_at_most(MAX_MIRRORS) {
+            tracing::warn!(%error, "there are more mirrors than need be");
+        }
+        Ok(())
     }
 
     /// The settings with which git may reach this address, and nothing else.
@@ -159,12 +178,30 @@ fn is_sound(dir: &Path) -> bool {
         && !names("objects/pack").iter().any(is_left_over)
 }
 
+/// The name of a repository's folder.
+fn name(url: &GitUrl) -> String {
+    let hash = blake3::hash(url.mirror_key().as_bytes()).to_hex();
+    format!("{}.{MIRROR}", &hash[..32])
+}
+
 async fn remove(dir: PathBuf) -> Result<(), GitError> {
-    let removed = tokio::task::spawn_blocking(move || match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    });
+    let removed = tokio::task::spawn_blocking(move || bury(&dir).map(drop));
     removed.await.map_err(io::Error::other).and_then(|removed| removed).map_err(GitError::Folder)
+}
+
+/// Removes a mirror that the caller holds alone: whether there was one. It leaves its place
+/// whole: a half of one could be taken for a mirror.
+pub(super) fn bury(dir: &Path) -> io::Result<bool> {
+    let grave = dir.with_extension(GRAVE);
+    match fs::remove_dir_all(&grave) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    match fs::rename(dir, &grave) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+        Ok(()) => fs::remove_dir_all(grave).map(|()| true),
+    }
 }
 
 /// Whether the forge may just not have it yet.

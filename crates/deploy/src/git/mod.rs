@@ -3,8 +3,10 @@
 //!
 //! Nothing is ever checked out here, and no credential of the host goes along:
 //! a repository is hostile input. [`url`] says which addresses are taken,
-//! `program` starts git, [`mirror`] fetches, [`tree`] reads, [`name`] judges refs.
+//! `program` starts git, [`mirror`] fetches, [`tree`] reads, [`name`] judges refs,
+//! `evict` says which mirrors may go.
 
+mod evict;
 mod mirror;
 mod name;
 mod program;

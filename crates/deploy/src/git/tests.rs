@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use futures_util::StreamExt;
 use pando_forge::{Forge, Settings};
+use pando_node::garbage::Cache;
 use tokio::io::AsyncWriteExt;
 
 use super::{GitError, GitUrl, Mirror, Mirrors, Wanted};
@@ -21,7 +22,7 @@ const FILES: [(&str, &[u8]); 5] = [
 ];
 
 struct World {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     forge: Forge,
     mirrors: Mirrors,
 }
@@ -33,7 +34,7 @@ impl World {
         let forge = Forge::start(settings).await.unwrap();
         let host = forge.address().to_string().parse().unwrap();
         let mirrors = Mirrors::open(folder.path().join("mirrors"), vec![host]).unwrap();
-        Self { _folder: folder, forge, mirrors }
+        Self { folder: folder, forge, mirrors }
     }
 
     fn url(&self, repo: &str) -> GitUrl {
@@ -123,6 +124,45 @@ async fn a_mirror_in_which_a_git_was_killed_is_made_anew() {
         assert!(world.mirrors.fetch(&url, &wanted).await.is_ok(), "{left}");
         assert!(!dir.join(left).exists());
     }
+    world.forge.stop().await;
+}
+
+#[tokio::test]
+async fn a_mirror_goes_unless_it_is_used_and_is_made_anew() {
+    let world = World::new().await;
+    world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
+    let (url, wanted) = (world.url("acme/shop"), Wanted::of("main", ""));
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    let mirror = world.mirrors.fetch(&url, &wanted).await.unwrap();
+    fs::File::open(&mirror.dir).unwrap().set_modified(long_ago).unwrap();
+    let things = world.mirrors.things().unwrap();
+    let [thing] = &things[..] else { panic!("{things:?}") };
+    assert!(thing.is_used && thing.bytes > 0 && thing.last_use == long_ago);
+    assert!(!Cache::remove(&world.mirrors, &thing.name).unwrap(), "it is read");
+    assert_eq!(mirror.read("v", 10).await.unwrap(), b"1");
+
+    let commit = mirror.commit.clone();
+    drop(mirror);
+    drop(world.mirrors.fetch(&url, &Wanted::of("main", &commit)).await.unwrap());
+    let thing = world.mirrors.things().unwrap().remove(0);
+    assert!(!thing.is_used && thing.last_use > long_ago);
+    assert!(Cache::remove(&world.mirrors, &thing.name).unwrap());
+    assert!(!Cache::remove(&world.mirrors, &thing.name).unwrap());
+    assert_eq!(world.mirrors.things().unwrap(), []);
+    assert!(world.mirrors.fetch(&url, &wanted).await.is_ok());
+    // Of too many, those go that nobody uses.
+    world.forge.create_repo("acme/docs", &[("v", b"1")], "main").await.unwrap();
+    let held = world.mirrors.fetch(&world.url("acme/docs"), &wanted).await.unwrap();
+    fs::File::open(&held.dir).unwrap().set_modified(long_ago).unwrap();
+    world.mirrors.keep_at_most(2).unwrap();
+    assert_eq!(world.mirrors.things().unwrap().len(), 2);
+    world.mirrors.keep_at_most(1).unwrap();
+    assert!(held.dir.exists() && world.mirrors.things().unwrap().len() == 1);
+    // A removal that was cut off is ended by the next start.
+    let root = world.folder.path().join("mirrors");
+    fs::rename(&held.dir, held.dir.with_extension("old")).unwrap();
+    Mirrors::open(root.clone(), Vec::new()).unwrap();
+    assert_eq!(fs::read_dir(root).unwrap().count(), 0);
     world.forge.stop().await;
 }
 

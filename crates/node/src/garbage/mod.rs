@@ -81,7 +81,7 @@ pub fn touch(path: &Path) {
 /// Who makes room, and what came of it.
 #[derive(Default)]
 pub(crate) struct Garbage {
-    /// Those that are not the node's own.
+    /// Those that are not the node's own, and not in the pool.
     others: RwLock<Vec<Arc<dyn Cache>>>,
     /// Held by who makes room.
     turn: Arc<Mutex<Option<InVain>>>,
@@ -172,7 +172,9 @@ fn missing(shared: &Shared, enough: u64) -> Option<u64> {
 fn sweep(shared: &Arc<Shared>, wish: Wish) {
     let enough = wish.enough;
     let own = caches::of(shared);
-    let others = shared.garbage.others();
+    // What is not in the pool helps where the disk below it is what is short.
+    let is_below_short = !shared.data.has_below(enough);
+    let others = if is_below_short { shared.garbage.others() } else { Vec::new() };
     let caches: Vec<&dyn Cache> =
         own.iter().map(|cache| &**cache).chain(others.iter().map(|cache| &**cache)).collect();
     while let Some(bytes) = missing(shared, enough)
@@ -232,8 +234,7 @@ fn settle(shared: &Shared, enough: u64, left: u64) {
         if missing(shared, enough).unwrap_or(0) <= left || shared.stopping.is_cancelled() {
             return;
         }
-        if let Some(slack) = shared.data.slack()
-            && slack.free_below_bytes < enough
+        if !shared.data.has_below(enough)
             && let Err(error) = pando_vm::sys::trim::trim(&shared.data.pool())
         {
             tracing::debug!(%error, "what was removed stays taken of the disk");

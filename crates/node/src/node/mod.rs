@@ -360,8 +360,8 @@ impl Node {
         let _ = self.shared.visitors.set(visitors);
     }
 
-    /// Names things that somebody else keeps and can make anew: they go, too, when the disk
-    /// is short.
+    /// Names things that somebody else keeps in the data folder, and can make anew: they go,
+    /// too, when the disk is short.
     pub fn evict_from(&self, cache: Arc<dyn Cache>) {
         self.shared.garbage.add(cache);
     }

@@ -101,6 +101,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     )
     .await
     .context("deployments")?;
+    host.node.evict_from(deploy.mirrors());
     let endings = sandboxes.endings();
     let readiness = Readiness::default();
     let requests = Requests::default();
