@@ -49,7 +49,7 @@ pub struct SnapshotRow {
     pub owner_node: NodeId,
     /// Where it is.
     pub state: SnapshotState,
-    /// Bytes on disk that are its own.
+    /// Bytes on disk that were its own when it was taken.
     pub own_bytes: u64,
     /// Bytes that it shared when it was taken.
     pub shared_bytes: u64,

@@ -39,9 +39,12 @@ pub struct Snapshot {
     pub cpu: u32,
     /// Memory in MiB.
     pub memory_mb: u32,
-    /// Bytes on disk that are its own: what the sandbox had written. Others may share them later.
+    /// Bytes of its memory and disks that it alone holds now, which are free when it is
+    /// deleted. It grows as what it was taken of goes, or writes anew.
     pub size_bytes: u64,
-    /// Bytes of its files that it shared with what it was made from when it was taken.
+    /// Bytes that others hold as well now: its sandbox, what that was made of, and what was
+    /// made of this. Of both, a list of many may tell of the last ones what held when they
+    /// were taken.
     pub shared_bytes: u64,
     /// How long the sandbox stood still for it, in milliseconds.
     pub pause_ms: u64,

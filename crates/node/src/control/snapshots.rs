@@ -8,6 +8,7 @@ use pando_types::limits::{MAX_SNAPSHOT_NAME_CHARS, MAX_SNAPSHOTS};
 use pando_types::page::{Cursor, List, PageRequest};
 use pando_types::snapshot::{Snapshot, TakeSnapshot};
 use pando_types::{Code, OrgId, PublicError, SandboxId, SnapshotId};
+use pando_vm::sys::extents::Held;
 use pando_vm::sys::fault::{self, Fault};
 
 use super::sandboxes::{Sandboxes, failed};
@@ -77,15 +78,18 @@ impl Sandboxes {
     ) -> Result<Snapshot, PublicError> {
         match self.node.snapshot(sandbox.id, sandbox.epoch, row.id).await {
             Ok(taken) => {
-                let size = SnapshotSize {
+                let own_memory = Held {
                     own_bytes: taken.own_memory_bytes,
                     shared_bytes: taken.held_bytes.saturating_sub(taken.own_memory_bytes),
-                    pause_ms: u64::try_from(taken.pause.as_millis()).unwrap_or(u64::MAX),
                 };
+                let held = self.node.snapshots_held(vec![row.id]).await.remove(&row.id);
+                let Held { own_bytes, shared_bytes } = held.unwrap_or(own_memory);
+                let pause_ms = u64::try_from(taken.pause.as_millis()).unwrap_or(u64::MAX);
+                let size = SnapshotSize { own_bytes, shared_bytes, pause_ms };
                 let (taking, ready) = (SnapshotState::Taking, SnapshotState::Ready);
                 let swap = self.store.snapshot_advance(row.id, taking, ready, Some(size)).await;
                 match swap.map_err(|error| failed(&error))? {
-                    Swap::Done => self.snapshot_get(row.org, row.id).await,
+                    Swap::Done => Ok(shown(&self.snapshot_row(row.org, row.id).await?, None)),
                     Swap::Missing | Swap::Stale => Err(PublicError::not_found("snapshot", row.id)),
                 }
             }
@@ -107,7 +111,9 @@ impl Sandboxes {
     /// # Errors
     /// [`Code::NotFound`] when it is unknown, another org's, or not whole.
     pub async fn snapshot_get(&self, org: OrgId, id: SnapshotId) -> Result<Snapshot, PublicError> {
-        Ok(shown(&self.snapshot_row(org, id).await?))
+        let row = self.snapshot_row(org, id).await?;
+        let held = self.node.snapshots_held(vec![id]).await;
+        Ok(shown(&row, held.get(&id)))
     }
 
     /// What became of a snapshot whose end nobody heard: it, if it was taken.
@@ -148,7 +154,8 @@ impl Sandboxes {
         let rows = self.store.snapshot_list(org, sandbox, page.after, page.rows()).await;
         let rows = rows.map_err(|error| failed(&error))?;
         let place = |row: &SnapshotRow| Cursor { created: row.created, id: row.id };
-        Ok(List::of(rows, &page, place, shown))
+        let held = self.node.snapshots_held(rows.iter().map(|row| row.id).collect()).await;
+        Ok(List::of(rows, &page, place, |row| shown(row, held.get(&row.id))))
     }
 
     /// Deletes a snapshot; what was made of it goes on.
@@ -190,7 +197,10 @@ fn check(request: &TakeSnapshot) -> Result<(), PublicError> {
     Err(PublicError::invalid("name", message))
 }
 
-fn shown(row: &SnapshotRow) -> Snapshot {
+/// With what its files hold now; without, with what they held when it was taken.
+fn shown(row: &SnapshotRow, held: Option<&Held>) -> Snapshot {
+    let (own_bytes, shared_bytes) =
+        held.map_or((row.own_bytes, row.shared_bytes), |held| (held.own_bytes, held.shared_bytes));
     Snapshot {
         id: row.id,
         name: row.name.clone(),
@@ -198,8 +208,8 @@ fn shown(row: &SnapshotRow) -> Snapshot {
         template: row.template.clone(),
         cpu: row.cpu,
         memory_mb: row.memory_mib,
-        size_bytes: row.own_bytes,
-        shared_bytes: row.shared_bytes,
+        size_bytes: own_bytes,
+        shared_bytes,
         pause_ms: row.pause_ms,
         created_at: row.created.to_rfc3339(),
     }

@@ -1,5 +1,7 @@
 //! Snapshots and forks: what is made of them is whole, whatever becomes of the rest.
 
+use std::os::unix::fs::FileExt;
+
 use pando_types::{Epoch, SandboxId, SnapshotId};
 
 use super::{SHAPE, World};
@@ -92,6 +94,40 @@ async fn a_child_that_cannot_be_made_leaves_nothing_and_its_parent_goes_on() {
     world.swept().await;
     assert_eq!((world.machines.count(), world.folders()), (1, 1));
     assert_eq!(world.machines.runs(&world.name(parent)), Some(true));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_snapshot_holds_alone_what_its_sandbox_wrote_over_or_took_along() {
+    const PART: u64 = 1 << 20;
+    let world = World::start().await;
+    let parent = world.create(None, false).await;
+    let root = world.dir(parent).join("root.raw");
+    let write = |byte: u8, at: u64| {
+        let file = std::fs::File::options().write(true).open(&root).unwrap();
+        file.write_all_at(&vec![byte; PART as usize], at).unwrap();
+        file.sync_all().unwrap();
+    };
+    [0, PART, 2 * PART].into_iter().for_each(|at| write(1, at));
+    let id = SnapshotId::new();
+    world.node.snapshot(parent, EPOCH, id).await.unwrap();
+    let held = || async { world.node.snapshots_held(vec![id, SnapshotId::new()]).await };
+    let first = held().await[&id];
+    // Its disk is its sandbox's, too.
+    assert!(first.shared_bytes >= 3 * PART && first.own_bytes < PART, "{first:?}");
+
+    write(2, PART);
+    let then = held().await[&id];
+    let own = then.own_bytes - first.own_bytes;
+    assert!((PART..2 * PART).contains(&own), "{first:?} {then:?}");
+    assert_eq!(own, first.shared_bytes - then.shared_bytes);
+
+    world.node.delete(parent, EPOCH).await.unwrap();
+    while held().await[&id].own_bytes < 3 * PART {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    world.node.snapshot_delete(id).await.unwrap();
+    assert!(held().await.is_empty());
     world.finish().await;
 }
 

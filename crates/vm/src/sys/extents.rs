@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io;
-use std::iter::Sum;
 use std::ops::Add;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -59,15 +58,9 @@ impl Add for Held {
     }
 }
 
-impl Sum for Held {
-    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), Add::add)
-    }
-}
-
 /// What the file at `path` holds. A file with other names is shared, whole: removing one
-/// name frees nothing. At most `budget` extents are looked at, of which this takes what it
-/// needed; `None` where that was not enough.
+/// name frees nothing. At most `budget` extents are looked at, of which this takes those of
+/// the file; `None` where there were more, or none are left.
 ///
 /// # Errors
 /// `EOPNOTSUPP` where the file system cannot tell; else what it said.
@@ -77,6 +70,9 @@ pub fn held(path: &Path, budget: &mut usize) -> io::Result<Option<Held>> {
     if metadata.nlink() > 1 {
         let shared_bytes = metadata.blocks() * BLOCK_BYTES;
         return Ok(Some(Held { own_bytes: 0, shared_bytes }));
+    }
+    if *budget == 0 {
+        return Ok(None);
     }
     let mut held = Held::default();
     let mut map = Map {
@@ -101,11 +97,14 @@ pub fn held(path: &Path, budget: &mut usize) -> io::Result<Option<Held>> {
             let sum = if is_shared { &mut held.shared_bytes } else { &mut held.own_bytes };
             *sum += extent.length;
         }
-        if last.flags & FIEMAP_EXTENT_LAST != 0 {
+        let (is_enough, is_last) = (*budget >= found.len(), last.flags & FIEMAP_EXTENT_LAST != 0);
+        *budget = budget.saturating_sub(found.len());
+        if !is_enough {
+            return Ok(None);
+        }
+        if is_last {
             return Ok(Some(held));
         }
-        let Some(left) = budget.checked_sub(found.len()) else { return Ok(None) };
-        *budget = left;
         map.start = last.logical + last.length;
     }
 }
@@ -180,7 +179,10 @@ mod tests {
         file.sync_all().unwrap();
         assert_eq!(look(&path).own_bytes, pieces * 4096);
         let mut budget = AT_ONCE;
+        assert_eq!((held(&path, &mut budget).unwrap(), budget), (None, 0));
         assert_eq!(held(&path, &mut budget).unwrap(), None);
+        let mut budget = pieces as usize;
+        assert!(held(&path, &mut budget).unwrap().is_some() && budget == 0);
         let empty = disk.path().join("empty");
         synced(&empty, b"");
         assert_eq!(look(&empty), Held::default());
