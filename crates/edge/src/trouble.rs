@@ -214,7 +214,8 @@ impl Trouble {
                 Code::Unavailable,
                 "this sandbox is asleep and could not be woken",
             )
-            .hint("nothing of it is lost; the server may be out of memory, so try again later")
+            .hint("nothing of it is lost; the server may be out of memory, or its owner's quota used up, \
+                so try again later")
             .retry_after(NOT_WOKEN_RETRY_SECS),
             Self::NotListening { port } => {
                 PublicError::new(Code::Unavailable, format!("nothing listens on port {port} yet"))

@@ -26,6 +26,7 @@ pub mod guest;
 pub mod held;
 mod image;
 mod node;
+mod quotas;
 mod random;
 mod reconcile;
 mod routes;
@@ -44,6 +45,7 @@ pub use node::{
     Child, ConnectError, Forked, Life, Node, NodeConfig, NodeError, Observation, SandboxSpec,
     Snapshot, Source,
 };
+pub use quotas::Quotas;
 pub use routes::Routes;
 pub use sandbox::policy::State;
 pub use sandbox::spare::{Disk, Spare};

@@ -259,7 +259,7 @@ async fn adopt(
             let home = Home { dir: dir.clone(), name: name_of(shared, manifest.id) };
             match shared.hypervisor.adopt(home, found.pid).await {
                 Ok(started) => {
-                    let promise = shared.promises.keep(manifest.shape);
+                    let promise = shared.promises.keep(manifest.org, manifest.shape);
                     return Ok(Origin::Adopt { started, slot, promise });
                 }
                 Err(error) => (crate::chain(&error), Some(slot)),

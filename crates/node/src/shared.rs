@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use pando_types::{Clock, Epoch, Generation, SandboxId};
+use pando_types::{Clock, Epoch, Generation, OrgId, SandboxId};
 use pando_vm::driver::{Hypervisor, Shape};
 use pando_vm::sys::{durable, host};
 use tokio::sync::mpsc;
@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bake::{Bakery, MachineKey};
-use crate::capacity::promised::{Promise, Promises};
+use crate::capacity::promised::{NotPromised, Promise, Promises};
 use crate::capacity::room;
 use crate::data::DataDir;
 use crate::garbage::Garbage;
+use crate::quotas::Quotas;
 use crate::sandbox::handle::Handle;
 use crate::sandbox::policy::State;
 use crate::slots::Slots;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub sandboxes: RwLock<HashMap<SandboxId, Arc<Handle>>>,
     /// Set once the edge is there, which asks this node.
     pub visitors: OnceLock<Arc<dyn Visitors>>,
+    /// Set once the rows are there.
+    pub quotas: OnceLock<Arc<dyn Quotas>>,
 }
 
 impl Shared {
@@ -63,9 +66,23 @@ impl Shared {
         self.sandboxes.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
-    /// The promise of its memory to a new machine; `None` when too much is promised.
-    pub(crate) fn promise(&self, shape: Shape) -> Option<Promise> {
-        self.promises.make(shape, host::memory().map(room::for_machines))
+    /// The promise of its memory to a new machine. The org's quota was looked at with its row.
+    pub(crate) fn promise(&self, org: OrgId, shape: Shape) -> Result<Promise, NotPromised> {
+        self.promises.make((Some(org), shape), host::memory().map(room::for_machines), None)
+    }
+
+    /// The same to one that has slept.
+    pub(crate) async fn promise_again(
+        &self,
+        org: Option<OrgId>,
+        shape: Shape,
+    ) -> Result<Promise, NotPromised> {
+        let quota = match (org, self.quotas.get()) {
+            (Some(org), Some(quotas)) => quotas.of(org).await,
+            _ => None,
+        };
+        let memory = host::memory().map(room::for_machines);
+        self.promises.make((org, shape), memory, quota.as_ref())
     }
 
     pub(crate) fn visitors(&self) -> &dyn Visitors {

@@ -28,6 +28,7 @@ mod promised;
 mod schedules;
 mod sizes;
 mod sleep;
+mod sleepers;
 mod volumes;
 
 const SHAPE: Shape = Shape { cpu: 1, memory_mib: 512 };

@@ -29,6 +29,10 @@ pub struct QuotaRow {
     pub vcpus: Option<u32>,
     /// See [`Quota::memory_mib`].
     pub memory_mib: Option<u32>,
+    /// See [`Quota::sleeping`].
+    pub sleeping: Option<u32>,
+    /// See [`Quota::sleeping_mib`].
+    pub sleeping_mib: Option<u32>,
     /// See [`Quota::creates_per_minute`].
     pub creates_per_minute: Option<u32>,
     /// See [`Quota::requests_per_second`].
@@ -48,6 +52,8 @@ impl QuotaRow {
             sandboxes: self.sandboxes.unwrap_or(default.sandboxes),
             vcpus: self.vcpus.unwrap_or(default.vcpus),
             memory_mib: self.memory_mib.unwrap_or(default.memory_mib),
+            sleeping: self.sleeping.unwrap_or(default.sleeping),
+            sleeping_mib: self.sleeping_mib.unwrap_or(default.sleeping_mib),
             creates_per_minute: self.creates_per_minute.unwrap_or(default.creates_per_minute),
             requests_per_second: self.requests_per_second.unwrap_or(default.requests_per_second),
             volumes: self.volumes.unwrap_or(default.volumes),
@@ -65,7 +71,35 @@ fn read(row: &SqliteRow) -> Result<OrgRow, StoreError> {
     })
 }
 
+const QUOTA: &str = "SELECT max_sandboxes, max_vcpus, max_memory_mib, max_sleeping, \
+     max_sleeping_mib, max_creates_per_minute, max_requests_per_second, max_volumes, \
+     max_volume_mib FROM org WHERE id = $1";
+
+fn read_quota(row: &SqliteRow) -> Result<QuotaRow, StoreError> {
+    let columns = Columns(row);
+    Ok(QuotaRow {
+        sandboxes: columns.maybe_number("max_sandboxes")?,
+        vcpus: columns.maybe_number("max_vcpus")?,
+        memory_mib: columns.maybe_number("max_memory_mib")?,
+        sleeping: columns.maybe_number("max_sleeping")?,
+        sleeping_mib: columns.maybe_number("max_sleeping_mib")?,
+        creates_per_minute: columns.maybe_number("max_creates_per_minute")?,
+        requests_per_second: columns.maybe_number("max_requests_per_second")?,
+        volumes: columns.maybe_number("max_volumes")?,
+        volume_mib: columns.maybe_number("max_volume_mib")?,
+    })
+}
+
 impl Store {
+    /// What an org may have now; `None` when there is none of that id.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn org_quota(&self, id: OrgId) -> Result<Option<Quota>, StoreError> {
+        let row = sqlx::query(QUOTA).bind(id.to_string()).fetch_optional(&self.reader).await?;
+        row.as_ref().map(|row| Ok(read_quota(row)?.quota())).transpose()
+    }
+
     /// The org that every key and app belongs to until there are more.
     ///
     /// # Errors
@@ -97,21 +131,8 @@ impl Tx {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn org_quota(&mut self, id: OrgId) -> Result<QuotaRow, StoreError> {
-        let query = sqlx::query(
-            "SELECT max_sandboxes, max_vcpus, max_memory_mib, max_creates_per_minute, \
-             max_requests_per_second, max_volumes, max_volume_mib FROM org WHERE id = $1",
-        );
-        let row = query.bind(id.to_string()).fetch_one(self.connection()).await?;
-        let columns = Columns(&row);
-        Ok(QuotaRow {
-            sandboxes: columns.maybe_number("max_sandboxes")?,
-            vcpus: columns.maybe_number("max_vcpus")?,
-            memory_mib: columns.maybe_number("max_memory_mib")?,
-            creates_per_minute: columns.maybe_number("max_creates_per_minute")?,
-            requests_per_second: columns.maybe_number("max_requests_per_second")?,
-            volumes: columns.maybe_number("max_volumes")?,
-            volume_mib: columns.maybe_number("max_volume_mib")?,
-        })
+        let row = sqlx::query(QUOTA).bind(id.to_string()).fetch_one(self.connection()).await?;
+        read_quota(&row)
     }
 
     /// Sets an org's quota.
@@ -122,7 +143,7 @@ impl Tx {
         let query = sqlx::query(
             "UPDATE org SET max_sandboxes = $2, max_vcpus = $3, max_memory_mib = $4, \
              max_creates_per_minute = $5, max_requests_per_second = $6, max_volumes = $7, \
-             max_volume_mib = $8 WHERE id = $1",
+             max_volume_mib = $8, max_sleeping = $9, max_sleeping_mib = $10 WHERE id = $1",
         );
         query
             .bind(id.to_string())
@@ -133,6 +154,8 @@ impl Tx {
             .bind(quota.requests_per_second.map(i64::from))
             .bind(quota.volumes.map(i64::from))
             .bind(quota.volume_mib.map(i64::from))
+            .bind(quota.sleeping.map(i64::from))
+            .bind(quota.sleeping_mib.map(i64::from))
             .execute(self.connection())
             .await?;
         Ok(())

@@ -11,6 +11,7 @@ mod events;
 mod fork;
 mod journal;
 mod lifecycle;
+mod quotas;
 mod sandboxes;
 mod schedules;
 mod settle;

@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::ending::{Ending, QUEUE_ENDINGS};
 use super::journal::{Journal, Seen};
+use super::quotas::RowQuotas;
 use super::schedules::Changes;
 use super::times::CreateTimes;
 use super::{sync, view};
@@ -60,6 +61,7 @@ impl Sandboxes {
         let schedules = Changes::default();
         let sandboxes =
             Self { store, journal, node, node_id, urls, clock, endings, times, schedules };
+        sandboxes.node.set_quotas(Arc::new(RowQuotas(sandboxes.store.clone())));
         sandboxes.settle().await?;
         sandboxes.settle_rowless().await?;
         sandboxes.settle_snapshots().await?;

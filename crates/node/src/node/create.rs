@@ -60,7 +60,7 @@ impl Node {
         match spec.source {
             Source::Template(name) => {
                 // Nothing is baked for a machine that may not be.
-                let promise = self.promise(spec.shape)?;
+                let promise = self.promise(wanted.org, spec.shape)?;
                 let model = Model::Baked(self.machine(&name, spec.shape).await?);
                 let handle = self.make(id, epoch, wanted, model, promise).await?;
                 self.created(id, epoch, &handle).await
@@ -72,8 +72,8 @@ impl Node {
         }
     }
 
-    fn promise(&self, shape: Shape) -> Result<Promise, NodeError> {
-        self.shared.promise(shape).ok_or(NodeError::MemoryPromised)
+    fn promise(&self, org: OrgId, shape: Shape) -> Result<Promise, NodeError> {
+        Ok(self.shared.promise(org, shape)?)
     }
 
     /// The same of what is there already.
@@ -84,7 +84,7 @@ impl Node {
         wanted: Wanted,
         model: Model,
     ) -> Result<Observation, NodeError> {
-        let promise = self.promise(model.made_from().1)?;
+        let promise = self.promise(wanted.org, model.made_from().1)?;
         let handle = self.make(id, epoch, wanted, model, promise).await?;
         self.created(id, epoch, &handle).await
     }

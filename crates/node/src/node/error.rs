@@ -6,6 +6,7 @@ use pando_types::{Code, PublicError, SnapshotId};
 use pando_vm::driver::SPARE_DISKS;
 
 use crate::bake::BakeError;
+use crate::capacity::promised::NotPromised;
 use crate::data::DataError;
 use crate::guest::GuestError;
 use crate::image::ImageError;
@@ -45,6 +46,9 @@ pub enum NodeError {
     /// No memory left to promise.
     #[error("the sandboxes on this node may take as much memory already as it promises")]
     MemoryPromised,
+    /// Its org has as much awake as it may.
+    #[error("{0}")]
+    OverQuota(PublicError),
     /// No network slot left.
     #[error("no network for another sandbox on this node")]
     NoSlot,
@@ -94,7 +98,7 @@ impl From<ActorError> for NodeError {
         let text = crate::chain(&error);
         match error {
             ActorError::Slot(SlotError::None) => Self::NoSlot,
-            ActorError::MemoryPromised => Self::MemoryPromised,
+            ActorError::NotPromised(refused) => refused.into(),
             // What cannot be loaded here is not to be had by asking again.
             ActorError::Denied(_) | ActorError::Image(ImageError::Foreign { .. }) => {
                 Self::Denied(text)
@@ -104,6 +108,15 @@ impl From<ActorError> for NodeError {
             }
             error if error.is_out_of_space() => Self::NoSpace(text),
             _ => Self::Failed(text),
+        }
+    }
+}
+
+impl From<NotPromised> for NodeError {
+    fn from(refused: NotPromised) -> Self {
+        match refused {
+            NotPromised::Memory => Self::MemoryPromised,
+            NotPromised::Quota(error) => Self::OverQuota(error),
         }
     }
 }
@@ -128,6 +141,7 @@ impl From<&NodeError> for PublicError {
             NodeError::NoDisk | NodeError::NoHeadroom | NodeError::NoSpace(_) => {
                 Self::new(Code::InsufficientStorage, text).retry_after(RETRY_AFTER_SECS)
             }
+            NodeError::OverQuota(error) => error.clone(),
             NodeError::MemoryPromised => Self::new(Code::Unavailable, text)
                 .hint("delete one, or ask for less memory; operators set `--memory-overcommit`")
                 .retry_after(RETRY_AFTER_SECS),

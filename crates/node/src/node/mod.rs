@@ -38,6 +38,7 @@ use crate::capacity::turns::{LONGEST_WAIT, Turns};
 use crate::data::DataDir;
 use crate::garbage::{self, Cache, Garbage};
 use crate::held::Budget;
+use crate::quotas::Quotas;
 use crate::sandbox::handle::{Command, Handle, Reply};
 use crate::sandbox::policy::State;
 use crate::sandbox::spare::Spare;
@@ -172,6 +173,7 @@ impl Node {
             tasks: TaskTracker::new(),
             sandboxes: Default::default(),
             visitors: OnceLock::new(),
+            quotas: OnceLock::new(),
         });
         let found = reconcile::run(&shared)
             .await
@@ -358,6 +360,11 @@ impl Node {
     /// Names whoever leads visitors into the sandboxes; the first one stays.
     pub fn set_visitors(&self, visitors: Arc<dyn Visitors>) {
         let _ = self.shared.visitors.set(visitors);
+    }
+
+    /// Names whoever knows what orgs may have; the first one stays.
+    pub fn set_quotas(&self, quotas: Arc<dyn Quotas>) {
+        let _ = self.shared.quotas.set(quotas);
     }
 
     /// Names things that somebody else keeps in the data folder, and can make anew: they go,

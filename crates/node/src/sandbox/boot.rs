@@ -41,8 +41,8 @@ impl Actor {
     }
 
     async fn boot_in(&mut self, dir: &std::path::Path) -> Result<(), ActorError> {
-        let _promise =
-            self.shared.promise(self.manifest.shape).ok_or(ActorError::MemoryPromised)?;
+        let (org, shape) = (self.manifest.org, self.manifest.shape);
+        let _promise = self.shared.promise_again(org, shape).await?;
         let slot = self.shared.slots.take().await?;
         let booted = self
             .shared

@@ -18,6 +18,7 @@ use super::control_line::ControlError;
 use super::policy::{Denial, State};
 use super::usage::Usage;
 use crate::bake::{BakeError, MachineKey};
+use crate::capacity::promised::NotPromised;
 use crate::image::{ImageError, Passing};
 use crate::node::{Life, NodeError};
 use crate::random;
@@ -65,8 +66,8 @@ pub(crate) enum ActorError {
     Restless,
     #[error("the guest mounted other disks than it was told to")]
     NotMounted,
-    #[error("too much memory is promised to other machines")]
-    MemoryPromised,
+    #[error(transparent)]
+    NotPromised(#[from] NotPromised),
 }
 
 impl ActorError {

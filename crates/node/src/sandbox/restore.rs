@@ -110,7 +110,8 @@ impl Actor {
     /// Makes the machine of a sandbox that slept, of its image. When that fails it
     /// sleeps on, in the same image.
     pub(super) async fn wake(&mut self) -> Result<(), ActorError> {
-        let promise = self.shared.promise(self.manifest.shape).ok_or(ActorError::MemoryPromised)?;
+        let (org, shape) = (self.manifest.org, self.manifest.shape);
+        let promise = self.shared.promise_again(org, shape).await?;
         let slot = self.shared.slots.take().await?;
         self.promise = Some(promise);
         self.seat = Some(Seat::new(slot));

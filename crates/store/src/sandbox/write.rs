@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pando_types::quota::{CREATES_SPAN, Usage};
+use pando_types::quota::{Awake, CREATES_SPAN, Usage};
 use pando_types::{Epoch, Generation, NodeId, OrgId, SandboxId, Timestamp};
 use sqlx::Row;
 
@@ -56,17 +56,26 @@ impl Tx {
         creates_per_minute: u32,
     ) -> Result<Usage, StoreError> {
         let query = sqlx::query(
-            "SELECT COUNT(*) AS sandboxes, \
-             COALESCE(SUM(CASE WHEN actual = 'failed' THEN 0 ELSE cpu END), 0) AS vcpus, \
-             COALESCE(SUM(CASE WHEN actual = 'failed' THEN 0 ELSE memory_mib END), 0) AS memory \
+            "SELECT COUNT(*) FILTER (WHERE actual <> 'hibernated') AS sandboxes, \
+             COALESCE(SUM(cpu) FILTER (WHERE actual NOT IN ('failed', 'hibernated')), 0) AS vcpus, \
+             COALESCE(SUM(memory_mib) FILTER (WHERE actual NOT IN ('failed', 'hibernated')), 0) \
+             AS memory, \
+             COUNT(*) FILTER (WHERE actual = 'hibernated') AS sleeping, \
+             COALESCE(SUM(memory_mib) FILTER (WHERE actual = 'hibernated'), 0) AS sleeping_memory \
              FROM sandbox WHERE org_id = $1 AND actual <> 'deleted'",
         );
         let row = query.bind(org.to_string()).fetch_one(self.connection()).await?;
         let columns = Columns(&row);
-        let (sandboxes, vcpus, memory_mib) =
-            (columns.number("sandboxes")?, columns.number("vcpus")?, columns.number("memory")?);
-        let create_wait = self.create_wait(org, creates_per_minute).await?;
-        Ok(Usage { sandboxes, vcpus, memory_mib, create_wait })
+        Ok(Usage {
+            awake: Awake {
+                sandboxes: columns.number("sandboxes")?,
+                vcpus: columns.number("vcpus")?,
+                memory_mib: columns.number("memory")?,
+            },
+            sleeping: columns.number("sleeping")?,
+            sleeping_mib: columns.number("sleeping_memory")?,
+            create_wait: self.create_wait(org, creates_per_minute).await?,
+        })
     }
 
     /// One more may be made when the one that is `most` creates back is a minute old.

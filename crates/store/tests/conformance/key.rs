@@ -55,11 +55,18 @@ async fn a_key_carries_its_end_its_use_and_its_orgs_rate() {
     world.pass(Duration::from_secs(5));
     world.store.key_note_use(row.id).await.unwrap();
     let mut tx = world.store.begin().await.unwrap();
-    let set = QuotaRow { requests_per_second: Some(7), ..QuotaRow::default() };
+    let set = QuotaRow {
+        requests_per_second: Some(7),
+        sleeping: Some(8),
+        sleeping_mib: Some(9),
+        ..QuotaRow::default()
+    };
     tx.org_set_quota(world.org, &set).await.unwrap();
     assert_eq!(tx.org_quota(world.org).await.unwrap(), set);
     assert_eq!(set.quota().sandboxes, QuotaRow::default().quota().sandboxes);
     tx.commit().await.unwrap();
+    assert_eq!(world.store.org_quota(world.org).await.unwrap(), Some(set.quota()));
+    assert_eq!(world.store.org_quota(OrgId::new()).await.unwrap(), None);
     let found = world.store.key_by_hash(&[1; 32]).await.unwrap().unwrap();
     assert_eq!(found.requests_per_second, Some(7));
     assert_eq!(found.key, KeyRow { last_used: Some(world.store.now()), ..row });

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use pando_store::{Actual, Desired, Insert, MadeOf, SandboxRow, Swap};
 use pando_types::page::Cursor;
+use pando_types::quota::Awake;
 use pando_types::{Epoch, Generation, NodeId, OrgId, SandboxId, SnapshotId};
 
 use crate::support::{WHO, World};
@@ -195,17 +196,24 @@ async fn usage_counts_what_is_there_and_what_was_made_lately() {
         tx.sandbox_usage(world.org, most).await.unwrap()
     };
     let seen = usage(3).await;
-    assert_eq!((seen.sandboxes, seen.vcpus, seen.memory_mib), (2, 4, 4096));
+    assert_eq!(seen.awake, Awake { sandboxes: 2, vcpus: 4, memory_mib: 4096 });
     assert_eq!(seen.create_wait, None);
     assert_eq!(usage(2).await.create_wait, Some(Duration::from_secs(40)));
     assert_eq!(usage(1).await.create_wait, Some(Duration::from_secs(60)));
     assert!(usage(0).await.create_wait.is_some());
 
+    // What sleeps takes neither.
+    let _ = world.report(&second, Actual::Hibernated, 1, None).await;
+    let seen = usage(3).await;
+    assert_eq!(seen.awake, Awake { sandboxes: 1, vcpus: 2, memory_mib: 2048 });
+    assert_eq!((seen.sleeping, seen.sleeping_mib), (1, 2048));
+    let _ = world.report(&second, Actual::Running, 2, None).await;
+
     // What failed has no machine; what is gone was still made.
     let _ = world.report(&first, Actual::Failed, 1, None).await;
-    assert_eq!((usage(3).await.sandboxes, usage(3).await.vcpus), (2, 2));
+    assert_eq!((usage(3).await.awake.sandboxes, usage(3).await.awake.vcpus), (2, 2));
     let _ = world.report(&first, Actual::Deleted, 2, None).await;
-    assert_eq!((usage(3).await.sandboxes, usage(3).await.memory_mib), (1, 2048));
+    assert_eq!((usage(3).await.awake.sandboxes, usage(3).await.awake.memory_mib), (1, 2048));
     assert!(usage(2).await.create_wait.is_some());
     world.pass(Duration::from_secs(41));
     assert_eq!(usage(2).await.create_wait, None);

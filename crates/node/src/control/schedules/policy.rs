@@ -170,6 +170,7 @@ mod tests {
             asleep(NodeError::NoMemory),
             asleep(NodeError::MemoryPromised),
             asleep(NodeError::NoSlot),
+            asleep(NodeError::OverQuota(pando_types::PublicError::internal())),
             asleep(NodeError::Crowded),
             asleep(NodeError::NoDisk),
             asleep(NodeError::Failed(String::new())),

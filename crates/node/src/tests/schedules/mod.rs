@@ -11,7 +11,8 @@ use pando_types::limits::MAX_SCHEDULES;
 use pando_types::schedule::ChangeSchedule;
 use pando_types::{Clock, Code, OrgId};
 
-use self::world::{ENDLESS, World, at};
+pub(super) use self::world::World;
+use self::world::{ENDLESS, at};
 use super::name;
 use crate::State;
 

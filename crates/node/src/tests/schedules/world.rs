@@ -85,11 +85,11 @@ impl Agent {
     }
 }
 
-pub(super) struct World {
+pub(in crate::tests) struct World {
     pub folder: Folder,
     pub machines: Null,
-    pub agent: Agent,
-    pub clock: Arc<TestClock>,
+    pub(super) agent: Agent,
+    pub(super) clock: Arc<TestClock>,
     pub store: Store,
     pub org: OrgId,
     pub node_id: NodeId,
@@ -97,7 +97,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn run(test: impl AsyncFnOnce(&mut World) + Send + 'static) {
+    pub(in crate::tests) fn run(test: impl AsyncFnOnce(&mut World) + Send + 'static) {
         // A namespace belongs to a thread, and goes with its last user.
         let thread = std::thread::spawn(|| {
             // SAFETY: no descriptor table is unshared, which is all that could
@@ -129,7 +129,7 @@ impl World {
         world
     }
 
-    pub(super) async fn serve(&mut self) {
+    pub(in crate::tests) async fn serve(&mut self) {
         let (node, reports) = node(self.folder.path(), Arc::new(self.machines.clone())).await;
         let urls = PublicUrls { scheme: Scheme::Http, suffix: "preview.localhost".into() };
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
@@ -138,7 +138,7 @@ impl World {
         self.server = Some((node, started.unwrap()));
     }
 
-    pub(super) async fn stop(&mut self) {
+    pub(in crate::tests) async fn stop(&mut self) {
         // The lock on the folder goes with the last of the old node.
         if let Some((node, _)) = self.server.take() {
             node.stop().await;
@@ -149,21 +149,25 @@ impl World {
         &self.server.as_ref().unwrap().0
     }
 
-    pub(super) fn sandboxes(&self) -> &Sandboxes {
+    pub(in crate::tests) fn sandboxes(&self) -> &Sandboxes {
         &self.server.as_ref().unwrap().1
     }
 
-    pub(super) async fn sandbox(&self) -> SandboxId {
+    pub(in crate::tests) async fn sandbox(&self) -> SandboxId {
+        self.try_sandbox().await.unwrap()
+    }
+
+    pub(in crate::tests) async fn try_sandbox(&self) -> Result<SandboxId, PublicError> {
         let request = CreateSandbox {
             cpu: Some(1),
             memory_mb: Some(512),
             persistent: Some(true),
             ..CreateSandbox::default()
         };
-        self.sandboxes().create(self.org, None, request).await.unwrap().id
+        self.sandboxes().create(self.org, None, request).await.map(|made| made.id)
     }
 
-    pub(super) async fn asleep(&self) -> SandboxId {
+    pub(in crate::tests) async fn asleep(&self) -> SandboxId {
         let id = self.sandbox().await;
         self.sandboxes().hibernate(self.org, id).await.unwrap();
         id
@@ -231,7 +235,7 @@ impl World {
         self.agent.heard.lock().unwrap().clone()
     }
 
-    pub(super) fn state(&self, id: SandboxId) -> Option<State> {
+    pub(in crate::tests) fn state(&self, id: SandboxId) -> Option<State> {
         self.node().observe(id).map(|observed| observed.state)
     }
 

@@ -13,7 +13,7 @@ use crate::output;
 /// What to set; nothing, to look.
 #[derive(Debug, clap::Args)]
 pub struct QuotaArgs {
-    /// Sandboxes that are not gone
+    /// Sandboxes that are not gone and do not sleep
     #[arg(long, value_name = "N|default")]
     sandboxes: Option<Setting>,
     /// Their vCPUs together
@@ -22,6 +22,12 @@ pub struct QuotaArgs {
     /// Their memory together, in MiB
     #[arg(long, value_name = "MIB|default")]
     memory_mb: Option<Setting>,
+    /// Sandboxes that sleep: while there are more, none is made
+    #[arg(long, value_name = "N|default")]
+    sleeping: Option<Setting>,
+    /// The memory of those that sleep, in MiB, however much of it their images hold
+    #[arg(long, value_name = "MIB|default")]
+    sleeping_mb: Option<Setting>,
     /// Sandboxes made within any 60 seconds
     #[arg(long, value_name = "N|default")]
     creates_per_minute: Option<Setting>,
@@ -84,6 +90,8 @@ async fn change(store: &Store, args: &QuotaArgs) -> Result<QuotaRow, pando_store
         (&mut row.sandboxes, args.sandboxes),
         (&mut row.vcpus, args.vcpus),
         (&mut row.memory_mib, args.memory_mb),
+        (&mut row.sleeping, args.sleeping),
+        (&mut row.sleeping_mib, args.sleeping_mb),
         (&mut row.creates_per_minute, args.creates_per_minute),
         (&mut row.requests_per_second, args.requests_per_second),
         (&mut row.volumes, args.volumes),
@@ -105,6 +113,8 @@ fn object(row: &QuotaRow) -> Value {
         "sandboxes": quota.sandboxes,
         "vcpus": quota.vcpus,
         "memory_mb": quota.memory_mib,
+        "sleeping": quota.sleeping,
+        "sleeping_mb": quota.sleeping_mib,
         "creates_per_minute": quota.creates_per_minute,
         "requests_per_second": quota.requests_per_second,
         "volumes": quota.volumes,
@@ -122,6 +132,13 @@ fn table(row: &QuotaRow) -> String {
         line("sandboxes", quota.sandboxes, default.sandboxes, row.sandboxes.is_some()),
         line("vCPUs", quota.vcpus, default.vcpus, row.vcpus.is_some()),
         line("MiB of memory", quota.memory_mib, default.memory_mib, row.memory_mib.is_some()),
+        line("sleeping sandboxes", quota.sleeping, default.sleeping, row.sleeping.is_some()),
+        line(
+            "MiB of memory asleep",
+            quota.sleeping_mib,
+            default.sleeping_mib,
+            row.sleeping_mib.is_some(),
+        ),
         line(
             "creates per minute",
             quota.creates_per_minute,
@@ -152,6 +169,8 @@ mod tests {
         sandboxes                    7        set (default 500)
         vCPUs                        2000     default
         MiB of memory                1048576  default
+        sleeping sandboxes           2000     default
+        MiB of memory asleep         4194304  default
         creates per minute           1200     default
         requests per second and key  500      default
         volumes                      200      default
