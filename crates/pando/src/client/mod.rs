@@ -146,8 +146,8 @@ impl Client {
     }
 
     /// `DELETE`s.
-    pub async fn delete(&self, path: &str) -> Result<(), ClientError> {
-        self.json(self.request(Method::DELETE, path)).await.map(drop)
+    pub async fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        self.json(self.request(Method::DELETE, path)).await
     }
 
     /// Sends; the answer is a stream of events.

@@ -30,6 +30,9 @@ pub struct CreateArgs {
     /// Keep it until it is removed by hand, unless --ttl says otherwise
     #[arg(long)]
     persistent: bool,
+    /// Put it to sleep when nobody used it for so long; off, as without this: never
+    #[arg(long, value_name = "SECONDS|off", value_parser = idle_timeout)]
+    idle_timeout_seconds: Option<i64>,
     /// A pair to find it by (repeatable)
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair::parse)]
     metadata: Vec<(String, String)>,
@@ -39,6 +42,13 @@ pub struct CreateArgs {
     /// A volume to attach, at /volumes/NAME; with :ro a copy of now, to read (repeatable)
     #[arg(long, value_name = "NAME[:ro]", value_parser = volume)]
     volume: Vec<AttachVolume>,
+}
+
+fn idle_timeout(text: &str) -> Result<i64, String> {
+    match text {
+        "off" => Ok(0),
+        text => text.parse().map_err(|_| "must be a whole number of seconds, or off".to_owned()),
+    }
 }
 
 fn volume(text: &str) -> Result<AttachVolume, String> {
@@ -59,6 +69,7 @@ pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
         from_snapshot: args.from_snapshot.map(|id| id.to_string()),
         ttl_seconds: args.ttl,
         persistent: args.persistent.then_some(true),
+        idle_timeout_seconds: args.idle_timeout_seconds,
         metadata: pair::map(args.metadata),
         egress_deny: (!args.egress_deny.is_empty()).then_some(args.egress_deny),
         volumes: (!args.volume.is_empty()).then_some(args.volume),
@@ -78,6 +89,15 @@ pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sandbox_sleeps_after_seconds_or_never() {
+        assert_eq!(idle_timeout("300"), Ok(300));
+        assert_eq!(idle_timeout("off"), Ok(0));
+        for bad in ["", "5m", "never", "1.5"] {
+            assert!(idle_timeout(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_volume_is_written_to_unless_it_says_otherwise() {

@@ -4,6 +4,7 @@ pub mod cp;
 pub mod create;
 pub mod exec;
 pub mod fork;
+pub mod lease;
 pub mod logs;
 pub mod ls;
 pub mod rm;
@@ -42,6 +43,8 @@ pub enum Verb {
     Hibernate(sleep::SleepArgs),
     /// Let sandboxes that sleep go on
     Wake(sleep::SleepArgs),
+    /// Keep a sandbox from being put to sleep for some time
+    Lease(lease::LeaseArgs),
     /// Run commands in a sandbox at certain times
     Schedule(schedule::ScheduleArgs),
     /// Remove sandboxes with all in them
@@ -68,6 +71,7 @@ pub async fn run(args: NounArgs<Verb>) -> Result<ExitCode, Failure> {
             sleep::run(&args.client, verb, sleep::Change::Hibernate).await?;
         }
         Verb::Wake(verb) => sleep::run(&args.client, verb, sleep::Change::Wake).await?,
+        Verb::Lease(verb) => lease::run(&args.client, verb).await?,
         Verb::Schedule(noun) => schedule::run(&args.client, noun).await?,
         Verb::Rm(verb) => rm::run(&args.client, verb).await?,
     }
