@@ -265,6 +265,44 @@ async fn schedules_are_added_listed_and_removed() {
 }
 
 #[tokio::test]
+async fn a_lease_is_taken_told_and_ended() {
+    let lifecycle = |until: &str| {
+        format!(
+            r#"{{"ttl_seconds":null,"persistent":true,"idle_timeout_seconds":300,
+            "leased_until":{until},"idle_seconds":0,"expires_at":null}}"#
+        )
+    };
+    let (taken, ended) = (lifecycle(r#""2026-01-31T03:00:00.000Z""#), lifecycle("null"));
+    let take = async move |body: Bytes| {
+        assert_eq!(body, r#"{"seconds":60}"#);
+        taken
+    };
+    let end = axum::routing::delete(async move || ended);
+    let path = format!("/sandboxes/{ID}/lease");
+    let fake = Fake::start(Router::new().route(&path, end.post(take))).await;
+    let took = fake.pando(&["sandbox", "lease", ID, "--seconds", "60"], "").await;
+    assert_eq!(said(&took), (Some(0), "2026-01-31T03:00:00.000Z\n".into(), String::new()));
+    let (code, stdout, stderr) = said(&fake.pando(&["sandbox", "lease", ID, "--end"], "").await);
+    assert_eq!((code, stdout.as_str()), (Some(0), ""));
+    assert!(stderr.contains("no lease"), "{stderr}");
+    let both = fake.pando(&["sandbox", "lease", ID, "--end", "--seconds", "60"], "").await;
+    assert_eq!(said(&both).0, Some(2));
+}
+
+#[tokio::test]
+async fn a_create_says_when_the_sandbox_sleeps() {
+    let create = async |body: Bytes| {
+        let asked: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        (StatusCode::BAD_REQUEST, format!(r#"{{"error":"{}"}}"#, asked["idle_timeout_seconds"]))
+    };
+    let fake = Fake::start(Router::new().route("/sandboxes", axum::routing::post(create))).await;
+    for (given, sent) in [("300", "300"), ("off", "0")] {
+        let asked = fake.pando(&["sandbox", "create", "--idle-timeout-seconds", given], "").await;
+        assert!(said(&asked).2.contains(sent), "{asked:?}");
+    }
+}
+
+#[tokio::test]
 async fn json_is_what_the_api_said_even_fields_that_are_new() {
     let list = async || r#"{"items":[{"id":"x","new_in_2030":1}],"next":null}"#;
     let fake = Fake::start(Router::new().route("/previews", get(list))).await;
