@@ -143,6 +143,7 @@ impl Sandboxes {
 
     async fn make(&self, row: SandboxRow, spec: SandboxSpec) -> Result<Sandbox, PublicError> {
         let begun = Instant::now();
+        let to_read = volumes::to_read(&spec.spares);
         match self.node.create(row.id, row.epoch, spec).await {
             Ok(_) => {
                 self.times.observe(Phase::Make, begun.elapsed());
@@ -166,7 +167,12 @@ impl Sandboxes {
                     error = crate::chain(&error),
                     "not created"
                 );
-                let refusal = PublicError::from(&error);
+                let refusal = match PublicError::from(&error) {
+                    internal if internal.code == Code::Internal => {
+                        self.volumes_gone(&to_read).await.unwrap_or(internal)
+                    }
+                    refusal => refusal,
+                };
                 self.bury(&row, Some(format!("it could not be made: {refusal}"))).await?;
                 Err(refusal)
             }

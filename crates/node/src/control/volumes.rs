@@ -151,6 +151,20 @@ impl Sandboxes {
         self.end_volume(&row).await
     }
 
+    /// The refusal of a create that was to have copies of volumes, of which one is gone:
+    /// nothing holds a volume for those who only read it.
+    pub(super) async fn volumes_gone(&self, to_read: &[(VolumeId, String)]) -> Option<PublicError> {
+        for (id, name) in to_read {
+            let row = self.store.volume_get(*id).await.ok()?;
+            if row.is_none_or(|row| row.state != VolumeState::Ready) {
+                let message = format!("the volume `{name}` was deleted meanwhile");
+                let refusal = PublicError::new(Code::Conflict, message);
+                return Some(PublicError { field: Some(FIELD.to_owned()), ..refusal });
+            }
+        }
+        None
+    }
+
     /// Removes the file of a volume that is not to be, then its row.
     async fn end_volume(&self, row: &VolumeRow) -> Result<(), PublicError> {
         let failed = |error| failed(&error);
@@ -214,6 +228,15 @@ pub(super) async fn attach(
         spares.push(Spare { disk, mount: Some(volume::path(name)) });
     }
     Ok(spares)
+}
+
+/// The volumes of which a sandbox with these disks is to have a copy of now.
+pub(super) fn to_read(spares: &[Spare]) -> Vec<(VolumeId, String)> {
+    let of = |spare: &Spare| match &spare.disk {
+        Disk::Volume { volume, name, read_only: true } => Some((*volume, name.clone())),
+        _ => None,
+    };
+    spares.iter().filter_map(of).collect()
 }
 
 /// What a create asks for, where it can be had beside the copies that come with its snapshot.

@@ -5,9 +5,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use pando_types::{Epoch, OrgId, SandboxId, SnapshotId, VolumeId};
+use pando_types::sandbox::CreateSandbox;
+use pando_types::volume::{AttachVolume, CreateVolume};
+use pando_types::{Code, Epoch, OrgId, SandboxId, SnapshotId, VolumeId};
 
-use super::World;
+use super::{World, schedules};
 use crate::{Disk, NodeError, SandboxSpec, Source, Spare, State};
 
 const EPOCH: Epoch = Epoch::first();
@@ -229,4 +231,29 @@ async fn a_volume_is_written_to_before_its_machine_ends() {
     world.node.delete(other, EPOCH).await.unwrap();
     assert_eq!(world.machines.frozen_ends(), 1, "without a volume nothing is waited for");
     world.finish().await;
+}
+
+#[test]
+fn a_volume_that_goes_while_it_is_to_be_read_is_told_so() {
+    schedules::World::run(async |world| {
+        let request = CreateVolume { name: "data".into(), size_mb: 16 };
+        world.sandboxes().volume_create(VolumeId::new(), world.org, request).await.unwrap();
+        let wanted = vec![AttachVolume { name: "data".into(), read_only: true }];
+        let request = CreateSandbox { volumes: Some(wanted), ..CreateSandbox::default() };
+        // The first one waits for a bake.
+        let create = world.sandboxes().create(world.org, None, request);
+        let delete = async {
+            let none = Default::default();
+            while world.store.sandbox_list(world.org, &none, None, 1).await.unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            world.sandboxes().volume_delete(world.org, "data").await
+        };
+        let (made, deleted) = tokio::join!(create, delete);
+        deleted.unwrap();
+        // One that had its copy by then keeps it.
+        if let Err(refused) = made {
+            assert_eq!((refused.code, refused.field.as_deref()), (Code::Conflict, Some("volumes")));
+        }
+    });
 }
