@@ -66,3 +66,30 @@ async fn a_host_promises_so_much_memory_and_no_more() {
     assert_eq!(fill(&world).await, []);
     world.finish().await;
 }
+
+#[tokio::test]
+async fn what_sleeps_is_promised_nothing_and_wakes_when_there_is_some_again() {
+    let mut world = World::start().await;
+    let asleep = fill(&world).await;
+    for id in &asleep {
+        world.write(*id, &id.to_string());
+        world.node.hibernate(*id, Epoch::first()).await.unwrap();
+    }
+    // Another org has it all meanwhile.
+    world.org = pando_types::OrgId::new();
+    let awake = fill(&world).await;
+    assert_eq!(awake.len(), asleep.len());
+    let wakes = asleep.iter().map(|id| world.node.wake(*id, Epoch::first()));
+    for refused in futures_util::future::join_all(wakes).await {
+        let refused = PublicError::from(&refused.unwrap_err());
+        assert_eq!(refused.code.status(), 503);
+        assert!(refused.retry_after_secs.is_some());
+    }
+    for (gone, woken) in awake.iter().zip(&asleep) {
+        world.node.delete(*gone, Epoch::first()).await.unwrap();
+        world.node.wake(*woken, Epoch::first()).await.unwrap();
+        assert_eq!(world.memory(*woken), woken.to_string());
+        assert_eq!(world.disk(*woken), woken.to_string());
+    }
+    world.finish().await;
+}

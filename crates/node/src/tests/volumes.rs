@@ -237,7 +237,10 @@ async fn a_volume_is_written_to_before_its_machine_ends() {
 fn a_volume_that_goes_while_it_is_to_be_read_is_told_so() {
     schedules::World::run(async |world| {
         let request = CreateVolume { name: "data".into(), size_mb: 16 };
-        world.sandboxes().volume_create(VolumeId::new(), world.org, request).await.unwrap();
+        let volume = VolumeId::new();
+        world.sandboxes().volume_create(volume, world.org, request).await.unwrap();
+        // Before its row, so that the create comes too late for sure.
+        fs::remove_file(file(world.folder.path(), volume)).unwrap();
         let wanted = vec![AttachVolume { name: "data".into(), read_only: true }];
         let request = CreateSandbox { volumes: Some(wanted), ..CreateSandbox::default() };
         // The first one waits for a bake.
@@ -251,9 +254,7 @@ fn a_volume_that_goes_while_it_is_to_be_read_is_told_so() {
         };
         let (made, deleted) = tokio::join!(create, delete);
         deleted.unwrap();
-        // One that had its copy by then keeps it.
-        if let Err(refused) = made {
-            assert_eq!((refused.code, refused.field.as_deref()), (Code::Conflict, Some("volumes")));
-        }
+        let refused = made.unwrap_err();
+        assert_eq!((refused.code, refused.field.as_deref()), (Code::Conflict, Some("volumes")));
     });
 }
