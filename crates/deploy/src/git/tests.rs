@@ -34,7 +34,7 @@ impl World {
         let forge = Forge::start(settings).await.unwrap();
         let host = forge.address().to_string().parse().unwrap();
         let mirrors = Mirrors::open(folder.path().join("mirrors"), vec![host]).unwrap();
-        Self { folder: folder, forge, mirrors }
+        Self { folder, forge, mirrors }
     }
 
     fn url(&self, repo: &str) -> GitUrl {

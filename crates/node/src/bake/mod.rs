@@ -21,7 +21,7 @@ mod shelf;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use pando_vm::driver::{Hypervisor, Shape};
 use pando_vm::network::Slot;
@@ -91,6 +91,8 @@ pub(crate) struct Bakery {
     /// What the machine of a template and size is made of, which takes a while to tell.
     keys: Mutex<HashMap<(String, Shape), MachineKey>>,
     shelf: Shelf,
+    /// Those that are always ready.
+    kept: std::sync::Mutex<Vec<Arc<Machine>>>,
     /// One bake at a time: many sizes that nobody asked for before would else be many
     /// boots at once. Whoever asks for the same one meanwhile waits and shares it.
     baking: Mutex<()>,
@@ -122,6 +124,7 @@ impl Bakery {
             progress: config.progress,
             kernel: OnceCell::new(),
             keys: Mutex::default(),
+            kept: Default::default(),
             baking: Mutex::default(),
         })
     }
@@ -206,9 +209,16 @@ impl Bakery {
         &self.shelf
     }
 
-    /// Whether that root disk stays, even unused: a template that is for all is made of it.
+    /// Whether that root disk stays, even unused. One of a recipe as it is now takes minutes
+    /// and the network to make anew, and more disk than it holds.
     pub(crate) fn needs_disk(&self, template: &str, version: &str) -> bool {
-        self.recipe(template).is_some_and(|recipe| recipe.version() == version)
+        let mut recipes = self.recipes.iter().chain([&self.builder]);
+        recipes.any(|recipe| recipe.name() == template && recipe.version() == version)
+    }
+
+    /// Holds a machine for as long as this lives.
+    pub(crate) fn keep(&self, machine: Arc<Machine>) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(machine);
     }
 
     /// Whether that folder holds the kernel that guests have. As long as nobody asked which

@@ -89,7 +89,7 @@ impl Cache for Layers {
     }
 }
 
-/// Root disks: those of recipes as they once were, and that of the machine that builds.
+/// Root disks of recipes as they once were.
 struct RootDisks(Arc<Shared>);
 
 impl Cache for RootDisks {

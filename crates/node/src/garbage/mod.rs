@@ -1,10 +1,10 @@
 //! What can be made anew goes when the disk is short: the least recently used first, and
 //! nothing that is in use.
 //!
-//! `policy` decides, from a list; [`sweep`] acts, alone at any time: when a server starts
+//! `policy` decides, from a list; `sweep` acts, alone at any time: soon after a start
 //! and now and then (before the disk is so short that work is refused), and once before
 //! anything is refused for the lack of disk. What is not short of disk never comes here.
-//! [`caches`] are those of the pool; others name theirs ([`Node::evict_from`](crate::Node)).
+//! `caches` are those of the pool; others name theirs ([`Node::evict_from`](crate::Node)).
 //!
 //! Each thing leaves its place whole and at one instant, so a server that ends in between
 //! leaves it there, or what the next start removes. When a thing was last used is the time
@@ -26,6 +26,8 @@ pub(crate) use self::counts::Counts;
 use crate::capacity::room;
 use crate::shared::Shared;
 
+/// When it is looked at first: what a start asks for is in use by then.
+const LOOK_FIRST: Duration = Duration::from_secs(5);
 /// How often the disk is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// What was used within this is left alone while nothing is refused: it would be made anew
@@ -119,12 +121,14 @@ struct Wish {
 /// Looks until the server stops.
 pub(crate) async fn keep(shared: Arc<Shared>) {
     let wish = Wish { enough: room::SCARCE_DISK_BYTES, spared: SPARED, any_helps: true };
+    let mut pause = LOOK_FIRST;
     loop {
-        make_room(&shared, wish).await;
         tokio::select! {
             () = shared.stopping.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
         }
+        make_room(&shared, wish).await;
+        pause = LOOK_EVERY;
     }
 }
 

@@ -5,6 +5,7 @@
 //! sandbox and the epoch it speaks for, and asking twice is asking once.
 
 mod access;
+mod bake;
 mod create;
 mod error;
 mod fork;
@@ -22,8 +23,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pando_guest_protocol::GUEST_ADDRESS;
-use pando_types::limits::{DEFAULT_CPU, DEFAULT_MEMORY_MIB, MAX_HELD_BYTES};
-use pando_types::sandbox::Template;
+use pando_types::limits::MAX_HELD_BYTES;
 use pando_types::{Clock, Epoch, Generation, OrgId, SandboxId, SnapshotId, Timestamp};
 use pando_vm::driver::{Accelerator, Hypervisor, Shape};
 use pando_vm::network::{Cidr, Network};
@@ -195,30 +195,6 @@ impl Node {
         Ok((Self { shared, turns, budget }, receiver))
     }
 
-    /// Bakes the machine of a template and size, unless it is there.
-    ///
-    /// # Errors
-    /// [`NodeError::UnknownTemplate`], [`NodeError::Bake`].
-    pub async fn bake(&self, template: &str, shape: Shape) -> Result<(), NodeError> {
-        self.machine(template, shape).await.map(drop)
-    }
-
-    async fn machine(
-        &self,
-        template: &str,
-        shape: Shape,
-    ) -> Result<Arc<crate::bake::Machine>, NodeError> {
-        let recipe = self.shared.bakery.recipe(template);
-        let recipe = recipe.ok_or_else(|| self.unknown_template(template))?;
-        Ok(self.shared.bakery.machine(recipe, shape, || self.shared.machines()).await?)
-    }
-
-    pub(crate) fn unknown_template(&self, name: &str) -> NodeError {
-        let known =
-            self.shared.bakery.recipes().iter().map(|recipe| recipe.name().to_owned()).collect();
-        NodeError::UnknownTemplate { name: name.chars().take(64).collect(), known }
-    }
-
     fn handle(&self, id: SandboxId, epoch: Epoch) -> Result<Arc<Handle>, NodeError> {
         let handle = self.shared.find(id).ok_or(NodeError::NotFound)?;
         fence(&handle, epoch)?;
@@ -311,23 +287,6 @@ impl Node {
     #[must_use]
     pub fn budget(&self) -> &Budget {
         &self.budget
-    }
-
-    /// The templates that sandboxes can be made from.
-    #[must_use]
-    pub fn templates(&self) -> Vec<Template> {
-        let describe = |recipe: &crate::bake::Recipe| Template {
-            name: recipe.name().to_owned(),
-            version: recipe.version().chars().take(12).collect(),
-            size_bytes: recipe.disk_bytes(),
-            cpu: DEFAULT_CPU,
-            memory_mb: DEFAULT_MEMORY_MIB,
-            is_global: true,
-            workspace: None,
-            description: recipe.description().to_owned(),
-            config: None,
-        };
-        self.shared.bakery.recipes().iter().map(describe).collect()
     }
 
     /// How guest instructions are run.

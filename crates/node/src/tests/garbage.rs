@@ -68,9 +68,11 @@ async fn all_that_is_unused_goes_before_a_create_is_refused() {
     let (node, reports) = node(&disk.path(), Arc::new(Null::default())).await;
     let pool = disk.path().join("pool");
     create(&node).await.unwrap();
-    let in_use = names(&pool.join("machines"));
-    node.bake("base", Shape { memory_mib: 2 * SHAPE.memory_mib, ..SHAPE }).await.unwrap();
-    assert_eq!(names(&pool.join("machines")).len(), 2);
+    let larger = |times| Shape { memory_mib: times * SHAPE.memory_mib, ..SHAPE };
+    node.keep_ready("base", larger(2)).await.unwrap();
+    let stay = names(&pool.join("machines"));
+    node.bake("base", larger(4)).await.unwrap();
+    assert_eq!(names(&pool.join("machines")).len(), 3);
     let old = pool.join("templates/base/of-old");
     fs::create_dir(&old).unwrap();
     fs::write(old.join("rootfs.ext4"), vec![1; MIB as usize]).unwrap();
@@ -83,7 +85,7 @@ async fn all_that_is_unused_goes_before_a_create_is_refused() {
         let refused = create(&node).await.unwrap_err();
         assert!(matches!(refused, NodeError::NoDisk), "{refused:?}");
     }
-    assert_eq!(names(&pool.join("machines")), in_use);
+    assert_eq!(names(&pool.join("machines")), stay);
     assert_eq!(names(&pool.join("templates/base")).len(), 1);
     assert!(!old.exists() && !layers.exists());
     assert_eq!(names(&pool.join("kernels")), [""; 0]);

@@ -133,7 +133,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         tokio::spawn(pando_edge::serve(listener, edge, pando_api::router(api), shutdown.clone()));
     let shape = Shape { cpu: DEFAULT_CPU, memory_mib: DEFAULT_MEMORY_MIB };
     let outcome = tokio::select! {
-        baked = host.node.bake(TEMPLATE, shape) => match baked {
+        baked = host.node.keep_ready(TEMPLATE, shape) => match baked {
             Ok(()) => {
                 readiness.mark_ready();
                 tracing::info!("ready: sandboxes can be created");

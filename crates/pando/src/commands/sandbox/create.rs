@@ -73,7 +73,6 @@ pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
         metadata: pair::map(args.metadata),
         egress_deny: (!args.egress_deny.is_empty()).then_some(args.egress_deny),
         volumes: (!args.volume.is_empty()).then_some(args.volume),
-        ..CreateSandbox::default()
     };
     let progress = Progress::start("creating a sandbox");
     let answer = client.client()?.post("/sandboxes", &request).await?;
