@@ -23,7 +23,8 @@ pub(super) fn apps() -> [App; 3] {
 /// Whether it answers: what follows that is measured, and not its start.
 pub(super) const ANSWERS: &str = "curl -fso /dev/null localhost:8000/";
 
-const STATIC: &str = "cd /etc; setsid python3 -m http.server 8000 >/dev/null 2>&1 &";
+const STATIC: &str = "mkdir -p /srv/page; cd /srv/page; head -c 1024 /etc/services >index.html; \
+    setsid python3 -m http.server 8000 >/dev/null 2>&1 &";
 
 const UVICORN: &str = r#"set -e
 mkdir -p /srv/app && cd /srv/app

@@ -24,7 +24,7 @@ use super::kernel::Kernel;
 use crate::sandbox::control_line::{ControlError, ControlLine};
 
 /// Raised when a change of this code makes older machines unfit.
-const BAKE_FORMAT: u32 = 2;
+const BAKE_FORMAT: u32 = 3;
 /// The length of a machine's key.
 const KEY_DIGITS: usize = 32;
 /// How much of the end of a console is shown.

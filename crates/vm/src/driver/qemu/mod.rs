@@ -42,6 +42,9 @@ use crate::network::Slot;
 use crate::sys::process::{self, Ending, Watched, tail, with_argument};
 use crate::sys::{host, socket};
 
+/// The machine and what it is made of, as far as a saved device state knows: another name
+/// for each change of that.
+const DEVICES: &str = "microvm-2";
 const PROGRAM: &str = "qemu-system-x86_64";
 const MONITOR_SOCKET: &str = "monitor.sock";
 const CONTROL_SOCKET: &str = "control.sock";
@@ -216,7 +219,9 @@ fn create(path: &Path) -> io::Result<File> {
 #[async_trait]
 impl Hypervisor for Qemu {
     fn identity(&self) -> String {
-        format!("{} microvm {} {}", self.version, self.accelerator, host::processor_model())
+        let (accelerator, cpu) = (self.accelerator, arguments::cpu(self.accelerator));
+        let model = host::processor_model();
+        format!("{} {DEVICES} {accelerator} {cpu} {model}", self.version)
     }
 
     fn accelerator(&self) -> Accelerator {
@@ -226,7 +231,7 @@ impl Hypervisor for Qemu {
     async fn boot(&self, spec: BootSpec) -> Result<Started, VmError> {
         let mut command_line = String::from(
             "console=ttyS0 quiet loglevel=3 panic=-1 reboot=t random.trust_cpu=on \
-             mitigations=off audit=0 ",
+             mitigations=off audit=0 psi=0 ",
         );
         if self.accelerator == Accelerator::Tcg {
             // Under TCG the guest reads the host's counter, but calibrating it
