@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-api test-contract test-chaos test-sleep fuzz check fmt bench clean-data
 
+# Scripts and tests look for what is built in `target`.
+unexport CARGO_TARGET_DIR
 export PANDO_DATA ?= /var/lib/pando
 GUEST_TARGET := x86_64-unknown-linux-gnu
 

@@ -16,14 +16,14 @@
 //! reflink of its disks: so it may go at any time.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pando_types::{Epoch, Generation, SandboxId, Timestamp};
-use pando_vm::driver::{SPARE_DISKS, Shape};
+use pando_vm::driver::{MAX_DEVICE_STATE_BYTES, SPARE_DISKS, Shape};
 use pando_vm::memory::{MemoryFiles, Saved};
 use pando_vm::network::Cidr;
 use pando_vm::sys::{durable, reflink};
@@ -37,8 +37,6 @@ const FORMAT: u32 = 2;
 const FIRST_FORMAT: u32 = 1;
 /// What describes an image is small; a file that is not is none.
 const MAX_BYTES: u64 = 64 * 1024;
-/// A device state is some 20 KB.
-const MAX_DEVICES_BYTES: u64 = 64 << 20;
 const FILE: &str = "image.json";
 
 /// The files of a machine that one can be made of, in a template's folder or an image's.
@@ -304,10 +302,12 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
 }
 
 fn checksum(path: &Path) -> io::Result<String> {
-    if fs::metadata(path)?.len() > MAX_DEVICES_BYTES {
+    let mut state = Vec::new();
+    File::open(path)?.take(MAX_DEVICE_STATE_BYTES + 1).read_to_end(&mut state)?;
+    if state.len() as u64 > MAX_DEVICE_STATE_BYTES {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    Ok(blake3::hash(&fs::read(path)?).to_hex().to_string())
+    Ok(blake3::hash(&state).to_hex().to_string())
 }
 
 /// An image that goes when nobody uses it any more: what a fork's children are made of.

@@ -22,6 +22,7 @@ mod room;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -74,7 +75,8 @@ const HANDOVER_LIMIT: Duration = Duration::from_secs(60);
 pub struct CageConfig {
     /// Where the room's files are kept.
     pub folder: PathBuf,
-    /// Names the control group of all machines: different for each server of a host.
+    /// Names the rooms and the control group of all machines: different for each server of
+    /// a host, and without white space.
     pub group: String,
     /// The user and group id of slot 0's VMM; the other slots' follow.
     pub first_uid: u32,
@@ -203,7 +205,7 @@ impl Cage {
         if furniture.kvm {
             devices.push(room::Device::KVM);
         }
-        let room = Room::make(&folder, &devices, &[])?;
+        let room = Room::make(&folder, &config.group, &devices, &[])?;
         let groups = Groups::prepare(&config.group).map_err(CageError::Group)?;
         match &groups {
             Some(groups) if groups.controllers().len() == cgroup::Controller::ALL.len() => {}
@@ -221,7 +223,7 @@ impl Cage {
     /// # Errors
     /// Any [`CageError`].
     pub(crate) fn room_with(&self, files: &[(&str, &Path)]) -> Result<Room, CageError> {
-        Room::make(&self.folder, &self.devices, files)
+        Room::make(&self.folder, &self.config.group, &self.devices, files)
     }
 
     /// Starts the program in a cage of its own, and returns when it has its memory.
@@ -291,23 +293,28 @@ impl Cage {
         self.groups.as_ref()?.of_process(pid)
     }
 
-    /// Every process in a control group of ours, with its slot: whoever is caged can leave
-    /// neither. None where this host has no control groups.
+    /// Every process in a room or a control group of this server's, or of one before it,
+    /// with its slot: whoever is caged can leave none of them.
     ///
     /// # Errors
     /// What the kernel said.
-    pub(crate) fn occupants(&self) -> io::Result<Vec<(u32, SlotNumber)>> {
-        let Some(groups) = &self.groups else { return Ok(Vec::new()) };
-        let processes = groups.processes()?.into_iter();
-        Ok(processes.filter_map(|(group, pid)| Some((pid, slot_of(&group)?))).collect())
+    pub(crate) fn occupants(&self) -> io::Result<HashMap<u32, Option<SlotNumber>>> {
+        let mut found = HashMap::new();
+        for pid in process::all()? {
+            if process::has_mount(pid, room::TAGGED, &self.config.group) {
+                found.insert(pid, self.slot_by_user(pid));
+            }
+        }
+        // Not every host has them. Where they are they hold also who is on the way in, and
+        // tell the slot when the operator changes the user ids.
+        if let Some(groups) = &self.groups {
+            found
+                .extend(groups.processes()?.into_iter().map(|(group, pid)| (pid, slot_of(&group))));
+        }
+        Ok(found)
     }
 
-    /// The slot of a process by its user, where there are no control groups. Where there
-    /// are, whoever is in none of ours has none.
-    pub(crate) fn slot_by_user(&self, pid: u32) -> Option<SlotNumber> {
-        if self.groups.is_some() {
-            return None;
-        }
+    fn slot_by_user(&self, pid: u32) -> Option<SlotNumber> {
         let user = process::user(pid)?;
         let number = user.checked_sub(self.config.first_uid).filter(|number| *number < UIDS)?;
         Some(SlotNumber::new(number))

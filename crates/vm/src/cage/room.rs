@@ -20,6 +20,10 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::{CageError, room_error};
 
+/// What is mounted in a room with its tag for a source, which the kernel shows to the host
+/// and nobody inside can change.
+pub(super) const TAGGED: &str = "tmpfs";
+
 /// Where a machine that boots finds its kernel.
 pub(crate) const BOOT_DIR: &str = "boot";
 
@@ -48,19 +52,20 @@ pub(crate) struct Room {
 
 impl Room {
     /// Makes a room whose root is `root`, read-only, with these devices, and copies
-    /// of `files` in [`BOOT_DIR`].
+    /// of `files` in [`BOOT_DIR`]. By `tag` whoever is in it can be told ([`TAGGED`]).
     ///
     /// # Errors
     /// [`CageError::Room`].
     pub(super) fn make(
         root: &Path,
+        tag: &str,
         devices: &[Device],
         files: &[(&str, &Path)],
     ) -> Result<Self, CageError> {
         // A thread that has left its namespaces is of no other use.
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new()
-                .spawn_scoped(scope, || build(root, devices, files))
+                .spawn_scoped(scope, || build(root, tag, devices, files))
                 .map_err(room_error("a thread"))?;
             thread.join().unwrap_or_else(|_| {
                 Err(room_error("making the room")(io::Error::other("the thread panicked")))
@@ -74,7 +79,12 @@ impl Room {
     }
 }
 
-fn build(root: &Path, devices: &[Device], files: &[(&str, &Path)]) -> Result<Room, CageError> {
+fn build(
+    root: &Path,
+    tag: &str,
+    devices: &[Device],
+    files: &[(&str, &Path)],
+) -> Result<Room, CageError> {
     // Opened before we leave the mounts that they are seen through.
     let files: Vec<(&str, File)> = files
         .iter()
@@ -93,14 +103,14 @@ fn build(root: &Path, devices: &[Device], files: &[(&str, &Path)]) -> Result<Roo
     mount_change("/", private).map_err(at("cannot keep the room's mounts to itself"))?;
     mount_bind(root, root).map_err(at("cannot mount the room's files"))?;
     let dev = root.join("dev");
-    mount_tmpfs(&dev)?;
+    mount_tmpfs(&dev, tag)?;
     for device in devices {
         make_device(&dev.join(device.name), device)?;
     }
     seal(&dev, MountFlags::NOSUID | MountFlags::NOEXEC)?;
     if !files.is_empty() {
         let boot = root.join(BOOT_DIR);
-        mount_tmpfs(&boot)?;
+        mount_tmpfs(&boot, tag)?;
         for (name, mut file) in files {
             copy_to(&mut file, &boot.join(name))?;
         }
@@ -128,9 +138,9 @@ fn at(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> CageError {
     move |source| room_error(what)(source.into())
 }
 
-fn mount_tmpfs(target: &Path) -> Result<(), CageError> {
+fn mount_tmpfs(target: &Path, tag: &str) -> Result<(), CageError> {
     let what = "cannot mount a tmpfs in the room";
-    mount("none", target, "tmpfs", MountFlags::NOSUID, Some(c"mode=0755")).map_err(at(what))
+    mount(tag, target, TAGGED, MountFlags::NOSUID, Some(c"mode=0755")).map_err(at(what))
 }
 
 fn make_device(path: &Path, device: &Device) -> Result<(), CageError> {

@@ -118,6 +118,36 @@ async fn a_server_with_many_open_files_still_makes_cages() {
 }
 
 #[tokio::test]
+async fn whoever_is_in_the_room_is_found_with_control_groups_and_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cage = cage(dir.path(), "vmcage6").await;
+    for with_groups in [true, false] {
+        if !with_groups {
+            cage.groups = None;
+        }
+        let here = network_of_its_own();
+        let staying = send_in(&cage, &here, "0.5");
+        let looking = async {
+            loop {
+                let found = cage.occupants().unwrap();
+                let slots: Vec<_> = found.into_values().collect();
+                if !slots.is_empty() {
+                    return slots;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let (caged, slots) = tokio::join!(staying, looking);
+        assert_eq!(slots, [Some(SlotNumber::new(UIDS - 1))]);
+        let caged = caged.unwrap();
+        caged.process.ended().await;
+        caged.process.reap();
+        remove_group(caged.group.as_deref()).await;
+        assert_eq!(cage.occupants().unwrap().len(), 0);
+    }
+}
+
+#[tokio::test]
 async fn users_that_are_not_ours_to_give_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let error = Cage::prepare(config(dir.path(), "vmcage3", 0), &furniture()).await.unwrap_err();

@@ -21,6 +21,8 @@ use crate::sys::durable;
 
 /// How many empty spare disks each machine is baked with, beside its root disk.
 pub const SPARE_DISKS: usize = 3;
+/// How long a saved device state may be, in bytes: they are some 50,000.
+pub const MAX_DEVICE_STATE_BYTES: u64 = 64 << 20;
 /// The size of a spare disk as the guest sees it, in bytes: 64 GiB, sparse.
 pub const SPARE_DISK_BYTES: u64 = 64 << 30;
 

@@ -30,6 +30,9 @@ pub enum Ending {
     Signal(i32),
 }
 
+/// How much of a file in `/proc` is read, in bytes: a VMM's arguments are some 4000.
+const MAX_READ_BYTES: u64 = 64 * 1024;
+
 /// Clock ticks a second, as all of `/proc` counts on x86 and arm64 (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -139,9 +142,42 @@ pub fn set_oom_score(pid: u32, score: i16) -> io::Result<()> {
 /// The real user id of a process (proc_pid_status(5)); `None` when it is gone.
 #[must_use]
 pub fn user(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let status = beginning(&format!("/proc/{pid}/status")).ok()?;
+    let ids = String::from_utf8_lossy(&status);
+    let ids = ids.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     ids.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Every process there is.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn all() -> io::Result<Vec<u32>> {
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        pids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(pids)
+}
+
+/// Whether a process sees a mount of a file system of that kind and source
+/// (proc_pid_mountinfo(5)); both are without white space.
+#[must_use]
+pub fn has_mount(pid: u32, kind: &str, source: &str) -> bool {
+    let mounts = beginning(&format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+    let wanted = format!("{kind} {source} ");
+    let mounts = String::from_utf8_lossy(&mounts);
+    mounts
+        .lines()
+        .any(|line| line.split_once(" - ").is_some_and(|(_, mounted)| mounted.starts_with(&wanted)))
+}
+
+/// Of what `/proc` says of a process as much as is worth looking at: some of it lies in
+/// the process's own memory, and may be as long as that (`PR_SET_MM_ARG_END`, prctl(2)).
+fn beginning(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_READ_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The live processes that have `flag VALUE` among their arguments: `(pid, VALUE)`.
@@ -150,11 +186,9 @@ pub fn user(pid: u32) -> Option<u32> {
 /// When `/proc` cannot be read.
 pub fn with_argument(program: &str, flag: &str) -> io::Result<Vec<(u32, String)>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+    for pid in all()? {
         // It may end while we look: then it is not live.
-        let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { continue };
+        let Ok(line) = beginning(&format!("/proc/{pid}/cmdline")) else { continue };
         let mut arguments = line.split(|byte| *byte == 0).map(String::from_utf8_lossy);
         if arguments.next().is_none_or(|first| !first.ends_with(program)) {
             continue;
@@ -180,4 +214,22 @@ pub fn tail(path: &Path, limit: u64) -> String {
         io::Result::Ok(bytes)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_says_without_end_is_read_to_a_bound() {
+        assert_eq!(beginning("/dev/zero").unwrap().len() as u64, MAX_READ_BYTES);
+    }
+
+    #[test]
+    fn a_mount_is_known_by_kind_and_source() {
+        let pid = std::process::id();
+        assert!(has_mount(pid, "proc", "proc"));
+        assert!(!has_mount(pid, "proc", "pro"));
+        assert!(!has_mount(pid, "tmpfs", "no-such-source"));
+    }
 }

@@ -18,7 +18,7 @@ mod qmp;
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -33,8 +33,8 @@ use tokio::net::UnixStream;
 use self::arguments::{Arguments, DiskDescriptors, INITRAMFS, KERNEL, Start};
 use self::qmp::Qmp;
 use super::{
-    Accelerator, BootSpec, Disks, FoundMachine, Home, Hypervisor, Machine, MachineName,
-    RestoreSpec, SPARE_DISKS, Shape, Started, VmError,
+    Accelerator, BootSpec, Disks, FoundMachine, Home, Hypervisor, MAX_DEVICE_STATE_BYTES, Machine,
+    MachineName, RestoreSpec, SPARE_DISKS, Shape, Started, VmError,
 };
 use crate::cage::{Cage, CageConfig, Caged, Furniture, Occupant, Room, remove_group};
 use crate::memory::{self, MemoryFiles, Saved};
@@ -211,6 +211,28 @@ impl OpenDisks {
     }
 }
 
+/// A file without a name, beside where `path` is to be: for us, and to write only for a VMM.
+/// It can keep what it is given for as long as it lives, and go on writing to it.
+fn unnamed(path: &Path) -> io::Result<(File, File)> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let temporary = i32::try_from(rustix::fs::OFlags::TMPFILE.bits()).map_err(io::Error::other)?;
+    let mut options = OpenOptions::new();
+    let ours = options.read(true).write(true).mode(0o600).custom_flags(temporary).open(dir)?;
+    let theirs = File::options().write(true).open(format!("/proc/self/fd/{}", ours.as_raw_fd()))?;
+    Ok((ours, theirs))
+}
+
+/// Makes a file of our own of what a VMM wrote.
+fn take_state(mut given: File, path: &Path) -> io::Result<()> {
+    let mut state = Vec::new();
+    given.rewind()?;
+    given.take(MAX_DEVICE_STATE_BYTES + 1).read_to_end(&mut state)?;
+    if state.len() as u64 > MAX_DEVICE_STATE_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    create(path)?.write_all(&state)
+}
+
 /// A new file, to write only.
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
@@ -296,14 +318,15 @@ impl Hypervisor for Qemu {
                 (name.owner == owner).then_some((pid, name))
             })
             .collect();
-        let caged = self.cage.occupants().map_err(VmError::io("cannot read control groups"))?;
+        let caged = self.cage.occupants().map_err(VmError::io("cannot look for machines"))?;
         let mut found: Vec<_> = caged
             .into_iter()
-            .map(|(pid, slot)| FoundMachine { name: named.remove(&pid), slot: Some(slot), pid })
+            .map(|(pid, slot)| FoundMachine { name: named.remove(&pid), slot, pid })
             .collect();
+        // Whoever says so and is in no room of ours is another's, and lies.
         found.extend(named.into_iter().map(|(pid, name)| FoundMachine {
             name: Some(name),
-            slot: self.cage.slot_by_user(pid),
+            slot: None,
             pid,
         }));
         Ok(found)
@@ -381,14 +404,18 @@ impl Machine for Running {
     }
 
     async fn save_device_state(&self, path: &Path) -> Result<(), VmError> {
-        let file = create(path).map_err(VmError::io("cannot make the device state's file"))?;
+        let io = |error| VmError::io("cannot save the device state")(error);
+        let (given, theirs) = unnamed(path).map_err(io)?;
         let save = async {
             let mut monitor = self.monitor().await?;
-            let filename = monitor.give(file.as_fd()).await?;
+            let filename = monitor.give(theirs.as_fd()).await?;
             let arguments = json!({ "filename": filename, "live": false });
             monitor.execute("xen-save-devices-state", arguments).await
         };
-        self.unless_it_ends(save).await.map(drop)
+        self.unless_it_ends(save).await?;
+        let path = path.to_owned();
+        let taken = tokio::task::spawn_blocking(move || take_state(given, &path));
+        taken.await.map_err(io::Error::other).flatten().map_err(io)
     }
 
     async fn save_memory(
@@ -460,6 +487,24 @@ mod tests {
         assert_eq!(telling(usual), "");
         assert_eq!(telling(&format!("{usual}\nout of memory")), "out of memory");
         assert_eq!(reason(Some(Ending::Signal(9)), ""), "signal 9 ended its VMM: it said nothing");
+    }
+
+    #[test]
+    fn what_a_vmm_writes_after_its_state_was_taken_is_nobodys() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("devices");
+        let (given, mut theirs) = unnamed(&path).unwrap();
+        theirs.write_all(b"state").unwrap();
+        take_state(given, &path).unwrap();
+        theirs.write_all(b" and more").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"state");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+
+        let (given, theirs) = unnamed(&path).unwrap();
+        theirs.set_len(MAX_DEVICE_STATE_BYTES + 1).unwrap();
+        let error = take_state(given, &path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(std::fs::read(&path).unwrap(), b"state");
     }
 
     #[test]
