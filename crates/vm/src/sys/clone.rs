@@ -56,10 +56,10 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Signals are blocked in this thread while it lives: a handler of ours must not
 /// run in the child, where its descriptors are still ours.
-struct Blocked(libc::sigset_t);
+pub(super) struct Blocked(libc::sigset_t);
 
 impl Blocked {
-    fn all() -> Self {
+    pub(super) fn all() -> Self {
         // SAFETY: the sets are plain memory; the calls only fill and read them.
         unsafe {
             let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());

@@ -16,6 +16,8 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::clone::Blocked;
+
 /// Calls that no VMM of ours makes: sockets it was not handed, other processes'
 /// memory, and corners of the kernel with a record of holes.
 const REFUSED: [libc::c_long; 52] = [
@@ -214,6 +216,7 @@ impl Listener {
     }
 
     fn state(&self) -> io::Result<PollFlags> {
+        let _undisturbed = Blocked::all();
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
         poll(&mut fds, Some(&Timespec::default()))?;
         Ok(fds[0].revents())
@@ -243,7 +246,11 @@ impl Listener {
         self.control(SEND, (&raw mut answer).cast())
     }
 
+    /// No signal comes in between. Where one does while a descriptor is handed over, the
+    /// kernel takes it back, has answered all the same, and says `EINPROGRESS` when the call
+    /// is begun again: the caller then goes on with a descriptor that is another's.
     fn control(&self, request: libc::c_ulong, argument: *mut libc::c_void) -> Result<(), Errno> {
+        let _undisturbed = Blocked::all();
         // SAFETY: each request above comes with the structure that it names.
         let outcome = unsafe { libc::ioctl(self.0.as_fd().as_raw_fd(), request, argument) };
         super::checked(outcome.into()).map(drop)
@@ -266,4 +273,91 @@ fn asks_for(
         let outcome = memory.read_exact_at(&mut found, question.data.args[1]);
         outcome.is_ok() && found.strip_suffix(&[0]) == Some(path.as_bytes())
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::MetadataExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    extern "C" fn nothing(_: libc::c_int) {}
+
+    /// As a runtime's handler of ended children is.
+    fn handle(signal: libc::c_int) {
+        // SAFETY: the structure is plain memory, and the handler does nothing.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = nothing as *const () as usize;
+            action.sa_flags = libc::SA_RESTART;
+            assert_eq!(libc::sigaction(signal, &raw const action, std::ptr::null_mut()), 0);
+        }
+    }
+
+    /// Opens the path as a VMM does, so often, under the filter; sends where the questions
+    /// arrive, and returns how often it got the file of that inode.
+    fn ask(
+        path: &std::ffi::CStr,
+        inode: u64,
+        times: usize,
+        arrives: tokio::sync::oneshot::Sender<OwnedFd>,
+    ) -> usize {
+        arrives.send(Filter::new().install().unwrap()).unwrap();
+        let mut got = 0;
+        for _ in 0..times {
+            // SAFETY: the path is a string; what is opened is nobody else's.
+            let fd = unsafe { libc::openat(libc::AT_FDCWD, path.as_ptr(), libc::O_RDWR) };
+            if fd > 2 {
+                // SAFETY: as above.
+                let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+                got += usize::from(file.metadata().unwrap().ino() == inode);
+            }
+        }
+        got
+    }
+
+    #[test]
+    fn signals_do_not_come_between_a_question_and_its_answer() {
+        const TIMES: usize = 3000;
+        const SIGNAL: libc::c_int = libc::SIGURG;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("asked"), folder.path().join("given"));
+        File::create(&path).unwrap();
+        File::create(&other).unwrap();
+        let given = File::open(&other).unwrap();
+        let inode = given.metadata().unwrap().ino();
+        let asked = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+        handle(SIGNAL);
+        // SAFETY: names this thread, which outlives the one that it is told to.
+        let answering = unsafe { libc::pthread_self() };
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (arrives, arrived) = tokio::sync::oneshot::channel();
+            let asking = scope.spawn(|| ask(&asked, inode, TIMES, arrives));
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    // SAFETY: that thread lives as long as this scope.
+                    unsafe { libc::pthread_kill(answering, SIGNAL) };
+                    std::thread::sleep(std::time::Duration::from_micros(20));
+                }
+            });
+            let answered = block_on(async {
+                let listener = Listener::new(arrived.await.unwrap()).unwrap();
+                let file = (path.to_str().unwrap().to_owned(), given.as_fd());
+                for _ in 0..TIMES {
+                    listener.hand_over(std::slice::from_ref(&file)).await?;
+                }
+                io::Result::Ok(())
+            });
+            is_over.store(true, Ordering::Relaxed);
+            answered.unwrap();
+            assert_eq!(asking.join().unwrap(), TIMES);
+        });
+    }
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
 }
