@@ -122,7 +122,12 @@ impl Quota {
             ("vCPUs", awake.vcpus, cpu, self.vcpus),
             ("MiB of memory", awake.memory_mib, memory_mib, self.memory_mib),
         ];
-        within("sandboxes use", &held)
+        within("sandboxes use", &held).map_err(|error| {
+            error.hint(
+                "delete what is not needed, or put it to sleep; `pando org quota` on the server \
+                 raises a quota",
+            )
+        })
     }
 
     /// Whether an org that has `usage` may have one more volume of this size.
