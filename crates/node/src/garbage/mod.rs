@@ -33,6 +33,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// What was used within this is left alone while nothing is refused: it would be made anew
 /// at once.
 const SPARED: Duration = Duration::from_secs(3600);
+/// What was used within this is as good as in use even then: else each of many refused
+/// creates would bake the machine that the one before had to give up.
+const USED_LATELY: Duration = Duration::from_secs(600);
 /// When nothing was left that may go, who is refused next is refused at once, for so long.
 const IN_VAIN_FOR: Duration = Duration::from_secs(5);
 /// How long the file system is given to free what was removed.
@@ -135,14 +138,14 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
 /// Makes room where what stays free is used up, and whatever is begun would be refused.
 pub(crate) async fn make_room_to_go_on(shared: &Arc<Shared>) {
     let enough = room::DISK_RESERVE_BYTES;
-    make_room(shared, Wish { enough, spared: Duration::ZERO, any_helps: true }).await;
+    make_room(shared, Wish { enough, spared: USED_LATELY, any_helps: true }).await;
 }
 
 /// Makes room for so many bytes, or none: whoever asks for more than there can be costs
 /// nobody what they keep.
 pub(crate) async fn make_room_for(shared: &Arc<Shared>, bytes: u64) {
     let enough = room::DISK_RESERVE_BYTES.saturating_add(bytes);
-    make_room(shared, Wish { enough, spared: Duration::ZERO, any_helps: false }).await;
+    make_room(shared, Wish { enough, spared: USED_LATELY, any_helps: false }).await;
 }
 
 async fn make_room(shared: &Arc<Shared>, wish: Wish) {
@@ -156,7 +159,7 @@ async fn make_room(shared: &Arc<Shared>, wish: Wish) {
     // It goes on, and keeps its turn, when who asked goes away; the server waits for it.
     let swept = shared.tasks.spawn_blocking(move || {
         sweep(&this, wish);
-        let is_in_vain = wish.spared.is_zero() && missing(&this, wish.enough).is_some();
+        let is_in_vain = wish.spared < SPARED && missing(&this, wish.enough).is_some();
         let vain = InVain { enough: wish.enough, until: Instant::now() + IN_VAIN_FOR };
         *in_vain = is_in_vain.then_some(vain);
     });

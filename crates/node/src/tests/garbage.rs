@@ -70,14 +70,23 @@ async fn all_that_is_unused_goes_before_a_create_is_refused() {
     create(&node).await.unwrap();
     let larger = |times| Shape { memory_mib: times * SHAPE.memory_mib, ..SHAPE };
     node.keep_ready("base", larger(2)).await.unwrap();
-    let stay = names(&pool.join("machines"));
+    // Used just now, and so as good as in use.
     node.bake("base", larger(4)).await.unwrap();
-    assert_eq!(names(&pool.join("machines")).len(), 3);
+    let stay = names(&pool.join("machines"));
+    let unused = pool.join("machines").join("0".repeat(32));
+    fs::create_dir(&unused).unwrap();
+    fs::write(unused.join("memory"), vec![1; MIB as usize]).unwrap();
+    let hour = Duration::from_secs(3600);
+    let long_ago = |path: &Path| {
+        File::open(path).unwrap().set_modified(SystemTime::now() - hour).unwrap();
+    };
+    long_ago(&unused);
     let old = pool.join("templates/base/of-old");
     fs::create_dir(&old).unwrap();
     fs::write(old.join("rootfs.ext4"), vec![1; MIB as usize]).unwrap();
     fs::create_dir(pool.join("kernels/of-old")).unwrap();
     fs::write(pool.join("kernels/of-old/vmlinuz"), vec![1; MIB as usize]).unwrap();
+    [&old, &pool.join("kernels/of-old")].into_iter().for_each(|path| long_ago(path));
     let layers = layers(&pool, 3);
 
     disk.leave(RESERVE_MIB / 2);
