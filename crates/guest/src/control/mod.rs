@@ -21,7 +21,7 @@ use self::port::Port;
 use crate::lease::Leases;
 use crate::lines::{Line, Lines};
 use crate::session::{self, Access};
-use crate::sys::log;
+use crate::sys::{entropy, log, sock_diag};
 use crate::{boot, identity};
 
 const READ_BYTES: usize = 4096;
@@ -69,6 +69,8 @@ pub async fn serve(mut port: Port, access: &Access, leases: &Leases) -> ControlE
 async fn rehearse(access: &Access) -> io::Result<()> {
     session::rehearse(access).await?;
     identity::rehearse(Path::new("/")).map_err(io::Error::other)?;
+    entropy::open()?;
+    sock_diag::open()?;
     rustix::fs::sync();
     Ok(())
 }

@@ -7,6 +7,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -44,6 +45,10 @@ const BUFFER_BYTES: usize = 32 * 1024;
 /// Requests in one message: well within a socket's buffer.
 const BATCH: usize = 500;
 
+/// A socket to the kernel, while nobody uses it. A machine that is restored translates
+/// whatever it runs for the first time, and making and closing one is much of that.
+static KEPT: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
 /// One socket as the kernel names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Connection {
@@ -75,9 +80,8 @@ impl Connection {
 /// # Errors
 /// The kernel's: `ENOENT` without the module, `EOPNOTSUPP` where it cannot end any.
 pub fn cut_outside_connections() -> io::Result<usize> {
-    let flags = SocketFlags::CLOEXEC;
-    let protocol = Some(netlink::SOCK_DIAG);
-    let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol)?;
+    let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let socket = kept.map_or_else(connect, Ok)?;
     let mut outside = Vec::new();
     for family in FAMILIES {
         list(&socket, family, &mut outside)?;
@@ -86,7 +90,27 @@ pub fn cut_outside_connections() -> io::Result<usize> {
     for batch in outside.chunks(BATCH) {
         destroy(&socket, batch)?;
     }
+    // After a failure it would hold what nobody took.
+    keep(socket);
     Ok(outside.len())
+}
+
+/// Makes the socket ahead of its first use.
+///
+/// # Errors
+/// The kernel's.
+pub fn open() -> io::Result<()> {
+    keep(connect()?);
+    Ok(())
+}
+
+fn keep(socket: OwnedFd) {
+    *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+}
+
+fn connect() -> io::Result<OwnedFd> {
+    let (flags, protocol) = (SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG));
+    Ok(socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, protocol)?)
 }
 
 fn list(socket: &OwnedFd, family: u8, found: &mut Vec<Connection>) -> io::Result<()> {

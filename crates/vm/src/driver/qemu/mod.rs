@@ -253,7 +253,7 @@ impl Hypervisor for Qemu {
     async fn boot(&self, spec: BootSpec) -> Result<Started, VmError> {
         let mut command_line = String::from(
             "console=ttyS0 quiet loglevel=3 panic=-1 reboot=t random.trust_cpu=on \
-             mitigations=off audit=0 psi=0 ",
+             mitigations=off audit=0 psi=0 lsm=landlock,yama,bpf ",
         );
         if self.accelerator == Accelerator::Tcg {
             // Under TCG the guest reads the host's counter, but calibrating it
