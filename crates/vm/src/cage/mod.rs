@@ -18,11 +18,11 @@
 
 mod entry;
 mod folder;
+mod occupants;
 mod room;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -35,11 +35,12 @@ use tokio::time::timeout;
 pub use self::entry::Step;
 use self::entry::{Entry, Report};
 pub(crate) use self::folder::Furniture;
+use self::occupants::group_name;
 pub(crate) use self::room::{BOOT_DIR, Room};
 use crate::network::SlotNumber;
 use crate::sys::cgroup::{self, Groups};
 use crate::sys::command::CommandError;
-use crate::sys::process::{self, Watched, set_oom_score};
+use crate::sys::process::{Watched, set_oom_score};
 use crate::sys::seccomp::{Filter, Listener};
 
 /// The user id of slot 0's VMM where the operator says nothing: in what systemd's
@@ -63,8 +64,6 @@ const SPARE_CPUS: u32 = 1;
 /// When the host's memory is used up, a VMM goes before the server and the host's own
 /// programs: it loses one sandbox.
 const OOM_SCORE: i16 = 300;
-/// What precedes a slot's number in the name of its machine's control group.
-const GROUP_PREFIX: &str = "vm-";
 /// How long a VMM may take from its making to its program's first instruction.
 const ENTRY_LIMIT: Duration = Duration::from_secs(30);
 /// How long the program may take to ask for its memory: 20 ms on a quiet host.
@@ -287,48 +286,6 @@ impl Cage {
         }
         unfinished.finish()
     }
-
-    /// The control group of a process of ours.
-    pub(crate) fn group_of(&self, pid: u32) -> Option<PathBuf> {
-        self.groups.as_ref()?.of_process(pid)
-    }
-
-    /// Every process in a room or a control group of this server's, or of one before it,
-    /// with its slot: whoever is caged can leave none of them.
-    ///
-    /// # Errors
-    /// What the kernel said.
-    pub(crate) fn occupants(&self) -> io::Result<HashMap<u32, Option<SlotNumber>>> {
-        let mut found = HashMap::new();
-        for pid in process::all()? {
-            if process::has_mount(pid, room::TAGGED, &self.config.group) {
-                found.insert(pid, self.slot_by_user(pid));
-            }
-        }
-        // Not every host has them. Where they are they hold also who is on the way in, and
-        // tell the slot when the operator changes the user ids.
-        if let Some(groups) = &self.groups {
-            found
-                .extend(groups.processes()?.into_iter().map(|(group, pid)| (pid, slot_of(&group))));
-        }
-        Ok(found)
-    }
-
-    fn slot_by_user(&self, pid: u32) -> Option<SlotNumber> {
-        let user = process::user(pid)?;
-        let number = user.checked_sub(self.config.first_uid).filter(|number| *number < UIDS)?;
-        Some(SlotNumber::new(number))
-    }
-}
-
-/// The name of the control group of a slot's machine.
-fn group_name(slot: SlotNumber) -> String {
-    format!("{GROUP_PREFIX}{slot}")
-}
-
-/// Whose control group has that name.
-fn slot_of(group: &str) -> Option<SlotNumber> {
-    group.strip_prefix(GROUP_PREFIX)?.parse().ok().map(SlotNumber::new)
 }
 
 /// What a process is handed when it opens which path, in the order in which it does: the
