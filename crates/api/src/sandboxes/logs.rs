@@ -79,8 +79,11 @@ pub async fn logs(
 /// The same lines, once the first of them are there: a guest that fails before is told
 /// by the status.
 async fn begun(mut lines: LogStream) -> Result<LogStream, GuestError> {
-    let first = lines.next().await.transpose()?;
-    Ok(stream::iter(first.map(Ok)).chain(lines).boxed())
+    Ok(match lines.next().await.transpose()? {
+        Some(first) => stream::iter([Ok(first)]).chain(lines).boxed(),
+        // It has ended, and must not be asked again.
+        None => stream::empty().boxed(),
+    })
 }
 
 fn wanted(query: Option<&str>) -> Result<LogQuery, PublicError> {
@@ -167,6 +170,14 @@ mod tests {
     use pando_guest_protocol::frame::FrameError;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_sandbox_that_has_said_nothing_has_an_empty_log() {
+        let nothing = stream::unfold((), async |()| None).boxed();
+        let response = text(begun(nothing).await.unwrap(), false);
+        let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+        assert!(body.is_empty());
+    }
 
     #[test]
     fn a_query_says_which_lines() {

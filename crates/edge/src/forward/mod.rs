@@ -92,12 +92,23 @@ impl<B: Backend> Shared<B> {
                 }
             }
         }
-        let (visit, stream) = self.open(visit, target, patience).await?;
-        let lane = visit.lane();
-        let mut wire = lane.adopt(stream);
-        let outcome = wire.exchange(&head, Instant::now() + self.limits.first_byte).await;
-        let lease = lane.lease(target.port, client.worker);
-        self.received(outcome, wire, lease, visit, target)
+        // The same of an app that was just woken: what its last life left open ends now.
+        let mut may_repeat = head.method().is_idempotent() && self.backend.sleeps(target.sandbox);
+        let (mut visit, mut stream) = self.open(visit, target, patience).await?;
+        loop {
+            let lane = visit.lane();
+            let mut wire = lane.adopt(stream);
+            let outcome = wire.exchange(&head, Instant::now() + self.limits.first_byte).await;
+            if matches!(outcome, Err(Silence::Lost)) && std::mem::take(&mut may_repeat) {
+                let (sandbox, port) = (target.sandbox.short(), target.port);
+                tracing::info!(sandbox, port, "an app that was just woken broke off: once more");
+                drop(wire);
+                (visit, stream) = self.open(visit, target, patience).await?;
+                continue;
+            }
+            let lease = lane.lease(target.port, client.worker);
+            return self.received(outcome, wire, lease, visit, target);
+        }
     }
 
     /// Makes what came on `wire` the client's answer.

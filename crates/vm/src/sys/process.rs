@@ -33,6 +33,9 @@ pub enum Ending {
 /// How much of a file in `/proc` is read, in bytes: a VMM's arguments are some 4000.
 const MAX_READ_BYTES: u64 = 64 * 1024;
 
+/// How many threads of a process are looked at: a VMM has fewer.
+const MAX_THREADS: usize = 1000;
+
 /// Clock ticks a second, as all of `/proc` counts on x86 and arm64 (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -142,7 +145,7 @@ pub fn set_oom_score(pid: u32, score: i16) -> io::Result<()> {
 /// The real user id of a process (proc_pid_status(5)); `None` when it is gone.
 #[must_use]
 pub fn user(pid: u32) -> Option<u32> {
-    let status = beginning(&format!("/proc/{pid}/status")).ok()?;
+    let status = beginning(format!("/proc/{pid}/status")).ok()?;
     let ids = String::from_utf8_lossy(&status);
     let ids = ids.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     ids.split_ascii_whitespace().next()?.parse().ok()
@@ -164,7 +167,13 @@ pub fn all() -> io::Result<Vec<u32>> {
 /// (proc_pid_mountinfo(5)); both are without white space.
 #[must_use]
 pub fn has_mount(pid: u32, kind: &str, source: &str) -> bool {
-    let mounts = beginning(&format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+    let mounts = beginning(format!("/proc/{pid}/mountinfo"));
+    // Its first thread may have ended; the others see the same.
+    let mounts = mounts.ok().or_else(|| {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().take(MAX_THREADS);
+        threads.map(|thread| thread.path().join("mountinfo")).find_map(|path| beginning(path).ok())
+    });
+    let mounts = mounts.unwrap_or_default();
     let wanted = format!("{kind} {source} ");
     let mounts = String::from_utf8_lossy(&mounts);
     mounts
@@ -174,7 +183,7 @@ pub fn has_mount(pid: u32, kind: &str, source: &str) -> bool {
 
 /// Of what `/proc` says of a process as much as is worth looking at: some of it lies in
 /// the process's own memory, and may be as long as that (`PR_SET_MM_ARG_END`, prctl(2)).
-fn beginning(path: &str) -> io::Result<Vec<u8>> {
+fn beginning(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_READ_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -188,7 +197,7 @@ pub fn with_argument(program: &str, flag: &str) -> io::Result<Vec<(u32, String)>
     let mut found = Vec::new();
     for pid in all()? {
         // It may end while we look: then it is not live.
-        let Ok(line) = beginning(&format!("/proc/{pid}/cmdline")) else { continue };
+        let Ok(line) = beginning(format!("/proc/{pid}/cmdline")) else { continue };
         let mut arguments = line.split(|byte| *byte == 0).map(String::from_utf8_lossy);
         if arguments.next().is_none_or(|first| !first.ends_with(program)) {
             continue;
@@ -223,6 +232,30 @@ mod tests {
     #[test]
     fn what_a_process_says_without_end_is_read_to_a_bound() {
         assert_eq!(beginning("/dev/zero").unwrap().len() as u64, MAX_READ_BYTES);
+    }
+
+    #[test]
+    fn a_process_whose_first_thread_has_ended_has_its_mounts() {
+        // SAFETY: the child calls nothing but the kernel, through raw calls and the C
+        // library's own making of threads; it is killed and reaped below.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            std::thread::spawn(|| std::thread::sleep(std::time::Duration::from_secs(60)));
+            // SAFETY: ends this thread alone, which is the child's first.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+        }
+        let pid = u32::try_from(child).unwrap();
+        let stat = format!("/proc/{pid}/stat");
+        while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        let seen = has_mount(pid, "proc", "proc");
+        // SAFETY: it is our own child.
+        unsafe {
+            libc::kill(child, libc::SIGKILL);
+            libc::waitpid(child, std::ptr::null_mut(), 0);
+        }
+        assert!(seen);
     }
 
     #[test]
