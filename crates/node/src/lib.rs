@@ -8,7 +8,8 @@
 //! - `sandbox`: one sandbox's states, the actor that acts for it, its manifest.
 //! - `image`: a saved machine, that others are made of.
 //! - `capacity`: whose create goes next, and whether there is room for it.
-//! - [`garbage`]: what can be made anew, and goes when the disk is short.
+//! - [`garbage`]: what can be made anew, and goes when the disk is short; `stalled`: what a
+//!   full disk stopped.
 //! - `bake`: from a recipe to machines; `reconcile`: what a start finds.
 //! - [`Routes`]: host → sandbox, for the edge.
 //!
@@ -33,6 +34,7 @@ mod routes;
 mod sandbox;
 mod shared;
 mod slots;
+mod stalled;
 #[cfg(test)]
 mod tests;
 mod trim;

@@ -51,7 +51,22 @@ async fn nothing_is_saved_on_a_full_disk_and_nothing_is_lost() -> anyhow::Result
     }
     let list: Value = server.request(Method::GET, "/v1/snapshots").send().await?.json().await?;
     ensure!(list["snapshots"] == json!([]), "{list}");
+    // What writes on stands still, and goes on when there is room.
+    let write = "setsid sh -c 'head -c 20M /dev/zero > /root/more; sync' >/dev/null 2>&1 &";
+    sandbox.sh(write).await?;
+    let stalled = server.request(Method::POST, &sandbox.path("/exec"));
+    let asked = stalled.json(&json!({ "cmd": "sync", "timeout_seconds": 5 })).send().await?;
+    ensure!(asked.status().as_u16() != 200, "a full disk took 20 MiB");
+    let request = server.request(Method::POST, &sandbox.path("/hibernate"));
+    let answer = request.json(&json!({})).send().await?;
+    ensure!(answer.status().as_u16() == 507, "{}: {}", answer.status(), answer.text().await?);
     drop(filling);
+    let begun = std::time::Instant::now();
+    let written = "sync; stat -c %s /root/more";
+    while sandbox.sh(written).await.ok().as_deref() != Some("20971520") {
+        ensure!(begun.elapsed().as_secs() < 60, "it still stands still");
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
     for verb in ["hibernate", "wake"] {
         let request = server.request(Method::POST, &sandbox.path(&format!("/{verb}")));
         request.json(&json!({})).send().await?.error_for_status().context(verb)?;

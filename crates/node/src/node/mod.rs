@@ -45,7 +45,7 @@ use crate::sandbox::spare::Spare;
 use crate::shared::{Report, Shared};
 use crate::slots::{Slots, WarmSlots};
 use crate::visitors::Visitors;
-use crate::{reconcile, trim};
+use crate::{reconcile, stalled, trim};
 
 /// Reports that wait for whoever keeps the rows.
 const QUEUE_REPORTS: usize = 256;
@@ -189,6 +189,7 @@ impl Node {
         shared.tasks.spawn(slots.keep_ready(shared.stopping.clone()));
         shared.tasks.spawn(trim::keep(shared.data.clone(), shared.stopping.clone()));
         shared.tasks.spawn(garbage::keep(Arc::clone(&shared)));
+        shared.tasks.spawn(stalled::keep(Arc::clone(&shared)));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let turns = Turns::new(cores * CREATES_PER_CORE, LONGEST_WAIT);
         let budget = Budget::new(MAX_HELD_BYTES);

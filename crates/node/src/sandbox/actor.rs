@@ -197,6 +197,7 @@ impl Actor {
                 let _ = reply.send(outcome.map(drop));
             }
             Command::Delete => self.act(Event::Delete).await,
+            Command::GoOn => self.go_on_after_a_full_disk().await,
             Command::SetLife { life, reply } => {
                 self.manifest.deadline = life.deadline;
                 self.manifest.persistent = life.persistent;

@@ -32,8 +32,16 @@ pub(crate) enum Command {
     Hibernate(Reply),
     Wake(Reply),
     Delete,
-    SetLife { life: Life, reply: Reply },
-    Lease { until: Option<Timestamp>, reply: Reply },
+    SetLife {
+        life: Life,
+        reply: Reply,
+    },
+    Lease {
+        until: Option<Timestamp>,
+        reply: Reply,
+    },
+    /// Where it runs, its machine may stand still all the same: the disk was full.
+    GoOn,
 }
 
 pub(crate) type Reply<T = ()> = oneshot::Sender<Result<T, ActorError>>;

@@ -26,7 +26,7 @@ use super::actor::{Actor, blocking, micros};
 use super::handle::{ActorError, Taken};
 use super::policy::{Decision, Denial, Event, State};
 use crate::image::{Facts, Image, Parts, Passing, make_dir};
-use crate::random;
+use crate::{random, stalled};
 
 /// How long a guest may take until its processes stand still and its disks are
 /// written to: half of what its agent keeps them so by itself.
@@ -81,6 +81,20 @@ impl Actor {
         Ok(Taken { image: Passing(image?), pause })
     }
 
+    /// A machine that runs, as far as anyone knows, may stand still in the midst of a write.
+    pub(super) async fn go_on_after_a_full_disk(&self) {
+        if self.manifest.state == State::Running
+            && let Ok(machine) = self.running()
+            && let Err(error) = machine.resume().await
+        {
+            tracing::warn!(
+                sandbox = self.id().short(),
+                error = crate::chain(&error),
+                "it may stand still"
+            );
+        }
+    }
+
     /// Takes an image of a sandbox that sleeps: it is there already.
     pub(super) async fn copy_image(&self) -> Result<Taken, ActorError> {
         let (asleep, target) = (self.files.asleep(), self.shared.data.grave());
@@ -113,7 +127,13 @@ impl Actor {
     /// Stops the machine and saves it to `saving/`; it then stands still. When that
     /// fails it goes on.
     pub(super) async fn hold(&mut self, next: Next) -> Result<Held, ActorError> {
-        let held = self.try_hold(next).await;
+        let held = self.try_hold(next).await.map_err(|error| match error {
+            // It stands still in the midst of a write, and says nothing.
+            ActorError::Control(_) | ActorError::Restless if stalled::is_full(&self.shared) => {
+                io::Error::from(io::ErrorKind::StorageFull).into()
+            }
+            error => error,
+        });
         if held.is_err() {
             // Why it was not saved matters more than whether it went on, which its
             // state tells.
