@@ -76,7 +76,15 @@ async fn a_machine_that_ends_at_any_step_fails_or_sleeps() -> anyhow::Result<()>
         let status = asked.await.context(name.clone())?;
         ensure!(status != 500, "{name}: answered {status}\n{}", server.log_tail());
 
-        let seen = get(&server, &format!("/v1/sandboxes/{kept}")).await?;
+        // Its row is told a moment after.
+        let mut seen = get(&server, &format!("/v1/sandboxes/{kept}")).await?;
+        for _ in 0..100 {
+            if seen["status"] != "running" {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            seen = get(&server, &format!("/v1/sandboxes/{kept}")).await?;
+        }
         match seen["status"].as_str().context("no status")? {
             // As it was before, or is after: it goes on from one moment.
             "hibernated" | "running" => {
