@@ -92,7 +92,8 @@ impl<B: Backend> Shared<B> {
                 }
             }
         }
-        // The same of an app that was just woken: what its last life left open ends now.
+        // So may what woke its app: that has slept since it was last asked, and one that breaks
+        // off then has answered nobody.
         let mut may_repeat = head.method().is_idempotent() && self.backend.sleeps(target.sandbox);
         let (mut visit, mut stream) = self.open(visit, target, patience).await?;
         loop {

@@ -1,7 +1,7 @@
 //! Sandboxes that sleep: who wakes them, who waits, and what is lost by it (nothing).
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +10,10 @@ use http::Response;
 use http_body_util::{BodyExt, Full};
 use pando_edge::Limits;
 use pando_types::SandboxId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{App, Asleep, Client2, Sleeper, Stand, answering, within};
+use crate::support::{App, Asleep, Client2, Sleeper, Stand, answering, raw, within};
 use crate::tunnels::{echo, open};
 
 const BROWSER: &str = "accept: text/html,*/*;q=0.8\r\nsec-fetch-mode: navigate\r\n";
@@ -102,6 +103,44 @@ async fn a_body_is_held_by_its_client_and_arrives_whole() {
     assert_eq!(polite.answer().await.text(), sum);
     assert_eq!(within(sent).await.unwrap().text(), sum);
     assert_eq!(within(posted).await.unwrap().1, sum);
+}
+
+/// Breaks off the first `times` connections once a request came, and answers after that.
+async fn breaking_off(times: usize) -> App {
+    let came = Arc::new(AtomicUsize::new(0));
+    raw(move |mut stream| {
+        let came = Arc::clone(&came);
+        async move {
+            let _request = stream.read(&mut [0; 4096]).await;
+            if came.fetch_add(1, Ordering::SeqCst) >= times {
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                let _unread = stream.write_all(answer).await;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_request_that_woke_its_app_is_sent_twice_if_it_may_be_and_no_other() {
+    for (verb, sleeps, breaks, status) in [
+        ("GET", true, 1, 200),
+        ("GET", true, 2, 502),
+        ("GET", false, 1, 502),
+        ("POST", true, 1, 502),
+    ] {
+        let app = breaking_off(breaks).await;
+        let stand = Stand::new().await;
+        let (sandbox, host) = stand.sandbox(&app);
+        let sleeper = sleeps.then(|| asleep(&stand, sandbox));
+        let mut wire = stand.connect().await;
+        wire.send(format!("{verb} / HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n")).await;
+        if let Some(sleeper) = sleeper {
+            asked(&sleeper, 1).await;
+            wake(&sleeper);
+        }
+        assert_eq!(wire.answer().await.status, status, "{verb}, {sleeps}, {breaks}");
+    }
 }
 
 #[tokio::test]
