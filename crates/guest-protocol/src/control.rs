@@ -45,6 +45,17 @@ pub enum ToGuest {
         /// The host's wall clock, in nanoseconds since the epoch.
         wall_clock_ns: u64,
     },
+    /// What time does the guest think it is? Answered by [`ToHost::Clock`]: the host knows
+    /// between which two moments of its own that was, however long a line was on its way.
+    ReadClock {
+        /// Comes back with the answer, for one may come after the next question.
+        question: u64,
+    },
+    /// Move the wall clock by this much, which no time on the way makes wrong. Not answered.
+    ShiftClock {
+        /// Nanoseconds; back where negative.
+        by_ns: i64,
+    },
     /// Hold every process but the agent: the machine is about to be saved. Answered by
     /// [`ToHost::Frozen`], also when it was frozen before. After [`FROZEN_LIMIT`] the agent
     /// lets go by itself.
@@ -137,6 +148,13 @@ pub enum ToHost {
     },
     /// [`ToGuest::Attached`] was carried out.
     Attached,
+    /// The answer to [`ToGuest::ReadClock`].
+    Clock {
+        /// Which question it answers.
+        question: u64,
+        /// The guest's wall clock, in nanoseconds since the epoch.
+        wall_clock_ns: u64,
+    },
     /// [`ToGuest::Freeze`] was carried out: no process but the agent runs.
     Frozen,
     /// [`ToGuest::Thaw`] was carried out.

@@ -10,7 +10,7 @@ use super::shutdown;
 use crate::identity;
 use crate::lease::Leases;
 use crate::session::{Access, Token};
-use crate::sys::{log, sock_diag};
+use crate::sys::{clock, log, sock_diag};
 
 /// What orders are carried out on.
 pub struct Orders<'a> {
@@ -51,8 +51,17 @@ impl<'a> Orders<'a> {
             ToGuest::Restored(new) => self.start_life(&new),
             ToGuest::Attached { token } => self.attach(&token),
             ToGuest::Clock { wall_clock_ns } => {
-                if let Err(error) = identity::set_clock(wall_clock_ns) {
+                if let Err(error) = clock::set(wall_clock_ns) {
                     log::error(format_args!("control: set the clock: {error}"));
+                }
+                return None;
+            }
+            ToGuest::ReadClock { question } => {
+                ToHost::Clock { question, wall_clock_ns: clock::read() }
+            }
+            ToGuest::ShiftClock { by_ns } => {
+                if let Err(error) = clock::shift(by_ns) {
+                    log::error(format_args!("control: shift the clock: {error}"));
                 }
                 return None;
             }
@@ -61,7 +70,7 @@ impl<'a> Orders<'a> {
                 Err(error) => failed(error.to_string()),
             },
             ToGuest::Thaw { wall_clock_ns } => {
-                if let Err(error) = identity::correct_clock(wall_clock_ns) {
+                if let Err(error) = clock::correct(wall_clock_ns) {
                     log::error(format_args!("control: correct the clock: {error}"));
                 }
                 self.freezer.thaw();
@@ -175,6 +184,17 @@ mod tests {
         let wall_clock_ns = u64::try_from(now.as_nanos()).unwrap();
         let thawed = orders.carry_out(ToGuest::Thaw { wall_clock_ns }).await;
         assert_eq!(thawed, Some(ToHost::Thawed));
+    }
+
+    #[tokio::test]
+    async fn the_clock_is_told_with_its_question() {
+        let (access, leases) = (Access::default(), Leases::default());
+        let told =
+            Orders::new(&access, &leases).carry_out(ToGuest::ReadClock { question: 7 }).await;
+        assert!(
+            matches!(told, Some(ToHost::Clock { question: 7, wall_clock_ns: 1.. })),
+            "{told:?}"
+        );
     }
 
     #[tokio::test]

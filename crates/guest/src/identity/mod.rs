@@ -9,18 +9,14 @@ mod names;
 
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pando_guest_protocol::control::{Identity, Who};
-use rustix::time::{ClockId, Timespec, clock_settime};
 
 pub use hex::decode as decode_hex;
 pub use names::rehearse;
 
+use crate::sys::clock;
 use crate::sys::entropy::{self, SEED_BYTES};
-
-/// How far a clock may be off: what a message on its way takes on a busy host.
-const CLOCK_SLACK: Duration = Duration::from_millis(20);
 
 /// Why a machine could not become another.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +45,7 @@ pub enum IdentityError {
 pub fn adopt(identity: &Identity, root: &Path) -> Result<(), IdentityError> {
     let seed: [u8; SEED_BYTES] = validate(identity)?;
     entropy::reseed(seed).map_err(step("reseed the random pool"))?;
-    set_clock(identity.wall_clock_ns).map_err(step("set the clock"))?;
+    clock::set(identity.wall_clock_ns).map_err(step("set the clock"))?;
     let Who::Copy { hostname, machine_id } = &identity.who else { return Ok(()) };
     rustix::system::sethostname(hostname.as_bytes())
         .map_err(|error| step("set the hostname")(error.into()))?;
@@ -70,32 +66,6 @@ fn validate(identity: &Identity) -> Result<[u8; SEED_BYTES], IdentityError> {
         decode_hex::<16>(machine_id).ok_or(malformed("machine_id"))?;
     }
     decode_hex(&identity.seed).ok_or(malformed("seed"))
-}
-
-/// Sets the wall clock where it is off by more than a message on its way may make it seem.
-/// One that is right is left alone: it would go back by as much.
-///
-/// # Errors
-/// The kernel's.
-pub fn correct_clock(wall_clock_ns: u64) -> io::Result<()> {
-    let own = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    if own.abs_diff(Duration::from_nanos(wall_clock_ns)) <= CLOCK_SLACK {
-        return Ok(());
-    }
-    set_clock(wall_clock_ns)
-}
-
-/// Sets the wall clock, in nanoseconds since the epoch.
-///
-/// # Errors
-/// The kernel's.
-pub fn set_clock(wall_clock_ns: u64) -> io::Result<()> {
-    const NANOSECONDS: u64 = 1_000_000_000;
-    let time = Timespec {
-        tv_sec: i64::try_from(wall_clock_ns / NANOSECONDS).map_err(io::Error::other)?,
-        tv_nsec: (wall_clock_ns % NANOSECONDS) as i64,
-    };
-    Ok(clock_settime(ClockId::Realtime, time)?)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use pando_vm::network::Slot;
 use pando_vm::sys::fault::{self, Fault};
 use tokio::sync::{mpsc, watch};
 
+use super::clock::ClockWatch;
 use super::control_line::ControlLine;
 use super::doze::{self, Watch};
 use super::files::Files;
@@ -54,6 +55,7 @@ pub(super) struct Actor {
     pub(super) usage: Arc<Usage>,
     /// Whether it is idle; none while it does not matter.
     pub(super) watch: Option<Watch>,
+    pub(super) clock: ClockWatch,
     observed: watch::Sender<Observed>,
     commands: mpsc::Receiver<Command>,
 }
@@ -99,6 +101,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, manifest: Manifest, origin: Origin) ->
         attached: false,
         usage,
         watch: None,
+        clock: ClockWatch::new(),
         observed,
         commands: receiver,
     };
@@ -139,7 +142,7 @@ impl Actor {
             self.take_apart().await;
         }
         while self.manifest.state != State::Deleted {
-            let look_at = self.look_at();
+            let (look_at, clock_due) = (self.look_at(), self.clock_due());
             let event = tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => {
@@ -154,6 +157,10 @@ impl Actor {
                 () = until(&self.shared, self.manifest.deadline) => Event::Deadline,
                 () = doze::due(look_at) => {
                     self.look().await;
+                    continue;
+                }
+                () = doze::due(clock_due) => {
+                    self.look_at_clock().await;
                     continue;
                 }
             };

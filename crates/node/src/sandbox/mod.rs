@@ -17,12 +17,13 @@
 //! acts, so two wishes about one machine can never act at once, and [`handle`] is
 //! what others hold of it. What the actor does is in a file for each:
 //! [`restore`], `save`, `hibernate`, `boot`, `removal`; `idle` decides
-//! when nobody needs it awake, and `doze` looks. [`manifest`] and [`files`] are
+//! when nobody needs it awake, and `doze` looks; `clock` keeps its time. [`manifest`] and [`files`] are
 //! what outlives the server: the manifest is written before the machine is made and
 //! removed after everything else of it.
 
 pub(crate) mod actor;
 mod boot;
+mod clock;
 pub(crate) mod control_line;
 mod doze;
 pub(crate) mod files;

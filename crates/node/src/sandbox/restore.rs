@@ -28,8 +28,6 @@ use crate::random;
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long a running guest may take to take a new token after a restart of the server.
 const ATTACH_LIMIT: Duration = Duration::from_secs(30);
-/// How long a guest may leave what it is told unread.
-const CLOCK_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a new sandbox's machine is made of.
 #[derive(Debug, Clone)]
@@ -166,15 +164,17 @@ impl Actor {
         let restored = begun.elapsed();
         let (files, grave) = (self.files.clone(), self.shared.data.grave());
         let buried = grave.clone();
-        blocking(move || {
+        let recorded = blocking(move || {
             Manifest::replace(&files.dir)?;
             fault::point(Fault::WakeRecorded);
             // As long as the image is there, the sandbox can go back to it, for nobody was
             // told that it is awake. Once it is gone nobody will: what the guest does now
             // is kept.
             files.bury_consumed(&buried)
-        })
-        .await?;
+        });
+        // Its clock is right before anything reaches it that was held for it.
+        let (recorded, ()) = tokio::join!(recorded, self.look_at_clock());
+        recorded?;
         self.manifest = next;
         fault::point(Fault::WakeBuried);
         self.shared.sweep(grave);
@@ -325,17 +325,6 @@ impl Actor {
         if let Err(error) = settled.await {
             let reason = format!("after a restart of the server: {}", crate::chain(&error));
             self.act(Event::MachineEnded { reason }).await;
-        }
-    }
-
-    /// Tells the guest what time it is. It lost what its restore or its pause took.
-    pub(super) async fn set_clock(&mut self) {
-        let Some(control) = &mut self.control else { return };
-        let clock = ToGuest::Clock { wall_clock_ns: random::wall_clock_ns() };
-        let sent = tokio::time::timeout(CLOCK_LIMIT, control.send(&clock)).await;
-        if !matches!(sent, Ok(Ok(()))) {
-            // Its clock is behind, and everything else is well.
-            tracing::warn!(sandbox = self.id().short(), "the guest's clock could not be set");
         }
     }
 

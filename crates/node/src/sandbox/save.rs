@@ -23,6 +23,7 @@ use pando_vm::sys::fault::{self, Fault};
 use pando_vm::sys::{durable, host, reflink};
 
 use super::actor::{Actor, blocking, micros};
+use super::clock::ClockWatch;
 use super::handle::{ActorError, Taken};
 use super::policy::{Decision, Denial, Event, State};
 use crate::image::{Facts, Image, Parts, Passing, make_dir};
@@ -249,6 +250,7 @@ impl Actor {
     /// Lets the guest's processes run, and sets its clock. An agent that is not heard
     /// does the one by itself after a while.
     async fn thaw(&mut self) {
+        self.clock = ClockWatch::new();
         let Some(control) = &mut self.control else { return };
         let thawed = async {
             control.send(&ToGuest::Thaw { wall_clock_ns: random::wall_clock_ns() }).await?;

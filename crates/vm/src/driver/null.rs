@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use pando_guest_protocol::control::{ToGuest, ToHost};
@@ -250,7 +250,11 @@ fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, V
                     ToHost::Leases { held: machine.leases.load(Ordering::SeqCst) }
                 }
                 Ok(ToGuest::Thaw { .. }) => ToHost::Thawed,
-                Ok(ToGuest::Clock { .. } | ToGuest::Shutdown) | Err(_) => continue,
+                Ok(ToGuest::ReadClock { question }) => {
+                    ToHost::Clock { question, wall_clock_ns: wall_clock_ns() }
+                }
+                Ok(ToGuest::Clock { .. } | ToGuest::ShiftClock { .. } | ToGuest::Shutdown)
+                | Err(_) => continue,
             };
             let mut answer = serde_json::to_vec(&answer).unwrap_or_default();
             answer.push(b'\n');
@@ -260,6 +264,11 @@ fn guest(machine: &Arc<NullMachine>, first_words: &[u8]) -> Result<UnixStream, V
         }
     });
     Ok(host)
+}
+
+fn wall_clock_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[async_trait]
