@@ -7,7 +7,7 @@
 //! | running or paused | runs | none, or one that it was woken of | adopted; what was being saved is dropped |
 //! | running or paused | runs | a later one | it was going to sleep: the machine is ended, it sleeps |
 //! | running or paused | gone | whole | it sleeps: nobody was told otherwise |
-//! | running or paused | gone | none | failed, with the reason; its files stay if it is persistent, else it is removed |
+//! | running or paused | gone | none | failed, with the reason: its disk is kept, and booted if it is woken |
 //! | hibernated | any | whole | a machine that was being made of it is ended, it sleeps |
 //! | hibernated | any | none | failed, with the reason |
 //! | failed | any | a later one | it was booted from its disk: it sleeps in that |
@@ -82,13 +82,13 @@ enum Slept {
     After,
 }
 
-fn judge(state: &State, persistent: bool, runs: bool, slept: Slept) -> Verdict {
+fn judge(state: &State, runs: bool, slept: Slept) -> Verdict {
     match (state, runs, slept) {
         (State::Running | State::Paused, true, Slept::After) => Verdict::Asleep,
         (State::Running | State::Paused, true, _) => Verdict::Adopt,
         // An image goes before anyone is told that its sandbox is awake.
         (State::Running | State::Paused, false, Slept::Before | Slept::After) => Verdict::Asleep,
-        (State::Running | State::Paused, false, Slept::None) if persistent => Verdict::Lost {
+        (State::Running | State::Paused, false, Slept::None) => Verdict::Lost {
             reason: "its machine was gone when the server started; its disk is kept",
         },
         (State::Hibernated, _, Slept::Before | Slept::After) => Verdict::Asleep,
@@ -140,7 +140,7 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<Found, ReconcileError> {
         let id = manifest.id;
         let files = Files::new(dir.clone());
         let slept = slept(&manifest, files.image()?.as_ref());
-        match judge(&manifest.state, manifest.persistent, machines.contains_key(&id), slept) {
+        match judge(&manifest.state, machines.contains_key(&id), slept) {
             Verdict::Adopt => {
                 let machine = machines.remove(&id);
                 // What it was woken of, when the server ended before that was removed.
@@ -331,24 +331,23 @@ mod tests {
     #[test]
     fn nothing_is_adopted_without_a_machine_and_nothing_unacknowledged_stays() {
         let failed = State::Failed { reason: String::new() };
-        for (state, persistent, runs, slept, verdict) in [
-            (State::Running, false, true, Slept::None, "adopt"),
-            (State::Paused, true, true, Slept::Before, "adopt"),
-            (State::Running, true, true, Slept::After, "asleep"),
-            (State::Running, true, false, Slept::None, "lost"),
-            (State::Running, false, false, Slept::None, "remove"),
-            (State::Running, false, false, Slept::Before, "asleep"),
-            (State::Paused, false, false, Slept::After, "asleep"),
-            (State::Hibernated, false, true, Slept::Before, "asleep"),
-            (State::Hibernated, false, false, Slept::Before, "asleep"),
-            (State::Hibernated, false, false, Slept::None, "lost"),
-            (State::Creating, true, true, Slept::None, "remove"),
-            (State::Deleting, true, false, Slept::Before, "remove"),
+        for (state, runs, slept, verdict) in [
+            (State::Running, true, Slept::None, "adopt"),
+            (State::Paused, true, Slept::Before, "adopt"),
+            (State::Running, true, Slept::After, "asleep"),
+            (State::Running, false, Slept::None, "lost"),
+            (State::Running, false, Slept::Before, "asleep"),
+            (State::Paused, false, Slept::After, "asleep"),
+            (State::Hibernated, true, Slept::Before, "asleep"),
+            (State::Hibernated, false, Slept::Before, "asleep"),
+            (State::Hibernated, false, Slept::None, "lost"),
+            (State::Creating, true, Slept::None, "remove"),
+            (State::Deleting, false, Slept::Before, "remove"),
             // A boot from its disk was cut off after its image had its name.
-            (failed.clone(), true, false, Slept::After, "asleep"),
-            (failed, false, false, Slept::None, "keep"),
+            (failed.clone(), false, Slept::After, "asleep"),
+            (failed, false, Slept::None, "keep"),
         ] {
-            assert_eq!(judge(&state, persistent, runs, slept).kind(), verdict, "{state} {slept:?}");
+            assert_eq!(judge(&state, runs, slept).kind(), verdict, "{state} {slept:?}");
         }
     }
 

@@ -114,24 +114,32 @@ async fn rounds_of_sleep_change_nothing() -> anyhow::Result<()> {
         let at = usize::try_from(random.below(TABLE_BYTES as u64))?;
         let value = u8::try_from(random.below(256))?;
         expected[at] = value;
-        let said = page.ask(Method::PUT, &format!("/{at}/{value}"), Vec::new()).await?;
-        ensure!(said == value.to_string(), "round {round}: {said}");
-        if round % 2 == 0 {
-            post(&server, &sandbox.path("/hibernate")).await?;
-        } else {
-            lifecycle(&server, &sandbox, IDLE_SECONDS).await?;
-            while status(&server, &sandbox).await? != "hibernated" {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+        let sums = (round % 10 == 9 || round + 1 == rounds).then(|| adler32(&expected));
+        let gone = async {
+            let said = page.ask(Method::PUT, &format!("/{at}/{value}"), Vec::new()).await?;
+            ensure!(said == value.to_string(), "it wrote {said}");
+            if round % 2 == 0 {
+                post(&server, &sandbox.path("/hibernate")).await?;
+            } else {
+                lifecycle(&server, &sandbox, IDLE_SECONDS).await?;
+                while status(&server, &sandbox).await? != "hibernated" {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                lifecycle(&server, &sandbox, 0).await?;
             }
-            lifecycle(&server, &sandbox, 0).await?;
-        }
-        // Who comes wakes it, and finds the same process.
-        let answer = page.ask(Method::GET, "/", Vec::new()).await?;
-        ensure!(answer == process, "round {round}: process {answer} instead of {process}");
-        if round % 10 == 9 || round + 1 == rounds {
-            let sum = adler32(&expected);
-            let sums = page.ask(Method::GET, "/sums", Vec::new()).await?;
-            ensure!(sums == format!("{sum} {sum}"), "round {round}: {sums} instead of {sum}");
+            // Who comes wakes it, and finds the same process.
+            let answer = page.ask(Method::GET, "/", Vec::new()).await?;
+            ensure!(answer == process, "process {answer} instead of {process}");
+            if let Some(sum) = sums {
+                let seen = page.ask(Method::GET, "/sums", Vec::new()).await?;
+                ensure!(seen == format!("{sum} {sum}"), "{seen} instead of {sum}");
+            }
+            Ok(())
+        };
+        if let Err(error) = gone.await {
+            let look = "tail -n 40 /tmp/log; ps -eo pid,stat,etimes,nlwp,args; ss -tan | head -40";
+            let seen = sandbox.sh(look).await.unwrap_or_else(|error| format!("{error:#}"));
+            return Err(error.context(format!("round {round}; there is in it:\n{seen}")));
         }
     }
     server.finish()

@@ -18,15 +18,21 @@ const STEPS: [(Fault, &str); 8] = [
     (Fault::WakeStarted, "wake"),
     (Fault::WakeBuried, "wake"),
 ];
-const MORE_STEPS: [(Fault, &str); 8] = [
+const MORE_STEPS: [(Fault, &str); 14] = [
     (Fault::SaveFrozen, "snapshots"),
     (Fault::SaveWritten, "snapshots"),
     (Fault::SaveResumed, "snapshots"),
+    (Fault::SaveMoved, "snapshots"),
+    (Fault::SnapshotRowed, "snapshots"),
+    (Fault::SnapshotNamed, "snapshots"),
+    (Fault::ForkRowed, "fork"),
     (Fault::SaveStopped, "fork"),
+    (Fault::SaveMoved, "fork"),
     (Fault::ForkMade, "fork"),
     (Fault::SaveStopped, "hibernate"),
     (Fault::SaveWritten, "hibernate"),
     (Fault::WakeReady, "wake"),
+    (Fault::WakeRecorded, "wake"),
 ];
 
 async fn post(server: &Server, path: &str) -> anyhow::Result<u16> {
@@ -131,5 +137,29 @@ async fn a_machine_that_ends_at_any_step_fails_or_sleeps() -> anyhow::Result<()>
         server.launch().await?;
     }
     ensure!(booted > 0, "none was booted from its disk");
+    server.finish()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_ends_with_its_server_leaves_its_disk() -> anyhow::Result<()> {
+    let mut server = Server::start(Options::default()).await?;
+    for persistent in [true, false] {
+        let id = server.sandbox(json!({ "persistent": persistent })).await?.id;
+        let sandbox = Sandbox::of(&server, &id);
+        sandbox.sh("echo there | tee /root/mark > /run/mark; sync").await?;
+        let vmm = vmm_of(&id)?;
+        server.kill()?;
+        kill(vmm)?;
+        server.launch().await?;
+
+        let seen = get(&server, &format!("/v1/sandboxes/{id}")).await?;
+        ensure!(seen["status"] == "failed", "{seen}");
+        ensure!(!seen["status_reason"].as_str().unwrap_or_default().is_empty(), "{seen}");
+        ensure!(post(&server, &format!("/v1/sandboxes/{id}/wake")).await? < 300, "{id}");
+        let sandbox = Sandbox::of(&server, &id);
+        ensure!(sandbox.sh("cat /root/mark").await? == "there");
+        ensure!(sandbox.sh("test ! -e /run/mark && echo gone").await? == "gone");
+        ensure!(sandbox.delete().await? == 204);
+    }
     server.finish()
 }
