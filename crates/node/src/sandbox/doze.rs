@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use pando_guest_protocol::control::{ToGuest, ToHost};
+use pando_vm::sys::process::Work;
 use tokio::time::{Instant, sleep_until};
 
 use super::actor::Actor;
@@ -107,8 +108,8 @@ impl Actor {
         verdict
     }
 
-    /// The time that its machine has worked.
-    fn worked(&self) -> Duration {
+    /// What its machine has worked.
+    fn worked(&self) -> Work {
         self.machine.as_ref().and_then(|machine| machine.worked()).unwrap_or_default()
     }
 }

@@ -9,7 +9,6 @@ pub mod qemu;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -18,6 +17,7 @@ use tokio::net::UnixStream;
 use crate::memory::{MemoryError, MemoryFiles, Saved};
 use crate::network::{Slot, SlotNumber};
 use crate::sys::durable;
+use crate::sys::process::Work;
 
 /// How many empty spare disks each machine is baked with, beside its root disk.
 pub const SPARE_DISKS: usize = 3;
@@ -194,8 +194,8 @@ pub trait Machine: Send + Sync + fmt::Debug {
     /// The VMM's process id.
     fn pid(&self) -> u32;
 
-    /// The processor time that it has taken; `None` when it is gone.
-    fn worked(&self) -> Option<Duration>;
+    /// What it has worked; `None` when it is gone.
+    fn worked(&self) -> Option<Work>;
 
     /// Stops the vCPUs and flushes the disks.
     async fn pause(&self) -> Result<(), VmError>;

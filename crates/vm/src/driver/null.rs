@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::memory::{MemoryError, MemoryFiles, Saved};
 use crate::network::SlotNumber;
+use crate::sys::process::Work;
 
 use super::{
     Accelerator, BootSpec, FoundMachine, Home, Hypervisor, Machine, MachineName, RestoreSpec,
@@ -53,7 +54,7 @@ struct NullMachine {
     memory: Mutex<Vec<u8>>,
     refuse_saves: Arc<AtomicBool>,
     guests: Arc<Guests>,
-    worked: Mutex<Duration>,
+    worked: Mutex<Work>,
     /// What its guest's programs hold.
     leases: AtomicU32,
     ended: watch::Sender<Option<String>>,
@@ -78,7 +79,7 @@ impl Null {
     pub fn work(&self, name: &MachineName, span: Duration) -> bool {
         let machine = self.machines().get(name).cloned();
         let Some(machine) = machine else { return false };
-        *machine.worked.lock().unwrap_or_else(PoisonError::into_inner) += span;
+        machine.worked.lock().unwrap_or_else(PoisonError::into_inner).ran += span;
         true
     }
 
@@ -348,7 +349,7 @@ impl Machine for NullMachine {
         self.pid
     }
 
-    fn worked(&self) -> Option<Duration> {
+    fn worked(&self) -> Option<Work> {
         Some(*self.worked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

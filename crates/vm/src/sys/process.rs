@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::process::{
     Pid, PidfdFlags, Resource, Signal, WaitId, WaitIdOptions, getrlimit, setrlimit,
@@ -39,12 +40,33 @@ const MAX_THREADS: usize = 1000;
 /// Clock ticks a second, as all of `/proc` counts on x86 and arm64 (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
 
-/// The processor time that a process and its threads have taken; `None` when it is gone.
+/// The time in which a process and its threads were on a processor, or were to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// On one.
+    pub ran: Duration,
+    /// Ready to run, and none was free: of the threads that live.
+    pub waited: Duration,
+}
+
+/// What a process has worked; `None` when it is gone.
 #[must_use]
-pub fn worked(pid: u32) -> Option<std::time::Duration> {
+pub fn worked(pid: u32) -> Option<Work> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    ticks(&String::from_utf8_lossy(&stat))
-        .map(|ticks| std::time::Duration::from_millis(ticks * (1000 / TICKS_PER_SECOND)))
+    let ticks = ticks(&String::from_utf8_lossy(&stat))?;
+    let ran = Duration::from_millis(ticks * (1000 / TICKS_PER_SECOND));
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().take(MAX_THREADS);
+    let waited = threads.filter_map(|thread| {
+        let stat = beginning(thread.path().join("schedstat")).ok()?;
+        waited_ns(&String::from_utf8_lossy(&stat))
+    });
+    Some(Work { ran, waited: Duration::from_nanos(waited.fold(0, u64::saturating_add)) })
+}
+
+/// How long a thread was ready and did not run, in `ran waited slices`
+/// (Documentation/scheduler/sched-stats.rst).
+fn waited_ns(schedstat: &str) -> Option<u64> {
+    schedstat.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// User and system time in `pid (name) state …` (`proc(5)`); a name may hold anything.
@@ -228,6 +250,13 @@ pub fn tail(path: &Path, limit: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_thread_waited_is_told_apart_from_what_it_ran() {
+        assert_eq!(waited_ns("12 34 5\n"), Some(34));
+        assert_eq!(waited_ns(""), None);
+        assert!(worked(std::process::id()).is_some());
+    }
 
     #[test]
     fn what_a_process_says_without_end_is_read_to_a_bound() {

@@ -13,7 +13,7 @@ use super::{LOG, MONITOR_SOCKET, state};
 use crate::cage::remove_group;
 use crate::driver::{Machine, VmError};
 use crate::memory::{self, MemoryFiles, Saved};
-use crate::sys::process::{self, Ending, Watched, tail};
+use crate::sys::process::{self, Ending, Watched, Work, tail};
 use crate::sys::socket;
 
 /// How much of its log a dead VMM's reason holds, in bytes.
@@ -59,7 +59,7 @@ impl Machine for Running {
         self.process.pid()
     }
 
-    fn worked(&self) -> Option<Duration> {
+    fn worked(&self) -> Option<Work> {
         process::worked(self.pid())
     }
 
