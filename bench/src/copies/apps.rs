@@ -12,12 +12,22 @@ pub(super) struct App {
     pub(super) warm: Sample,
     /// Until its first byte, from sleep.
     pub(super) woken: Sample,
+    /// Until its first byte, when it was woken before and did nothing since: what its own
+    /// code costs that is translated anew, whoever restores the machine and however fast.
+    pub(super) first: Sample,
 }
 
 /// All of them, not yet measured.
 pub(super) fn apps() -> [App; 3] {
-    [("a static server", STATIC), ("uvicorn", UVICORN), ("Next.js", NEXT)]
-        .map(|(name, start)| App { name, start, warm: Sample::default(), woken: Sample::default() })
+    [("a static server", STATIC), ("uvicorn", UVICORN), ("Next.js", NEXT)].map(|(name, start)| {
+        App {
+            name,
+            start,
+            warm: Sample::default(),
+            woken: Sample::default(),
+            first: Sample::default(),
+        }
+    })
 }
 
 /// Whether it answers: what follows that is measured, and not its start.
