@@ -74,7 +74,7 @@ fn keyed() -> Routes {
         routes!(volumes::create::create, volumes::list::list),
         routes!(volumes::get::get, volumes::delete::delete),
         routes!(apps::create::create, apps::list::list),
-        routes!(apps::get::get, apps::delete::delete),
+        routes!(apps::get::get, apps::update::update, apps::delete::delete),
         routes!(apps::deploys::create::create, apps::deploys::list::list),
         routes!(apps::deploys::get::get),
         routes!(apps::deploys::logs::logs),

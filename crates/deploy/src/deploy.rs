@@ -7,7 +7,7 @@ use pando_node::Routes;
 use pando_node::garbage::Cache;
 use pando_node::held::{Account, Held};
 use pando_store::{AppKind, AppRow, DeploymentRow, Listed, Sealer, Store};
-use pando_types::app::{App, CreateApp, CreateDeployment, Delivery, Deployment};
+use pando_types::app::{App, CreateApp, CreateDeployment, Delivery, Deployment, UpdateApp};
 use pando_types::page::{Cursor, List, PageRequest};
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -144,6 +144,20 @@ impl Deploy {
         let rows = rows.map_err(DeployError::from)?;
         let place = |row: &AppRow| Cursor { created: row.created, id: row.id };
         Ok(List::of(rows, &page, place, |row| self.view(row)))
+    }
+
+    /// Changes what is asked of an app and its previews, from the next deployment on.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`], [`Code::InvalidRequest`] by field; [`Code::Conflict`] for a preview,
+    /// and for an app that is being removed.
+    pub async fn app_update(
+        &self,
+        org: OrgId,
+        id: AppId,
+        change: UpdateApp,
+    ) -> Result<App, PublicError> {
+        Ok(self.view(&app::update::update(&self.context, org, id, change).await?))
     }
 
     /// Removes an app with its previews: their hosts lead nowhere when this

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod machine;
 mod number;
 pub mod page;
+mod present;
 pub mod quota;
 pub mod repl;
 pub mod route;

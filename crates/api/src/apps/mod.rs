@@ -5,6 +5,7 @@ pub mod delete;
 pub mod deploys;
 pub mod get;
 pub mod list;
+pub mod update;
 
 use pando_types::AppId;
 

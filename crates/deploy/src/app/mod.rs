@@ -1,9 +1,10 @@
 //! Apps: a repository and a branch with a stable host. [`settings`] judges what a
-//! user asks for; [`create`], [`remove`] change rows; [`view`] is what the API shows.
+//! user asks for; [`create`], [`update`], [`remove`] change rows; [`view`] is what the API shows.
 
 pub(crate) mod create;
 pub(crate) mod find;
 pub(crate) mod label;
 pub(crate) mod remove;
 pub(crate) mod settings;
+pub(crate) mod update;
 pub(crate) mod view;

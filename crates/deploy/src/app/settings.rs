@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pando_store::AppRow;
 use pando_types::PublicError;
-use pando_types::app::CreateApp;
+use pando_types::app::{CreateApp, UpdateApp};
 use pando_types::limits::{
     DEFAULT_CPU, DEFAULT_MEMORY_MIB, MAX_APP_NAME_BYTES, MAX_CPU, MAX_ENV_NAME_BYTES,
     MAX_MEMORY_MIB, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
@@ -122,6 +122,29 @@ pub(crate) fn wanted(
         preview_env: env("preview_env", request.preview_env.unwrap_or_default())?,
         name: request.name,
     })
+}
+
+/// What an app would be made of to be as it is, with `change` made to it. Its environments
+/// are sealed, and not in there.
+pub(crate) fn changed(app: &AppRow, change: UpdateApp) -> CreateApp {
+    CreateApp {
+        name: app.name.clone(),
+        git_url: app.git_url.clone(),
+        git_branch: change.git_branch.unwrap_or_else(|| Some(app.git_branch.clone())),
+        template: change.template.unwrap_or_else(|| Some(app.template.clone())),
+        auto_deploy: change.auto_deploy.unwrap_or(Some(app.auto_deploy)),
+        previews: change.previews.unwrap_or(Some(app.previews)),
+        framework: change.framework.unwrap_or_else(|| app.framework.clone()),
+        install_command: change.install_command.unwrap_or_else(|| app.install_command.clone()),
+        build_command: change.build_command.unwrap_or_else(|| app.build_command.clone()),
+        start_command: change.start_command.unwrap_or_else(|| app.start_command.clone()),
+        root_directory: change.root_directory.unwrap_or_else(|| Some(app.root_directory.clone())),
+        port: change.port.unwrap_or(Some(app.port.into())),
+        env: change.env.flatten(),
+        preview_env: change.preview_env.flatten(),
+        cpu: change.cpu.unwrap_or(Some(app.cpu.into())),
+        memory_mb: change.memory_mb.unwrap_or(Some(app.memory_mib.into())),
+    }
 }
 
 /// What detection must respect.

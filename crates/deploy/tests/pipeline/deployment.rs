@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use pando_types::app::{AppStatus, CreateDeployment, DeploymentStatus};
+use pando_types::app::{AppStatus, CreateDeployment, DeploymentStatus, UpdateApp};
 use pando_types::{AppId, Code, OrgId};
 
 use crate::world::{World, statuses};
@@ -178,5 +178,36 @@ async fn refusals_name_the_field_and_make_nothing() {
     }
     assert_eq!(world.apps().await.len(), 1);
     world.ended(app.id).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_holds_from_the_next_deployment_on() {
+    let world = World::new().await;
+    let app = world.app(|app| app.port = Some(3000)).await;
+    world.ended(app.id).await;
+    let change = |text: &str| serde_json::from_str::<UpdateApp>(text).unwrap();
+    let said = r#"{"build_command": "echo three > index.html; echo $WORD >> index.html",
+        "env": {"WORD": "four"}, "port": 3001, "auto_deploy": false}"#;
+    let changed = world.deploy.app_update(world.org, app.id, change(said)).await.unwrap();
+    assert_eq!((changed.port, changed.auto_deploy), (3001, false));
+    assert_eq!(changed.git_branch, "main");
+    // What is live is as it was, where it was.
+    assert_eq!(world.target(&app).unwrap().port, 3000);
+    assert_eq!(world.shows(&app).await, "one");
+    let deployment = world.new_deployment(app.id, CreateDeployment::default()).await.unwrap();
+    let deployment = world.ended_of(app.id, deployment.id).await;
+    assert_eq!(deployment.status, DeploymentStatus::Live, "{deployment:?}");
+    assert_eq!(world.target(&app).unwrap().port, 3001);
+    assert_eq!(world.shows(&app).await, "three\nfour\n");
+    // Null is as if it had never been set; what is absent stays.
+    let changed = change(r#"{"build_command": null, "port": null}"#);
+    let changed = world.deploy.app_update(world.org, app.id, changed).await.unwrap();
+    assert_eq!((changed.build_command, changed.port, changed.auto_deploy), (None, 3000, false));
+
+    let refused = world.deploy.app_update(world.org, app.id, change(r#"{"port": 0}"#)).await;
+    assert_eq!(refused.unwrap_err().field.as_deref(), Some("port"));
+    let other = world.deploy.app_update(OrgId::new(), app.id, change("{}")).await;
+    assert_eq!(other.unwrap_err().code, Code::NotFound);
     world.finish().await;
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use pando_types::app::DeploymentStatus;
+use pando_types::Code;
+use pando_types::app::{DeploymentStatus, UpdateApp};
 
 use crate::world::World;
 
@@ -145,5 +146,30 @@ async fn closing_in_the_midst_of_a_build_ends_it_and_its_status() {
     assert_eq!(world.machines.count(), 1);
     let ended = async || world.states(&head).last().is_some_and(|state| state == "error");
     world.until("the status ends", ended).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_follows_what_is_changed_of_its_app() {
+    let world = World::new().await;
+    let app =
+        world.app(|app| app.env = Some(BTreeMap::from([("WORD".into(), "own".into())]))).await;
+    world.ended(app.id).await;
+    let head = world.repo.commit("blue", &[("index.html", b"blue")], "blue").await.unwrap();
+    let number = world.repo.open_pull_request("blue", "main", "Blue").await.unwrap().number;
+    world.webhook("pull_request", &world.pull("opened", number, &head)).await;
+    let preview = world.previews().await.remove(0);
+    world.ended(preview.id).await;
+    let change = |text: &str| serde_json::from_str::<UpdateApp>(text).unwrap();
+    let of_itself = world.deploy.app_update(world.org, preview.id, change("{}")).await;
+    assert_eq!(of_itself.unwrap_err().code, Code::Conflict);
+    let said = r#"{"build_command": "echo $WORD > index.html", "preview_env": {"WORD": "shown"}}"#;
+    world.deploy.app_update(world.org, app.id, change(said)).await.unwrap();
+
+    let head = world.repo.commit("blue", &[("more", b"")], "more").await.unwrap();
+    let pushed = world.webhook("pull_request", &world.pull("synchronize", number, &head)).await;
+    let deployment = world.ended_of(preview.id, pushed.deployments[0]).await;
+    assert_eq!(deployment.status, DeploymentStatus::Live, "{deployment:?}");
+    assert_eq!(world.shows(&preview).await, "shown\n");
     world.finish().await;
 }

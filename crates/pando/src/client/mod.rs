@@ -145,6 +145,11 @@ impl Client {
         self.json(self.request(Method::POST, path).json(body)).await
     }
 
+    /// `PATCH`es JSON.
+    pub async fn patch(&self, path: &str, body: &impl Serialize) -> Result<Value, ClientError> {
+        self.json(self.request(Method::PATCH, path).json(body)).await
+    }
+
     /// `DELETE`s.
     pub async fn delete(&self, path: &str) -> Result<Value, ClientError> {
         self.json(self.request(Method::DELETE, path)).await

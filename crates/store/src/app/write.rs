@@ -127,6 +127,43 @@ impl Tx {
         Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
     }
 
+    /// Changes what the user asked of a kept app: everything but its name, its
+    /// repository and what is live. [`Swap::Stale`] when it is being removed.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn app_change(&mut self, app: &AppRow) -> Result<Swap, StoreError> {
+        let query = sqlx::query(
+            "UPDATE app SET git_branch = $2, template = $3, auto_deploy = $4, previews = $5, \
+             framework = $6, install_command = $7, build_command = $8, start_command = $9, \
+             root_directory = $10, port = $11, cpu = $12, memory_mib = $13, env_sealed = $14, \
+             preview_env_sealed = $15, updated_ms = $16 WHERE id = $1 AND desired = 'kept'",
+        );
+        let result = query
+            .bind(app.id.to_string())
+            .bind(&app.git_branch)
+            .bind(&app.template)
+            .bind(app.auto_deploy)
+            .bind(app.previews)
+            .bind(&app.framework)
+            .bind(&app.install_command)
+            .bind(&app.build_command)
+            .bind(&app.start_command)
+            .bind(&app.root_directory)
+            .bind(i64::from(app.port))
+            .bind(i64::from(app.cpu))
+            .bind(i64::from(app.memory_mib))
+            .bind(&app.env_sealed)
+            .bind(&app.preview_env_sealed)
+            .bind(self.now.as_millis())
+            .execute(self.connection())
+            .await?;
+        if result.rows_affected() > 0 {
+            return Ok(Swap::Done);
+        }
+        Ok(if self.app_get(app.id).await?.is_some() { Swap::Stale } else { Swap::Missing })
+    }
+
     /// Makes a deployment the live one: the app's pointer and its host's route at
     /// once. `None` when the app is not kept any more. The caller moves the
     /// deployment itself in the same [`Tx`].
@@ -157,7 +194,8 @@ impl Tx {
         if result.rows_affected() == 0 {
             return Ok(None);
         }
-        let target = RouteTarget { sandbox: Some(sandbox), port: current.port };
+        // The port that this deployment was told, whatever the next one will be.
+        let target = RouteTarget { sandbox: Some(sandbox), port: app.port };
         let route = self.route_put(app.id, &current.label, Some(target)).await?;
         Ok(Some(Flip { route, previous: current.active_sandbox.filter(|old| *old != sandbox) }))
     }

@@ -4,6 +4,7 @@ pub mod create;
 pub mod logs;
 pub mod ls;
 pub mod rm;
+pub mod set;
 
 use pando_types::app::App;
 use pando_types::page::List;
@@ -22,6 +23,8 @@ pub enum Verb {
     Ls,
     /// Show what the latest deployment says
     Logs(logs::LogsArgs),
+    /// Change an app and its previews, from the next deployment on
+    Set(Box<set::SetArgs>),
     /// Remove an app with its previews
     #[command(visible_alias = "delete")]
     Rm(rm::RmArgs),
@@ -33,6 +36,7 @@ pub async fn run(args: NounArgs<Verb>) -> Result<(), Failure> {
         Verb::Create(verb) => create::run(&args.client, *verb).await,
         Verb::Ls => ls::run(&args.client).await,
         Verb::Logs(verb) => logs::run(&args.client, verb).await,
+        Verb::Set(verb) => set::run(&args.client, *verb).await,
         Verb::Rm(verb) => rm::run(&args.client, verb).await,
     }
 }

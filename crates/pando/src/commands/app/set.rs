@@ -1,0 +1,88 @@
+//! `pando app set`.
+
+use pando_types::app::{App, UpdateApp};
+
+use super::find;
+use crate::client::{ClientArgs, read};
+use crate::commands::pair;
+use crate::error::Failure;
+use crate::output;
+
+/// Whose, and what.
+#[derive(Debug, clap::Args)]
+pub struct SetArgs {
+    /// The app's name or id
+    app: String,
+    /// The branch whose pushes are deployed
+    #[arg(long)]
+    branch: Option<String>,
+    /// The template its sandboxes are restored from
+    #[arg(long)]
+    template: Option<String>,
+    /// The port it listens on
+    #[arg(long)]
+    port: Option<i64>,
+    /// The folder of the repository that holds it
+    #[arg(long, value_name = "PATH")]
+    root: Option<String>,
+    /// Skips detection; empty to have it detected again
+    #[arg(long)]
+    framework: Option<String>,
+    /// Replaces the detected install command; empty for none
+    #[arg(long, value_name = "COMMAND")]
+    install: Option<String>,
+    /// Replaces the detected build command; empty for none
+    #[arg(long, value_name = "COMMAND")]
+    build: Option<String>,
+    /// Replaces the detected start command; empty to have it detected again
+    #[arg(long, value_name = "COMMAND")]
+    start: Option<String>,
+    /// Environment of its own deployments, instead of all it had (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair::parse)]
+    env: Vec<(String, String)>,
+    /// Environment of its previews, instead of all they had (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair::parse)]
+    preview_env: Vec<(String, String)>,
+    /// Whether a push deploys it
+    #[arg(long, value_name = "BOOL")]
+    auto_deploy: Option<bool>,
+    /// Whether pull requests get a preview
+    #[arg(long, value_name = "BOOL")]
+    previews: Option<bool>,
+    /// vCPUs
+    #[arg(long)]
+    cpu: Option<i64>,
+    /// Memory in MiB, in steps of 256
+    #[arg(long)]
+    memory_mb: Option<i64>,
+}
+
+/// Prints the app as JSON, or that it is changed.
+pub async fn run(client: &ClientArgs, args: SetArgs) -> Result<(), Failure> {
+    let api = client.client()?;
+    let app = find(&api, &args.app).await?;
+    let detected = |given: Option<String>| given.map(|text| Some(text).filter(|it| !it.is_empty()));
+    let change = UpdateApp {
+        git_branch: args.branch.map(Some),
+        template: args.template.map(Some),
+        auto_deploy: args.auto_deploy.map(Some),
+        previews: args.previews.map(Some),
+        framework: detected(args.framework),
+        install_command: args.install.map(Some),
+        build_command: args.build.map(Some),
+        start_command: detected(args.start),
+        root_directory: args.root.map(Some),
+        port: args.port.map(Some),
+        env: pair::map(args.env).map(Some),
+        preview_env: pair::map(args.preview_env).map(Some),
+        cpu: args.cpu.map(Some),
+        memory_mb: args.memory_mb.map(Some),
+    };
+    let answer = api.patch(&format!("/apps/{}", app.id), &change).await?;
+    if client.json {
+        return output::json(&answer);
+    }
+    let app: App = read(&answer)?;
+    output::say(&format!("app {} is changed; it holds from its next deployment on", app.name));
+    Ok(())
+}
