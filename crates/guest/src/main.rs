@@ -6,6 +6,7 @@
 //! - `identity`: what a restored machine changes before it serves anybody;
 //! - `session`: TCP connections, one operation each;
 //! - `lease`: what keeps the machine awake from inside, and the program that asks for it;
+//! - `pages`: the program that serves the files of a folder; `programs`: where those are;
 //! - `logs`: the last lines of what commands have said; `repl`: interpreters that keep their state;
 //! - `process`: how children start, and the one place where they are reaped;
 //! - `sys`: kernel facilities that have no safe function elsewhere, one file each.
@@ -23,12 +24,13 @@ mod identity;
 mod lease;
 mod lines;
 mod logs;
+mod pages;
 mod process;
+mod programs;
 mod repl;
 mod session;
 mod sys;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::net::TcpListener;
@@ -55,8 +57,8 @@ enum AgentError {
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let called = arguments.next().unwrap_or_default();
-    if Path::new(&called).file_name().is_some_and(|name| name == lease::PROGRAM) {
-        return lease::run(arguments);
+    if let Some(code) = programs::run(&called, &mut arguments) {
+        return code;
     }
     if arguments.next().is_some_and(|argument| argument == "--version") {
         println!("pando-guest {}", env!("CARGO_PKG_VERSION"));

@@ -20,7 +20,7 @@ use std::io;
 
 pub use wait::{wait_for, wait_for_some};
 
-use crate::lease;
+use crate::programs;
 use crate::sys::log;
 
 /// Why a machine did not come up.
@@ -55,7 +55,7 @@ pub fn boot() -> Result<(), BootError> {
     let parameters = parameters::read()?;
     network::configure(&parameters)?;
     limits::raise()?;
-    lease::install();
+    programs::install();
     log::info(format_args!("agent {} is up", env!("CARGO_PKG_VERSION")));
     Ok(())
 }

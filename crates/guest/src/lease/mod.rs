@@ -5,7 +5,6 @@
 //! holder, however that ends. `client` is the program that people run.
 
 mod client;
-mod install;
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;
@@ -18,7 +17,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 pub use client::{PROGRAM, run};
-pub use install::install;
 
 use crate::sys::log;
 
