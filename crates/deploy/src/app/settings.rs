@@ -73,12 +73,12 @@ pub(crate) fn wanted(
         return Err(PublicError::invalid("template", message)
             .hint("ask for one of those; without `template`, it is `base`"));
     }
-    if let Some(framework) = &request.framework {
-        if Framework::named(framework).is_none() {
-            let known = Framework::ALL.map(Framework::name).join(", ");
-            return Err(PublicError::invalid("framework", format!("framework is one of {known}"))
-                .hint("leave it out to have it detected"));
-        }
+    if let Some(framework) = &request.framework
+        && Framework::named(framework).is_none()
+    {
+        let known = Framework::ALL.map(Framework::name).join(", ");
+        return Err(PublicError::invalid("framework", format!("framework is one of {known}"))
+            .hint("leave it out to have it detected"));
     }
     for (field, command) in [
         ("install_command", &request.install_command),

@@ -12,10 +12,14 @@ pub(crate) enum DetectError {
     #[error("{0} is no JSON object: {1}")]
     PackageJson(String, String),
     #[error(
-        "package.json has neither a start nor a build script, and there is no server.js, index.js or `main`; add a start script or set start_command{apps}"
+        "package.json has neither a start nor a build script, and there is no server.js, index.js or `main`; add a start script or set start_command"
     )]
-    NoStart {
-        /// The folders that may be meant.
+    NoStart,
+    #[error(
+        "this is the root of a monorepo, and nothing starts here; set root_directory to the app's folder{apps}"
+    )]
+    Monorepo {
+        /// The folders that may be meant, as the end of the sentence.
         apps: String,
     },
     #[error(

@@ -81,7 +81,11 @@ pub(crate) fn detect(settings: &Settings, sources: &Sources) -> Result<Plan, Det
     let mut plan = match found {
         Some((rule, why)) => match by(rule, &facts, &why) {
             // An image may be all that there is, beside a package.json of tools.
-            Err(error) if settings.framework.is_none() && dockerfile.is_some() => {
+            Err(error)
+                if settings.framework.is_none()
+                    && dockerfile.is_some()
+                    && !matches!(error, DetectError::Version { .. }) =>
+            {
                 let mut plan = image(&facts)?;
                 plan.reasons.push(format!("Without it, there would be no way: {error}."));
                 plan
@@ -100,6 +104,10 @@ pub(crate) fn detect(settings: &Settings, sources: &Sources) -> Result<Plan, Det
     processes(&facts, &mut plan);
     override_with(settings, &mut plan);
     tools::add_others(&facts, &mut plan);
+    // Each is a line of the log, and no file may begin another.
+    for line in plan.reasons.iter_mut().chain(&mut plan.warnings) {
+        *line = line.replace(char::is_control, " ");
+    }
     Ok(plan)
 }
 

@@ -6,6 +6,9 @@ use super::rules::Rule;
 use super::text::{quoted, shown};
 use super::{DetectError, tools};
 
+/// The longest name of a program.
+const MAX_NAME_BYTES: usize = 128;
+
 pub(super) fn plan(rule: &Rule, facts: &Facts<'_>, why: &str) -> Result<Plan, DetectError> {
     let sources = facts.sources;
     let start = Serve::Command(String::new());
@@ -34,7 +37,7 @@ pub(super) fn plan(rule: &Rule, facts: &Facts<'_>, why: &str) -> Result<Plan, De
             _ => None,
         })
         .or_else(|| text("name").filter(|name| bins.is_empty() || bins.contains(name)));
-    let Some(name) = name else {
+    let Some(name) = name.filter(|name| name.len() <= MAX_NAME_BYTES) else {
         if facts.starts_itself() {
             plan.builds(format!("cargo build --release{locked}"), "Cargo.toml is there");
             return Ok(plan);

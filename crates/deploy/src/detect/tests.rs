@@ -66,8 +66,9 @@ fn what_starts_a_node_app() {
     let package = r#"{"scripts":{"build":"make"}}"#;
     assert_eq!(serve(&["index.html", "index.js"], package), Ok(built()));
     assert_eq!(serve(&["index.html"], "{}"), Ok(folder("")));
-    assert!(matches!(serve(&[], "{}"), Err(DetectError::NoStart { .. })));
-    let many = serve(&["apps/", "apps/web/", "apps/api/"], "{}").unwrap_err().to_string();
+    assert!(matches!(serve(&[], "{}"), Err(DetectError::NoStart)));
+    let root = r#"{"workspaces":["apps/*"],"scripts":{"build":"turbo run build"}}"#;
+    let many = serve(&["apps/", "apps/web/", "apps/api/"], root).unwrap_err().to_string();
     assert!(many.ends_with("to the app's folder: apps/api, apps/web"), "{many}");
     assert!(matches!(serve(&[], "[]"), Err(DetectError::PackageJson(..))));
     assert!(matches!(serve(&[], "{"), Err(DetectError::PackageJson(..))));
@@ -263,6 +264,9 @@ proptest! {
         let settings = Settings { host: Some("x.test".into()), ..Settings::default() };
         if let Ok(plan) = detect(&settings, &sources) {
             prop_assert!(plan.serve != Serve::Command(String::new()));
+            let lines = plan.reasons.iter().chain(&plan.warnings);
+            prop_assert!(!lines.clone().any(|line| line.contains(char::is_control)));
+            prop_assert!(plan.build.is_none_or(|build| build.len() < 20_000));
             for tool in &plan.tools {
                 let plain = |letter: char| letter.is_ascii_alphanumeric() || "._+-/:@".contains(letter);
                 prop_assert!(tool.version.chars().all(plain), "{:?}", tool);

@@ -4,6 +4,9 @@
 /// The longest piece of a file that is shown in a reason.
 const MAX_SHOWN_CHARS: usize = 120;
 
+/// The longest path that is taken from a file.
+const MAX_PATH_BYTES: usize = 256;
+
 /// A text as it may stand in a reason: one line, and not a long one.
 pub(super) fn shown(text: &str) -> String {
     let mut shown: String = text
@@ -81,19 +84,25 @@ pub(super) fn is_word(letter: char) -> bool {
 
 /// A path below the app's folder that a file names, in one spelling; none where it leads out.
 pub(super) fn inside(path: &str) -> Option<String> {
+    joined("", path)
+}
+
+/// The same for a path that is named from another.
+pub(super) fn joined(base: &str, path: &str) -> Option<String> {
+    let mut parts = Vec::new();
     let path = path.trim();
-    if path.is_empty() || path.len() > 256 || path.starts_with('/') || path.contains(['\0', '\n']) {
+    if path.is_empty() || path.starts_with('/') || base.starts_with('/') {
         return None;
     }
-    let mut parts = Vec::new();
-    for part in path.split('/') {
+    for part in base.trim().split('/').chain(path.split('/')) {
         match part {
             "" | "." => {}
-            ".." => return None,
+            ".." => drop(parts.pop()?),
             part => parts.push(part),
         }
     }
-    Some(parts.join("/"))
+    let path = parts.join("/");
+    (path.len() <= MAX_PATH_BYTES && !path.contains(char::is_control)).then_some(path)
 }
 
 #[cfg(test)]
@@ -122,6 +131,8 @@ mod tests {
         assert_eq!(quoted(""), "''");
         assert_eq!(inside("./a//b/"), Some("a/b".into()));
         assert_eq!(inside("a/../../b"), None);
+        assert_eq!(joined("client", "../dist/public"), Some("dist/public".into()));
+        assert_eq!(joined("client", "../../dist"), None);
     }
 
     proptest! {

@@ -10,6 +10,9 @@ use super::super::text::quoted;
 use super::Package;
 use super::manager::Manager;
 
+/// The longest name of a project.
+const MAX_NAME_BYTES: usize = 256;
+
 pub(super) fn decide(
     rule: &Rule,
     facts: &Facts<'_>,
@@ -75,6 +78,7 @@ fn nx_name(facts: &Facts<'_>) -> Option<String> {
         .or_else(|| package?.text(&["nx", "name"]).map(str::to_owned))
         .or_else(|| package?.name().map(str::to_owned))
         .or_else(|| facts.sources.app.path.rsplit('/').next().map(str::to_owned))
+        .filter(|name| name.len() <= MAX_NAME_BYTES)
 }
 
 /// Where Nx puts what it builds, from the repository's root of the workspace.

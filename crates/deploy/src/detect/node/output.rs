@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::super::Framework;
 use super::super::facts::Facts;
 use super::super::plan::{Built, Plan};
+use super::super::range::{Range, Tilde};
 use super::super::rules::Rule;
-use super::super::text::{assigned_literal, assigns, inside, shown};
+use super::super::text::{assigned_literal, assigns, inside, joined, shown};
 
 /// What answers once it is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,13 @@ pub(super) fn of(rule: &Rule, facts: &Facts<'_>, plan: &mut Plan) -> Output {
             if assigned_literal(config(NUXT), "preset") == Some("static") {
                 return pages(None, "the Nuxt configuration has preset `static`");
             }
+            let range = facts.package.as_ref().and_then(|package| package.dependency("nuxt"));
+            let range = range.and_then(|range| Range::parse(range, Tilde::Npm));
+            let is =
+                |major| range.as_ref().zip(Range::prefix(major)).is_some_and(|(a, b)| a.meets(&b));
+            if is("2") && !is("3") {
+                return Output::Server("nuxt start".into(), "Nuxt 2 serves so".into());
+            }
             server("Nuxt renders on a server unless the build script is `nuxt generate`")
         }
         Framework::ReactRouter | Framework::Remix => {
@@ -71,7 +79,14 @@ pub(super) fn of(rule: &Rule, facts: &Facts<'_>, plan: &mut Plan) -> Output {
                 .iter()
                 .filter_map(|file| facts.sources.text(file))
                 .any(|text| assigns(text, "ssr", "false"));
-            if is_spa { pages(None, "`ssr` is false") } else { server("`ssr` is not false") }
+            if is_spa {
+                return pages(None, "`ssr` is false");
+            }
+            if facts.sources.app.first(&["remix.config.js", "remix.config.mjs"]).is_some() {
+                let line = "remix-serve ./build/index.js";
+                return Output::Server(line.into(), "its build is that of remix.config".into());
+            }
+            server("`ssr` is not false")
         }
         Framework::Sveltekit => sveltekit(facts, config(SVELTE), plan, pages, server),
         Framework::Astro => {
@@ -89,7 +104,11 @@ pub(super) fn of(rule: &Rule, facts: &Facts<'_>, plan: &mut Plan) -> Output {
         }
         Framework::Angular => angular(facts, pages),
         Framework::Vite => {
-            let folder = assigned_literal(config(VITE), "outDir").and_then(inside);
+            let config = config(VITE);
+            let root = assigned_literal(config, "root");
+            let out = assigned_literal(config, "outDir").or(root.map(|_| "dist"));
+            // It is named from the root of Vite.
+            let folder = out.and_then(|out| joined(root.unwrap_or_default(), out));
             pages(folder, "Vite builds pages")
         }
         _ if !rule.web.pages.is_empty() => pages(None, &format!("{} builds pages", rule.label)),

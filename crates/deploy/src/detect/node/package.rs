@@ -6,6 +6,9 @@ use super::super::DetectError;
 use super::super::files::PACKAGE_JSON;
 use super::super::sources::Dir;
 
+/// The longest text that is taken from one.
+const MAX_TEXT_BYTES: usize = 4096;
+
 /// A `package.json`: an object, whatever is in it.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::detect) struct Package(Value);
@@ -28,7 +31,8 @@ impl Package {
     /// The text at a path of keys; none where it is empty.
     pub(super) fn text(&self, keys: &[&str]) -> Option<&str> {
         let found = keys.iter().try_fold(&self.0, |value, key| value.get(key))?;
-        found.as_str().map(str::trim).filter(|text| !text.is_empty() && !text.contains('\0'))
+        let good = |text: &&str| (1..=MAX_TEXT_BYTES).contains(&text.len()) && !text.contains('\0');
+        found.as_str().map(str::trim).filter(good)
     }
 
     pub(super) fn name(&self) -> Option<&str> {
@@ -47,9 +51,15 @@ impl Package {
 
     /// Whether it needs a package, to run or to build.
     pub(in crate::detect) fn depends_on(&self, name: &str) -> bool {
+        self.dependency(name).is_some()
+    }
+
+    /// The range in which it needs a package; empty where that is no text.
+    pub(super) fn dependency(&self, name: &str) -> Option<&str> {
         ["dependencies", "devDependencies", "optionalDependencies"]
             .iter()
-            .any(|kind| self.0.get(kind).is_some_and(|kind| kind.get(name).is_some()))
+            .find_map(|kind| self.0.get(kind)?.get(name))
+            .map(|range| range.as_str().unwrap_or_default())
     }
 
     /// The patterns of a workspace: a list, or a list under `packages`.

@@ -6,6 +6,7 @@ use super::super::plan::{Built, Pages, Plan, Serve};
 use super::super::rules::{BUILT_FOLDERS, Rule};
 use super::super::sources::Dir;
 use super::super::text::{quoted, shown};
+use super::super::workspace::pnpm_packages;
 use super::super::{DetectError, Framework};
 use super::Package;
 use super::manager::{Manager, Name};
@@ -36,6 +37,9 @@ const BUN_FILES: &[&str] = &[
     "main.ts",
     "src/main.ts",
 ];
+
+/// How many apps of a monorepo are named to its owner.
+const MAX_APPS: usize = 10;
 
 pub(super) fn decide(
     rule: &Rule,
@@ -157,6 +161,14 @@ fn file(
         plan.starts(command, format!("{why} and there is no start script"));
         return Ok(());
     }
+    let is_root = package.is_some_and(|package| !package.workspaces().is_empty())
+        || facts
+            .sources
+            .text("pnpm-workspace.yaml")
+            .is_some_and(|it| !pnpm_packages(it).is_empty());
+    if is_root && facts.settings.build.is_none() && !dir.has("index.html") {
+        return Err(DetectError::Monorepo { apps: apps(dir) });
+    }
     if builds {
         let folders = BUILT_FOLDERS.iter().map(|folder| (*folder).to_owned()).collect();
         plan.reasons.push(format!(
@@ -173,7 +185,7 @@ fn file(
         plan.serve = Serve::Folder(Pages::default());
         return Ok(());
     }
-    Err(DetectError::NoStart { apps: apps(dir) })
+    Err(DetectError::NoStart)
 }
 
 fn is_there(dir: &Dir, main: &str) -> bool {
@@ -183,17 +195,13 @@ fn is_there(dir: &Dir, main: &str) -> bool {
 
 /// The folders of a monorepo that may be meant, as the end of a sentence.
 fn apps(dir: &Dir) -> String {
-    let apps: Vec<&str> = dir
-        .names
-        .iter()
-        .filter(|name| name.starts_with("apps/") && name.ends_with('/') && *name != "apps/")
-        .map(|name| name.trim_end_matches('/'))
-        .take(10)
-        .collect();
-    if apps.is_empty() {
-        return String::new();
-    }
-    format!("; in a monorepo, set root_directory to the app's folder: {}", shown(&apps.join(", ")))
+    let folders = ["apps/", "packages/"].iter().find(|folder| dir.has(folder));
+    let apps = dir.names.iter().filter(|name| {
+        folders.is_some_and(|folder| name.len() > folder.len() && name.starts_with(folder))
+            && name.ends_with('/')
+    });
+    let apps: Vec<&str> = apps.map(|name| name.trim_end_matches('/')).take(MAX_APPS).collect();
+    if apps.is_empty() { String::new() } else { format!(": {}", shown(&apps.join(", "))) }
 }
 
 #[cfg(test)]
