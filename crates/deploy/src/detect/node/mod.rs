@@ -90,6 +90,11 @@ fn env(rule: &Rule, facts: &Facts<'_>, package: Option<&Package>, plan: &mut Pla
         // The server of a standalone build takes it for the address to listen on.
         plan.sets("HOSTNAME", "0.0.0.0");
     }
+    if rule.framework == Framework::Sveltekit && is_command {
+        // A form that was sent from its own origin is refused otherwise. The edge sets both.
+        plan.sets("PROTOCOL_HEADER", "x-forwarded-proto");
+        plan.sets("HOST_HEADER", "x-forwarded-host");
+    }
     let depends = |name: &str| {
         facts.depends_on(name) || package.is_some_and(|package| package.depends_on(name))
     };

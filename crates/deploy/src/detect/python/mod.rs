@@ -27,6 +27,8 @@ pub(super) fn plan(rule: &Rule, facts: &Facts<'_>, why: &str) -> Result<Plan, De
     node::beside::add(facts, &mut plan, true)?;
     // What is printed is seen at once.
     plan.sets("PYTHONUNBUFFERED", "1");
+    // uvicorn and gunicorn believe what the edge says on scheme and host: nobody else reaches them.
+    plan.sets("FORWARDED_ALLOW_IPS", "*");
     match rule.framework {
         Framework::Django => {
             django::settings(facts, &mut plan);
@@ -48,10 +50,7 @@ fn fastapi(facts: &Facts<'_>, plan: &mut Plan) -> Result<(), DetectError> {
     let why = format!("{} makes the app", entry.file);
     let needs = &facts.needs;
     let factory = if entry.is_factory { " --factory" } else { "" };
-    if needs.has("gunicorn") && needs.has("uvicorn") && !entry.is_factory {
-        let workers = "-k uvicorn.workers.UvicornWorker --bind 0.0.0.0:$PORT";
-        plan.starts(format!("gunicorn {workers} {target}"), why);
-    } else if needs.has("hypercorn") && !needs.has("uvicorn") {
+    if needs.has("hypercorn") && !needs.has("uvicorn") {
         plan.starts(format!("hypercorn --bind 0.0.0.0:$PORT {target}"), why);
     } else {
         let brings = ["uvicorn", "fastapi[standard]", "fastapi[all]", "fastapi-cli"];
