@@ -39,9 +39,11 @@ pub struct CreateApp {
     /// Whether a pull request gets a preview; default true.
     #[serde(default)]
     pub previews: Option<bool>,
-    /// Skips detection: `node` or `static`.
+    /// Skips detection of the framework: see `docs/detection.md` for what each stands for.
     #[serde(default)]
-    #[schema(pattern = "^(node|static)$")]
+    #[schema(
+        pattern = "^(nextjs|nuxt|remix|react_router|sveltekit|astro|vite|cra|angular|express|nest|node|bun|deno|static|django|flask|fastapi|python|rails|ruby|laravel|php|phoenix|elixir|go|rust|java|procfile|dockerfile)$"
+    )]
     pub framework: Option<String>,
     /// Replaces the detected install command; empty means none.
     #[serde(default)]
@@ -122,13 +124,15 @@ pub struct UpdateApp {
         skip_serializing_if = "Option::is_none"
     )]
     pub previews: Option<Option<bool>>,
-    /// Skips detection: `node` or `static`.
+    /// Skips detection of the framework: see `docs/detection.md` for what each stands for.
     #[serde(
         default,
         deserialize_with = "crate::present::present",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schema(pattern = "^(node|static)$")]
+    #[schema(
+        pattern = "^(nextjs|nuxt|remix|react_router|sveltekit|astro|vite|cra|angular|express|nest|node|bun|deno|static|django|flask|fastapi|python|rails|ruby|laravel|php|phoenix|elixir|go|rust|java|procfile|dockerfile)$"
+    )]
     pub framework: Option<Option<String>>,
     /// Replaces the detected install command; empty means none.
     #[serde(

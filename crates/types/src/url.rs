@@ -45,6 +45,13 @@ impl PublicUrls {
         self.label(&format!("{{port}}-{sandbox}"))
     }
 
+    /// The host with this label, without a port.
+    #[must_use]
+    pub fn host(&self, label: &str) -> String {
+        let suffix = self.suffix.split_once(':').map_or(&*self.suffix, |(suffix, _)| suffix);
+        format!("{label}.{suffix}")
+    }
+
     /// The URL of the host with this label.
     #[must_use]
     pub fn label(&self, label: &str) -> String {

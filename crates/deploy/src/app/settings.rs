@@ -73,9 +73,12 @@ pub(crate) fn wanted(
         return Err(PublicError::invalid("template", message)
             .hint("ask for one of those; without `template`, it is `base`"));
     }
-    if let Some(framework) = &request.framework {
-        self::framework(framework)
-            .ok_or_else(|| PublicError::invalid("framework", "framework is `node` or `static`"))?;
+    if let Some(framework) = &request.framework
+        && Framework::named(framework).is_none()
+    {
+        let known = Framework::ALL.map(Framework::name).join(", ");
+        return Err(PublicError::invalid("framework", format!("framework is one of {known}"))
+            .hint("leave it out to have it detected"));
     }
     for (field, command) in [
         ("install_command", &request.install_command),
@@ -147,21 +150,14 @@ pub(crate) fn changed(app: &AppRow, change: UpdateApp) -> CreateApp {
     }
 }
 
-/// What detection must respect.
-pub(crate) fn of(app: &AppRow) -> Settings {
+/// What detection must respect; `host` is where the app is reached.
+pub(crate) fn of(app: &AppRow, host: String) -> Settings {
     Settings {
-        framework: app.framework.as_deref().and_then(framework),
+        framework: app.framework.as_deref().and_then(Framework::named),
         install: app.install_command.clone(),
         build: app.build_command.clone(),
         start: app.start_command.clone(),
-    }
-}
-
-fn framework(text: &str) -> Option<Framework> {
-    match text {
-        "node" => Some(Framework::Node),
-        "static" => Some(Framework::Static),
-        _ => None,
+        host: Some(host),
     }
 }
 
@@ -293,7 +289,11 @@ mod tests {
         }
         assert_eq!(refused(|app| app.git_branch = Some("a..b".into())), "git_branch");
         assert_eq!(refused(|app| app.template = Some("nope".into())), "template");
-        assert_eq!(refused(|app| app.framework = Some("rails".into())), "framework");
+        assert_eq!(refused(|app| app.framework = Some("cobol".into())), "framework");
+        for framework in Framework::ALL {
+            let wanted = judge(|app| app.framework = Some(framework.name().into())).unwrap();
+            assert_eq!(wanted.framework.as_deref(), Some(framework.name()));
+        }
         assert_eq!(refused(|app| app.start_command = Some(" ".into())), "start_command");
         assert_eq!(refused(|app| app.install_command = Some("x".repeat(5000))), "install_command");
         for folder in ["/", "/etc", "..", "a/../b", "a//b", "a\\b", "a\0", ".git/hooks"] {

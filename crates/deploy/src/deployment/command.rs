@@ -6,30 +6,43 @@ use futures_util::StreamExt;
 use pando_node::guest::{ExecEvent, ExecInput};
 
 use super::lines::Lines;
-use super::run::{Halt, Run};
+use super::run::{Halt, Run, in_sandbox};
+use crate::detect::{Plan, quoted};
 use crate::machine::{Machine, broken_off, exec};
 
 /// How long each may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(15 * 60);
 
+/// A command that ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Install,
+    Build,
+}
+
 impl Run {
     pub(super) async fn command(
         &self,
         machine: &dyn Machine,
-        step: &str,
-        command: Option<&str>,
+        step: Step,
+        plan: &Plan,
     ) -> Result<(), Halt> {
+        let (step, command, folder) = match step {
+            Step::Install => ("install", &plan.install, in_sandbox(&plan.install_folder)),
+            Step::Build => ("build", &plan.build, self.folder()),
+        };
         let Some(command) = command else {
             self.say(format!("Nothing to {step}.")).await;
             return Ok(());
         };
         self.say(format!("$ {command}")).await;
-        let mut exec = exec(&["/bin/sh", "-c", command]);
-        exec.cwd = Some(self.folder());
+        let mut exec = exec(&["/bin/sh", "-c", &self.script(plan, command)]);
+        exec.cwd = Some(folder);
         exec.timeout_ms = u64::try_from(COMMAND_LIMIT.as_millis()).ok();
         // Tools ask nothing and draw no bars where this is set. NODE_ENV is not:
         // a build needs what npm leaves out in production.
         exec.env.insert("CI".into(), "1".into());
+        exec.env.extend(plan.env.clone());
         exec.env.extend(self.env.clone());
         let lost = |error| Halt::Failed(format!("{step} broke off: {error}"));
         let mut output = machine.run(exec, ExecInput::Empty).await.map_err(lost)?;
@@ -59,5 +72,15 @@ impl Run {
             )));
         }
         Ok(())
+    }
+
+    /// A command for the shell, with the folders of the plan before its PATH.
+    pub(super) fn script(&self, plan: &Plan, command: &str) -> String {
+        if plan.path.is_empty() {
+            return command.to_owned();
+        }
+        let folders = plan.path.iter().map(|path| quoted(&format!("{}/{path}", self.folder())));
+        let folders = folders.collect::<Vec<_>>().join(":");
+        format!("export PATH={folders}:\"$PATH\"\n{command}")
     }
 }

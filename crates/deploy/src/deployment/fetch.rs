@@ -138,11 +138,15 @@ impl Run {
     /// What kind of app it is, and why.
     pub(super) async fn detect(&mut self, mirror: &Mirror) -> Result<Plan, Halt> {
         let sources = detect::read(mirror, &self.app.root_directory).await.map_err(refused)?;
-        let settings = crate::app::settings::of(&self.app);
+        let host = self.context.urls.host(&self.app.label);
+        let settings = crate::app::settings::of(&self.app, host);
         let plan =
             detect::detect(&settings, &sources).map_err(|error| Halt::Failed(error.to_string()))?;
         for reason in &plan.reasons {
             self.say(reason).await;
+        }
+        for warning in &plan.warnings {
+            self.say(format!("Warning: {warning}")).await;
         }
         if mirror.list("").await.is_ok_and(|names| names.contains(".gitmodules")) {
             self.say("Note: submodules are not fetched; their folders are empty.").await;

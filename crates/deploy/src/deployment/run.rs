@@ -8,12 +8,13 @@ use pando_store::{AppKind, AppRow, DeploymentRow, Presence, Swap};
 use pando_types::{AppId, DeploymentId, PublicError, SandboxId};
 use tokio::task::JoinHandle;
 
+use super::command::Step;
 use super::log::Log;
 use super::redact::Redactor;
 use super::state::{self, Event, MAX_ATTEMPTS};
 use super::supersede;
 use crate::context::{Context, Effects};
-use crate::detect::{Plan, Serve};
+use crate::detect::{Pages, Plan, Serve};
 use crate::error::DeployError;
 use crate::job::{self, Kind, Outcome};
 use crate::machine::{Machine, exec};
@@ -152,12 +153,12 @@ impl Run {
         drop(mirror);
         self.step_done().await?;
         let machine = self.machine().await?;
-        self.command(&*machine, "install", plan.install.as_deref()).await?;
+        self.command(&*machine, Step::Install, &plan).await?;
         self.step_done().await?;
-        self.command(&*machine, "build", plan.build.as_deref()).await?;
+        self.command(&*machine, Step::Build, &plan).await?;
         let serve = self.find_built(&*machine, &plan).await?;
         self.step_done().await?;
-        let process = self.start(&*machine, &serve).await?;
+        let process = self.start(&*machine, &plan, &serve).await?;
         self.step_done().await?;
         self.check(&*machine, process).await?;
         self.flip().await
@@ -210,10 +211,7 @@ impl Run {
 
     /// The folder of the app in the sandbox.
     pub(super) fn folder(&self) -> String {
-        match self.app.root_directory.as_str() {
-            "" => "/app".to_owned(),
-            root => format!("/app/{root}"),
-        }
+        in_sandbox(&self.app.root_directory)
     }
 
     async fn machine(&self) -> Result<Box<dyn Machine>, Halt> {
@@ -227,21 +225,30 @@ impl Run {
 
     /// Which folder the build left its page in.
     async fn find_built(&self, machine: &dyn Machine, plan: &Plan) -> Result<Serve, Halt> {
-        if plan.serve != Serve::BuiltFolder {
-            return Ok(plan.serve.clone());
-        }
-        for folder in crate::detect::BUILT_FOLDERS {
+        let built = match &plan.serve {
+            Serve::BuiltFolder(built) => built,
+            Serve::Image => {
+                return Err(Halt::Failed(
+                    "images of a Dockerfile cannot be built yet; set start_command, with \
+                     install_command and build_command where they are needed"
+                        .into(),
+                ));
+            }
+            other => return Ok(other.clone()),
+        };
+        for folder in &built.folders {
             let page = format!("{}/{folder}/index.html", self.folder());
             let asked = crate::machine::ask(machine, exec(&["test", "-f", &page]), 0).await;
             if asked.is_ok_and(|(code, _)| code == 0) {
                 self.say(format!("Serves {folder}/, because the build left index.html there."))
                     .await;
-                return Ok(Serve::Folder(folder.to_owned()));
+                let (folder, single_page) = (folder.clone(), built.single_page);
+                return Ok(Serve::Folder(Pages { folder, single_page }));
             }
         }
-        let folders = crate::detect::BUILT_FOLDERS.join(", ");
+        let folders = built.folders.join(", ");
         Err(Halt::Failed(format!(
-            "the build left no index.html in {folders}, and there is no start script; set start_command"
+            "the build left no index.html in {folders}, and nothing else serves; set start_command"
         )))
     }
 
@@ -262,5 +269,13 @@ impl Run {
                 self.say("Stopped: the server has trouble. It is begun anew in a moment.").await;
             }
         }
+    }
+}
+
+/// A folder of the repository, in the sandbox.
+pub(super) fn in_sandbox(folder: &str) -> String {
+    match folder {
+        "" => "/app".to_owned(),
+        folder => format!("/app/{folder}"),
     }
 }

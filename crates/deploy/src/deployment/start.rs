@@ -1,7 +1,7 @@
 //! Starting the app: a process that lives on in the sandbox.
 
 use super::run::{Halt, Run};
-use crate::detect::Serve;
+use crate::detect::{Pages, Plan, Serve};
 use crate::machine::{Machine, exec};
 
 /// Where the app's own output goes, in the sandbox.
@@ -9,14 +9,19 @@ pub(super) const APP_LOG: &str = "/var/log/pando/app.log";
 
 impl Run {
     /// Starts it; its process id in the sandbox.
-    pub(super) async fn start(&self, machine: &dyn Machine, serve: &Serve) -> Result<u32, Halt> {
+    pub(super) async fn start(
+        &self,
+        machine: &dyn Machine,
+        plan: &Plan,
+        serve: &Serve,
+    ) -> Result<u32, Halt> {
         let (port, folder) = (self.app.port.to_string(), self.folder());
         let mut exec = match serve {
             Serve::Command(command) => {
                 self.say(format!("$ {command}")).await;
-                exec(&["/bin/sh", "-c", command])
+                exec(&["/bin/sh", "-c", &self.script(plan, command)])
             }
-            Serve::Folder(below) => {
+            Serve::Folder(Pages { folder: below, .. }) => {
                 let served =
                     if below.is_empty() { folder.clone() } else { format!("{folder}/{below}") };
                 self.say(format!("Serving the files of {served} on port {port}.")).await;
@@ -32,11 +37,14 @@ impl Run {
                 ])
             }
             // Resolved after the build.
-            Serve::BuiltFolder => return Err(Halt::Failed("there is nothing to serve".into())),
+            Serve::BuiltFolder(_) | Serve::Image => {
+                return Err(Halt::Failed("there is nothing to serve".into()));
+            }
         };
         exec.cwd = Some(folder);
         exec.detached_log = Some(APP_LOG.to_owned());
         exec.env.insert("NODE_ENV".into(), "production".into());
+        exec.env.extend(plan.env.clone());
         exec.env.extend(self.env.clone());
         // Last: where it must listen is not for the app's settings to say twice.
         exec.env.insert("PORT".into(), port);

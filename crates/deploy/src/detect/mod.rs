@@ -1,16 +1,53 @@
-//! What a repository is, and how it is installed, built and served: pure, from
-//! names and `package.json` alone, each decision with its reason.
+//! What a repository is, and how it is installed, built and served: pure, from names
+//! and bounded texts alone, each decision with its reason. Users read of it in
+//! `docs/detection.md`.
 //!
-//! [`sources`] reads what the decision needs; [`detect`] decides; [`node`] and
-//! [`page`] know one kind of app each.
+//! [`files`] is what is looked at and [`sources`] reads it; [`rules`] is which
+//! frameworks there are and by which [`signs`] they are known; [`tools`] chooses
+//! versions. The planners ([`node`], [`python`], [`go`] …) know one language each.
+//! Read [`plan`] first, then [`detect`].
+//!
+//! Whatever a repository holds, detection ends: texts, lists and depths are bounded,
+//! nothing backtracks, and what is put into a command is quoted or of plain letters.
 
+mod deno;
+mod elixir;
+mod error;
+mod facts;
+mod files;
+#[cfg(test)]
+mod fixtures;
+mod framework;
+mod glob;
+mod go;
+mod java;
 mod node;
 mod page;
+mod php;
+mod plan;
+mod procfile;
+mod python;
+mod range;
+mod ruby;
+mod rules;
+mod rust;
+mod signs;
 mod sources;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tools;
+mod workspace;
 
+pub(crate) use error::DetectError;
+pub(crate) use framework::Framework;
+pub(crate) use plan::{Pages, Plan, Serve};
 pub(crate) use sources::{Sources, read};
+pub(crate) use text::quoted;
 
-use serde::{Deserialize, Serialize};
+use facts::Facts;
+use framework::Family;
+use rules::Rule;
 
 /// What the user set; `None` where detection decides, empty for no command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,84 +56,115 @@ pub(crate) struct Settings {
     pub install: Option<String>,
     pub build: Option<String>,
     pub start: Option<String>,
+    /// The host that the app is reached by, without a port; for servers that refuse others.
+    pub host: Option<String>,
 }
 
-/// The kinds of app that are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Framework {
-    Node,
-    Static,
-}
-
-/// How a deployment goes about it. Kept with the deployment, never with the app.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Plan {
-    pub framework: Framework,
-    pub install: Option<String>,
-    pub build: Option<String>,
-    pub serve: Serve,
-    /// Why, one sentence for each decision.
-    pub reasons: Vec<String>,
-}
-
-/// What answers on the port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Serve {
-    /// This command.
-    Command(String),
-    /// The files of this folder; empty for the app's own.
-    Folder(String),
-    /// The files of whichever of [`BUILT_FOLDERS`] the build leaves a page in.
-    BuiltFolder,
-}
-
-/// Where builds leave their pages, in the order they are looked for.
-pub(crate) const BUILT_FOLDERS: [&str; 3] = ["dist", "build", "out"];
-
-/// Why there is no plan. Each says what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum DetectError {
-    #[error(
-        "found neither package.json nor index.html {0}; set start_command, or root_directory if the app is in another folder"
-    )]
-    Nothing(String),
-    #[error("package.json is no JSON object: {0}")]
-    PackageJson(String),
-    #[error(
-        "{0} is there, and only npm is installed for you; set install_command to install another way"
-    )]
-    PackageManager(&'static str),
-    #[error(
-        "package.json has neither a start nor a build script, and there is no server.js, index.js or `main`; add a start script or set start_command"
-    )]
-    NoStart,
-    #[error(
-        "the framework is set to static, and there is no index.html; set build_command, or root_directory"
-    )]
-    NoPage,
-}
+/// Files that an image is built from.
+const DOCKERFILES: [&str; 2] = ["Dockerfile", "Containerfile"];
 
 /// Decides. What the user set wins everywhere.
 pub(crate) fn detect(settings: &Settings, sources: &Sources) -> Result<Plan, DetectError> {
-    let mut plan = match (settings.framework, &sources.package_json) {
-        (Some(Framework::Static), _) => page::plan(settings, sources)?,
-        (Some(Framework::Node), package) => {
-            node::plan(settings, sources, package.as_deref(), "the settings say so")?
+    if sources.app.names.is_empty() && !sources.app.path.is_empty() {
+        return Err(DetectError::NoFolder(sources.app.path.clone()));
+    }
+    let family = settings.framework.map(Framework::family);
+    let reads_package = family.is_none_or(|family| family == Family::Node);
+    let facts = Facts::gather(settings, sources, reads_package)?;
+    let dockerfile = sources.app.first(&DOCKERFILES);
+    let found = match settings.framework {
+        Some(framework) => {
+            rules::of(framework, &facts).map(|rule| (rule, "the settings say so".to_owned()))
         }
-        (None, Some(package)) => {
-            node::plan(settings, sources, Some(package), "package.json is there")?
-        }
-        (None, None) if sources.has("index.html") => page::plan(settings, sources)?,
-        (None, None) if !sources.page_folders.is_empty() => page::plan(settings, sources)?,
-        (None, None) => match &settings.start {
-            Some(_) => node::bare(),
-            None => return Err(DetectError::Nothing(sources.place())),
-        },
+        None => rules::find(&facts),
     };
+    let mut plan = match found {
+        Some((rule, why)) => match by(rule, &facts, &why) {
+            // An image may be all that there is, beside a package.json of tools.
+            Err(error)
+                if settings.framework.is_none()
+                    && dockerfile.is_some()
+                    && !matches!(error, DetectError::Version { .. }) =>
+            {
+                let mut plan = image(&facts)?;
+                plan.reasons.push(format!("Without it, there would be no way: {error}."));
+                plan
+            }
+            plan => plan?,
+        },
+        None if facts.starts_itself() => bare(&facts),
+        None => return Err(DetectError::Nothing(sources.place())),
+    };
+    plan.dockerfile = dockerfile.map(str::to_owned);
+    if let (Some(file), false) = (dockerfile, plan.serve == Serve::Image) {
+        plan.reasons.push(format!(
+            "The {file} is not used, because the app can be built without it; set the framework to dockerfile to use it."
+        ));
+    }
+    processes(&facts, &mut plan);
     override_with(settings, &mut plan);
+    tools::add_others(&facts, &mut plan);
+    // Each is a line of the log, and no file may begin another.
+    for line in plan.reasons.iter_mut().chain(&mut plan.warnings) {
+        *line = line.replace(char::is_control, " ");
+    }
     Ok(plan)
+}
+
+fn by(rule: &Rule, facts: &Facts<'_>, why: &str) -> Result<Plan, DetectError> {
+    match rule.framework.family() {
+        Family::Node => node::plan(rule, facts, why),
+        // Some build their pages with npm.
+        Family::Page if !rule.web.pages.is_empty() => node::plan(rule, facts, why),
+        Family::Page => page::plan(facts),
+        Family::Python => python::plan(rule, facts, why),
+        Family::Go => go::plan(rule, facts, why),
+        Family::Rust => rust::plan(rule, facts, why),
+        Family::Ruby => ruby::plan(rule, facts, why),
+        Family::Php => php::plan(rule, facts, why),
+        Family::Elixir => elixir::plan(rule, facts, why),
+        Family::Java => java::plan(rule, facts, why),
+        Family::Deno => deno::plan(rule, facts, why),
+        Family::Procfile if facts.starts_itself() => {
+            let mut plan = bare(facts);
+            plan.framework = Framework::Procfile;
+            Ok(plan)
+        }
+        Family::Procfile => Err(DetectError::NoWeb),
+        Family::Dockerfile => image(facts),
+    }
+}
+
+/// A folder with nothing that is known, and a start command from elsewhere.
+fn bare(facts: &Facts<'_>) -> Plan {
+    let start = Serve::Command(String::new());
+    let mut plan = Plan::new(Framework::Node, &facts.sources.app.path, start);
+    let who = if facts.settings.start.is_some() { "the settings say" } else { "the Procfile says" };
+    plan.reasons.push(format!("Nothing here is known: only what {who}."));
+    plan
+}
+
+fn image(facts: &Facts<'_>) -> Result<Plan, DetectError> {
+    let file = facts.sources.app.first(&DOCKERFILES).ok_or(DetectError::NoFile("Dockerfile"))?;
+    let mut plan = Plan::new(Framework::Dockerfile, &facts.sources.app.path, Serve::Image);
+    plan.because("Dockerfile", format!("{file} is there"));
+    plan.dockerfile = Some(file.to_owned());
+    Ok(plan)
+}
+
+/// What a Procfile says: its web line wins over the framework's.
+fn processes(facts: &Facts<'_>, plan: &mut Plan) {
+    if let (Some(web), None) = (&facts.procfile.web, &facts.settings.start) {
+        plan.starts(web, "the Procfile has a web line");
+    }
+    if let Some(release) = &facts.procfile.release {
+        plan.because(&format!("Release: `{release}`"), "the Procfile has a release line");
+        plan.release = Some(release.clone());
+    }
+    for (name, command) in &facts.procfile.workers {
+        plan.because(&format!("Process {name}: `{command}`"), "the Procfile has a line of it");
+    }
+    plan.workers.clone_from(&facts.procfile.workers);
 }
 
 fn override_with(settings: &Settings, plan: &mut Plan) {
@@ -114,118 +182,6 @@ fn override_with(settings: &Settings, plan: &mut Plan) {
         plan.reasons.push(format!("{name}: {what}, because the settings say so."));
     }
     if let Some(start) = &settings.start {
-        plan.serve = Serve::Command(start.clone());
-        plan.reasons.push(format!("Start: `{start}`, because the settings say so."));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn sources(names: &[&str], package_json: Option<&str>) -> Sources {
-        Sources {
-            folder: String::new(),
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            package_json: package_json.map(str::to_owned),
-            page_folders: Vec::new(),
-        }
-    }
-
-    fn plan(names: &[&str], package_json: &str) -> Result<Plan, DetectError> {
-        detect(&Settings::default(), &sources(names, Some(package_json)))
-    }
-
-    #[test]
-    fn a_node_app_with_a_lockfile() {
-        let package = r#"{"scripts":{"start":"node .","build":"tsc"}}"#;
-        let plan = plan(&["package.json", "package-lock.json"], package).unwrap();
-        assert_eq!(plan.install.as_deref(), Some("npm ci"));
-        assert_eq!(plan.build.as_deref(), Some("npm run build"));
-        assert_eq!(plan.serve, Serve::Command("npm start".into()));
-        assert_eq!(
-            plan.reasons,
-            [
-                "Node app, because package.json is there.",
-                "Install: `npm ci`, because package-lock.json is there.",
-                "Build: `npm run build`, because package.json has a build script.",
-                "Start: `npm start`, because package.json has a start script.",
-            ]
-        );
-    }
-
-    #[test]
-    fn what_starts_a_node_app() {
-        let serve = |names: &[&str], package: &str| plan(names, package).map(|plan| plan.serve);
-        let command = |text: &str| Ok(Serve::Command(text.into()));
-        assert_eq!(serve(&["server.js"], "{}"), command("node server.js"));
-        assert_eq!(serve(&["index.js"], "{}"), command("node index.js"));
-        assert_eq!(
-            serve(&["lib/"], r#"{"main":"lib/it's.js"}"#),
-            command(r"node 'lib/it'\''s.js'")
-        );
-        assert_eq!(
-            serve(&["index.html", "index.js"], r#"{"scripts":{"build":"vite build"}}"#),
-            Ok(Serve::BuiltFolder)
-        );
-        assert_eq!(serve(&["index.html"], "{}"), Ok(Serve::Folder(String::new())));
-        assert_eq!(serve(&[], "{}"), Err(DetectError::NoStart));
-        assert!(matches!(serve(&[], "[]"), Err(DetectError::PackageJson(_))));
-        assert!(matches!(serve(&[], "{"), Err(DetectError::PackageJson(_))));
-    }
-
-    #[test]
-    fn other_package_managers_are_named_and_can_be_overridden() {
-        let package = r#"{"scripts":{"start":"x"}}"#;
-        let names = ["pnpm-lock.yaml", "package.json"];
-        assert_eq!(plan(&names, package), Err(DetectError::PackageManager("pnpm-lock.yaml")));
-        let settings = Settings { install: Some("npx pnpm i".into()), ..Settings::default() };
-        let plan = detect(&settings, &sources(&names, Some(package))).unwrap();
-        assert_eq!(plan.install.as_deref(), Some("npx pnpm i"));
-    }
-
-    #[test]
-    fn settings_win_and_empty_means_none() {
-        let settings = Settings {
-            install: Some(String::new()),
-            build: Some("make".into()),
-            start: Some("./run".into()),
-            ..Settings::default()
-        };
-        let found = detect(&settings, &sources(&["package.json"], Some("{}"))).unwrap();
-        assert_eq!(found.install, None);
-        assert_eq!(found.build.as_deref(), Some("make"));
-        assert_eq!(found.serve, Serve::Command("./run".into()));
-        // Anything that says how it starts can be deployed.
-        let found = detect(&settings, &sources(&["main.go"], None)).unwrap();
-        assert_eq!(found.serve, Serve::Command("./run".into()));
-        let nothing = detect(&Settings::default(), &sources(&["main.go"], None));
-        assert!(matches!(nothing, Err(DetectError::Nothing(_))));
-    }
-
-    #[test]
-    fn pages_are_served_from_where_they_are() {
-        let found = detect(&Settings::default(), &sources(&["index.html"], None)).unwrap();
-        assert_eq!(
-            (found.framework, found.serve),
-            (Framework::Static, Serve::Folder(String::new()))
-        );
-        let mut nested = sources(&["public/"], None);
-        nested.page_folders = vec!["public".into()];
-        let found = detect(&Settings::default(), &nested).unwrap();
-        assert_eq!(found.serve, Serve::Folder("public".into()));
-        let settings = Settings { framework: Some(Framework::Static), ..Settings::default() };
-        assert_eq!(detect(&settings, &sources(&["a.js"], Some("{}"))), Err(DetectError::NoPage));
-    }
-
-    proptest! {
-        #[test]
-        fn any_package_json_ends_in_an_answer(text in "[ -~]{0,80}", start in any::<String>()) {
-            let _ = plan(&["package.json"], &text);
-            let package = serde_json::json!({ "main": start }).to_string();
-            let _ = plan(&["package.json"], &package);
-        }
+        plan.starts(start, "the settings say so");
     }
 }

@@ -42,13 +42,24 @@ impl Mirror {
         Ok(names)
     }
 
-    /// A file of the commit.
-    pub(crate) async fn read(&self, path: &str, limit_bytes: usize) -> Result<Vec<u8>, GitError> {
+    /// The beginning of a file of the commit, `limit_bytes` and no more.
+    pub(crate) async fn head(&self, path: &str, limit_bytes: usize) -> Result<Vec<u8>, GitError> {
         let blob = self.object(path);
         let arguments = ["cat-file", "blob", &blob];
-        Call { dir: &self.dir, config: &[], arguments: &arguments, limit: READ_LIMIT }
-            .run(limit_bytes)
-            .await
+        let call = Call { dir: &self.dir, config: &[], arguments: &arguments, limit: READ_LIMIT };
+        let whole = async {
+            let mut stream = call.stream(u64::MAX)?;
+            let mut head = Vec::new();
+            while head.len() < limit_bytes
+                && let Some(bytes) = stream.next().await
+            {
+                head.extend_from_slice(&bytes?);
+            }
+            head.truncate(limit_bytes);
+            Ok(head)
+        };
+        let late = GitError::Timeout { verb: "cat-file", limit: READ_LIMIT };
+        tokio::time::timeout(READ_LIMIT, whole).await.unwrap_or(Err(late))
     }
 
     /// The whole tree of the commit, as a tar stream.

@@ -211,3 +211,27 @@ async fn what_is_changed_holds_from_the_next_deployment_on() {
     assert_eq!(other.unwrap_err().code, Code::NotFound);
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn install_runs_in_the_workspace_and_all_else_in_the_app() {
+    let world = World::new().await;
+    let files: &[(&str, &[u8])] = &[
+        ("package.json", b"{\"workspaces\":[\"apps/*\"]}"),
+        ("apps/web/package.json", b"{}"),
+        ("apps/web/index.html", b"web"),
+    ];
+    world.repo.push("main", files, "a workspace").await.unwrap();
+    let app = world
+        .app(|app| {
+            app.root_directory = Some("apps/web".into());
+            app.install_command = Some("touch installed".into());
+            app.build_command =
+                Some("mkdir dist && cp index.html dist && ls ../../installed".into());
+        })
+        .await;
+    let deployment = world.ended(app.id).await;
+    let log = deployment.build_logs.unwrap();
+    assert_eq!(deployment.status, DeploymentStatus::Live, "{log}");
+    assert!(log.contains("Serves dist/, because the build left index.html there."), "{log}");
+    world.finish().await;
+}

@@ -24,7 +24,7 @@ pub struct CreateArgs {
     /// The folder of the repository that holds it
     #[arg(long, value_name = "PATH")]
     root: Option<String>,
-    /// Skips detection: node or static
+    /// Skips detection of the framework: nextjs, django, static ... (docs/detection.md has all)
     #[arg(long)]
     framework: Option<String>,
     /// Replaces the detected install command; empty for none

@@ -1,0 +1,149 @@
+//! What detection decides, kept with the deployment.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Framework;
+
+/// How a deployment goes about it. Kept with the deployment, never with the app.
+///
+/// Build, release, start and workers run in the app's folder; only install runs in
+/// [`Plan::install_folder`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    pub framework: Framework,
+    /// What is to be there before install, in the order to install it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool>,
+    /// Where install runs, from the repository's root; empty for the root itself.
+    #[serde(default)]
+    pub install_folder: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// Runs before the new version starts: the `release` line of a Procfile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    pub serve: Serve,
+    /// What runs beside it, by name: the other lines of a Procfile.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub workers: BTreeMap<String, String>,
+    /// Folders that go before PATH in every command, from the app's folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+    /// What the framework needs to answer on `0.0.0.0:$PORT` to the app's own host. The user's
+    /// environment wins.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// A Dockerfile that is there, from the app's folder, used or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dockerfile: Option<String>,
+    /// What may go wrong, and what to do about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Why, one sentence for each decision.
+    pub reasons: Vec<String>,
+}
+
+/// A program of one version, as mise names both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tool {
+    pub name: String,
+    /// A version, the beginning of one (`20`), or what the tool calls it (`stable`).
+    pub version: String,
+    /// What said so: it follows on "because".
+    pub reason: String,
+}
+
+/// What answers on the port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Serve {
+    /// This command.
+    Command(String),
+    /// The files of a folder that is in the repository.
+    Folder(Pages),
+    /// The files that the build leaves.
+    BuiltFolder(Built),
+    /// The image of the Dockerfile that [`Plan::dockerfile`] names.
+    Image,
+}
+
+/// Files to serve.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pages {
+    /// From the app's folder; empty for that itself.
+    pub folder: String,
+    /// Whether what is no file is answered with `index.html`: its router is in the browser.
+    #[serde(default)]
+    pub single_page: bool,
+}
+
+/// Where a build leaves its files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Built {
+    /// The first of these that has an `index.html` is served; from the app's folder.
+    pub folders: Vec<String>,
+    /// As in [`Pages`].
+    #[serde(default)]
+    pub single_page: bool,
+}
+
+impl Plan {
+    pub(super) fn new(framework: Framework, folder: &str, serve: Serve) -> Self {
+        Self {
+            framework,
+            tools: Vec::new(),
+            install_folder: folder.to_owned(),
+            install: None,
+            build: None,
+            release: None,
+            serve,
+            workers: BTreeMap::new(),
+            path: Vec::new(),
+            env: BTreeMap::new(),
+            dockerfile: None,
+            warnings: Vec::new(),
+            reasons: Vec::new(),
+        }
+    }
+
+    pub(super) fn because(&mut self, what: &str, why: impl AsRef<str>) {
+        self.reasons.push(format!("{what}, because {}.", why.as_ref()));
+    }
+
+    pub(super) fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+
+    /// Adds a command to what install does.
+    pub(super) fn installs(&mut self, command: impl AsRef<str>, why: impl AsRef<str>) {
+        let install = self.install.take();
+        self.install = Some(self.after(install, "Install", command.as_ref(), why.as_ref()));
+    }
+
+    /// Adds a command to what the build does.
+    pub(super) fn builds(&mut self, command: impl AsRef<str>, why: impl AsRef<str>) {
+        let build = self.build.take();
+        self.build = Some(self.after(build, "Build", command.as_ref(), why.as_ref()));
+    }
+
+    /// A command after another, and not after its failure.
+    fn after(&mut self, first: Option<String>, step: &str, command: &str, why: &str) -> String {
+        let then = if first.is_some() { ", then" } else { "" };
+        self.because(&format!("{step}{then}: `{command}`"), why);
+        first.map_or_else(|| command.to_owned(), |first| format!("{first} && {command}"))
+    }
+
+    pub(super) fn starts(&mut self, command: impl AsRef<str>, why: impl AsRef<str>) {
+        let command = command.as_ref();
+        self.because(&format!("Start: `{command}`"), why);
+        self.serve = Serve::Command(command.to_owned());
+    }
+
+    pub(super) fn sets(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
+    }
+}

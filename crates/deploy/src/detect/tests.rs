@@ -1,0 +1,277 @@
+//! What settings do, and what hostile sources cannot do. Real repositories are in
+//! `fixtures`.
+
+use proptest::prelude::*;
+
+use super::files::{ABOVE_FILES, APP_FILES, HEADS, VERSION_FILES};
+use super::plan::Built;
+use super::sources::Dir;
+use super::*;
+
+pub(super) fn dir(path: &str, names: &[&str], texts: &[(&str, &str)]) -> Dir {
+    let all = names.iter().chain(texts.iter().map(|(name, _)| name));
+    Dir {
+        path: path.to_owned(),
+        names: all.map(|name| (*name).to_owned()).collect(),
+        texts: texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
+        ..Dir::default()
+    }
+}
+
+fn sources(names: &[&str], texts: &[(&str, &str)]) -> Sources {
+    Sources { app: dir("", names, texts), above: Vec::new() }
+}
+
+fn plan(names: &[&str], package_json: &str) -> Result<Plan, DetectError> {
+    detect(&Settings::default(), &sources(names, &[("package.json", package_json)]))
+}
+
+fn folder(folder: &str) -> Serve {
+    Serve::Folder(Pages { folder: folder.to_owned(), single_page: false })
+}
+
+fn built() -> Serve {
+    let folders = ["dist", "build", "out"].map(str::to_owned).to_vec();
+    Serve::BuiltFolder(Built { folders, single_page: false })
+}
+
+#[test]
+fn a_node_app_with_a_lockfile() {
+    let package = r#"{"scripts":{"start":"node .","build":"tsc"}}"#;
+    let plan = plan(&["package-lock.json"], package).unwrap();
+    assert_eq!(plan.install.as_deref(), Some("npm ci"));
+    assert_eq!(plan.build.as_deref(), Some("npm run build"));
+    assert_eq!(plan.serve, Serve::Command("npm start".into()));
+    assert_eq!(
+        plan.reasons,
+        [
+            "Node app, because package.json has a start script.",
+            "node 22, because nothing names a version.",
+            "Install: `npm ci`, because package-lock.json is there.",
+            "Build: `npm run build`, because package.json has a build script.",
+            "Start: `npm start`, because package.json has a start script.",
+        ]
+    );
+}
+
+#[test]
+fn what_starts_a_node_app() {
+    let serve = |names: &[&str], package: &str| plan(names, package).map(|plan| plan.serve);
+    let command = |text: &str| Ok(Serve::Command(text.into()));
+    assert_eq!(serve(&["server.js"], "{}"), command("node server.js"));
+    assert_eq!(serve(&["index.js"], "{}"), command("node index.js"));
+    assert_eq!(serve(&["lib/"], r#"{"main":"lib/it's.js"}"#), command(r"node 'lib/it'\''s.js'"));
+    // npm writes this where nothing is.
+    assert_eq!(serve(&["app.js"], r#"{"main":"index.js"}"#), command("node app.js"));
+    let package = r#"{"scripts":{"build":"make"}}"#;
+    assert_eq!(serve(&["index.html", "index.js"], package), Ok(built()));
+    assert_eq!(serve(&["index.html"], "{}"), Ok(folder("")));
+    assert!(matches!(serve(&[], "{}"), Err(DetectError::NoStart)));
+    let root = r#"{"workspaces":["apps/*"],"scripts":{"build":"turbo run build"}}"#;
+    let many = serve(&["apps/", "apps/web/", "apps/api/"], root).unwrap_err().to_string();
+    assert!(many.ends_with("to the app's folder: apps/api, apps/web"), "{many}");
+    assert!(matches!(serve(&[], "[]"), Err(DetectError::PackageJson(..))));
+    assert!(matches!(serve(&[], "{"), Err(DetectError::PackageJson(..))));
+}
+
+#[test]
+fn a_package_json_that_is_too_large_is_named() {
+    let mut sources = sources(&["package.json"], &[]);
+    sources.app.too_large.insert("package.json".into());
+    let error = detect(&Settings::default(), &sources).unwrap_err();
+    assert_eq!(error.to_string(), "package.json is no JSON object: it is larger than 1 MiB");
+}
+
+#[test]
+fn settings_win_and_empty_means_none() {
+    let settings = Settings {
+        install: Some(String::new()),
+        build: Some("make".into()),
+        start: Some("./run".into()),
+        ..Settings::default()
+    };
+    let found = detect(&settings, &sources(&[], &[("package.json", "{}")])).unwrap();
+    assert_eq!(found.install, None);
+    assert_eq!(found.build.as_deref(), Some("make"));
+    assert_eq!(found.serve, Serve::Command("./run".into()));
+    // Anything that says how it starts can be deployed.
+    let found = detect(&settings, &sources(&["main.zig"], &[])).unwrap();
+    assert_eq!(found.serve, Serve::Command("./run".into()));
+    let nothing = detect(&Settings::default(), &sources(&["main.zig"], &[]));
+    assert!(matches!(nothing, Err(DetectError::Nothing(_))));
+    let gone = Sources { app: dir("web", &[], &[]), above: Vec::new() };
+    assert_eq!(detect(&settings, &gone), Err(DetectError::NoFolder("web".into())));
+}
+
+#[test]
+fn settings_win_over_a_procfile_and_it_over_the_framework() {
+    let texts = [
+        ("package.json", r#"{"scripts":{"start":"node ."}}"#),
+        ("Procfile", "web: node web.js\nworker: node worker.js\nrelease: node migrate.js\n"),
+    ];
+    let sources = sources(&[], &texts);
+    let found = detect(&Settings::default(), &sources).unwrap();
+    assert_eq!(found.serve, Serve::Command("node web.js".into()));
+    assert_eq!(found.release.as_deref(), Some("node migrate.js"));
+    assert_eq!(found.workers["worker"], "node worker.js");
+    let settings = Settings { start: Some("node mine.js".into()), ..Settings::default() };
+    let found = detect(&settings, &sources).unwrap();
+    assert_eq!(found.serve, Serve::Command("node mine.js".into()));
+    assert_eq!(found.workers.len(), 1);
+}
+
+#[test]
+fn a_framework_that_is_set_is_not_looked_for() {
+    let set = |framework| Settings { framework: Some(framework), ..Settings::default() };
+    let both = sources(&["server.js"], &[("package.json", "{}"), ("go.mod", "module x\n")]);
+    let found = detect(&set(Framework::Node), &both).unwrap();
+    assert_eq!(found.serve, Serve::Command("node server.js".into()));
+    assert_eq!(found.reasons[0], "Node app, because the settings say so.");
+    let found = detect(&set(Framework::Go), &both).unwrap();
+    assert_eq!(found.build.as_deref(), Some("go build -o bin/pando-app ."));
+    let broken = sources(&["index.html"], &[("package.json", "{")]);
+    assert_eq!(detect(&set(Framework::Static), &broken).unwrap().serve, folder(""));
+    assert_eq!(detect(&set(Framework::Dockerfile), &both), Err(DetectError::NoFile("Dockerfile")));
+}
+
+#[test]
+fn pages_are_served_from_where_they_are() {
+    let found = detect(&Settings::default(), &sources(&["index.html"], &[])).unwrap();
+    assert_eq!((found.framework, found.serve), (Framework::Static, folder("")));
+    let found = detect(&Settings::default(), &sources(&["public/", "public/index.html"], &[]));
+    assert_eq!(found.unwrap().serve, folder("public"));
+    let settings = Settings { framework: Some(Framework::Static), ..Settings::default() };
+    let none = sources(&["a.js"], &[("package.json", "{}")]);
+    assert_eq!(detect(&settings, &none), Err(DetectError::NoPage));
+}
+
+#[test]
+fn a_dockerfile_is_used_where_nothing_else_can_be() {
+    let found = detect(&Settings::default(), &sources(&["Dockerfile"], &[])).unwrap();
+    assert_eq!((found.framework, &found.serve), (Framework::Dockerfile, &Serve::Image));
+    let found = plan(&["Dockerfile"], "{}").unwrap();
+    assert_eq!((found.serve, found.dockerfile.as_deref()), (Serve::Image, Some("Dockerfile")));
+    let found = plan(&["Dockerfile", "server.js"], "{}").unwrap();
+    assert_eq!(found.serve, Serve::Command("node server.js".into()));
+    assert_eq!(found.dockerfile.as_deref(), Some("Dockerfile"));
+    assert!(found.reasons.iter().any(|reason| reason.contains("Dockerfile is not used")));
+}
+
+#[test]
+fn versions_that_contradict_are_told_and_the_order_holds() {
+    let package = r#"{"scripts":{"start":"node ."},"engines":{"node":">=18 <21"}}"#;
+    let node = |texts: &[(&str, &str)]| {
+        let texts = [&[("package.json", package)], texts].concat();
+        detect(&Settings::default(), &sources(&[], &texts))
+    };
+    let found = node(&[]).unwrap();
+    assert_eq!(found.tools[0].version, "20");
+    assert_eq!(found.tools[0].reason, "engines.node in package.json says >=18 <21");
+    assert!(found.warnings.is_empty());
+    for (text, version) in [
+        ("lts/iron\r\n", "20"),
+        ("v20.11.1", "20.11.1"),
+        ("20", "20"),
+        ("20.x", "20"),
+        ("Iron", "20"),
+        (">=18 <21", "20"),
+    ] {
+        let found = node(&[(".nvmrc", text)]).unwrap();
+        assert_eq!(found.tools[0].version, version, "{text}");
+        assert!(found.warnings.is_empty(), "{text}: {:?}", found.warnings);
+    }
+    for (text, version) in [("lts/*", "26"), ("node", "26"), ("v22", "22")] {
+        let found = node(&[(".nvmrc", text)]).unwrap();
+        assert_eq!(found.tools[0].version, version, "{text}");
+        assert_eq!(found.warnings.len(), 1, "{text}: {:?}", found.warnings);
+    }
+    let found =
+        node(&[(".nvmrc", "18"), (".node-version", "20"), ("mise.toml", "[tools]\nnode='19'")]);
+    let found = found.unwrap();
+    assert_eq!(found.tools[0].version, "19");
+    assert_eq!(
+        found.warnings,
+        [
+            "mise.toml says 19, and .node-version says 20: node 19 is used.",
+            "mise.toml says 19, and .nvmrc says 18: node 19 is used."
+        ]
+    );
+    let error = node(&[(".nvmrc", "lts/unobtainium")]).unwrap_err().to_string();
+    assert!(
+        error.starts_with(".nvmrc says `lts/unobtainium`, which is no version of node that is known; there is 26, 24,"),
+        "{error}"
+    );
+    assert!(error.contains("lts/iron"), "{error}");
+    let error = node(&[(".nvmrc", "$(reboot)")]).unwrap_err();
+    assert!(matches!(error, DetectError::Version { .. }));
+}
+
+#[test]
+fn a_plan_is_the_same_after_it_was_kept() {
+    let package = r#"{"dependencies":{"vite":"8"},"engines":{"node":"20"}}"#;
+    let plan = plan(&["yarn.lock"], package).unwrap();
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+}
+
+/// Names and beginnings that lead deep into the planners.
+fn texts() -> impl Strategy<Value = Vec<(String, String)>> {
+    let names: Vec<&str> = APP_FILES
+        .iter()
+        .chain(&VERSION_FILES)
+        .chain(&HEADS)
+        .chain(&ABOVE_FILES)
+        .copied()
+        .chain(["package.json"])
+        .collect();
+    let beginnings = prop_oneof![
+        Just("{\"scripts\":{\"build\":\"x\"},\"dependencies\":{\"vite\":\"1\",\"next\":\"1\"}}"),
+        Just("{\"workspaces\":[\"**\"],\"packageManager\":\"yarn@4.0.0\",\"name\":\"$(x)\"}"),
+        Just("{\"projects\":{\"../x\":{\"architect\":{\"build\":{\"options\":{\"ssr\":{}}}}}}}"),
+        Just("flask\nfastapi\n"),
+        Just("app = FastAPI()\n"),
+        Just("[package]\nname='x'\n"),
+        Just("[tool.poetry]\n"),
+        Just("lts/*\n"),
+        Just("web: x\n"),
+        Just(""),
+    ];
+    let one = (proptest::sample::select(names), beginnings, any::<String>(), any::<bool>())
+        .prop_map(|(name, text, more, is_more)| {
+            let text = if is_more { format!("{text}{more}") } else { text.to_owned() };
+            (name.to_owned(), text)
+        });
+    proptest::collection::vec(one, 0..8)
+}
+
+proptest! {
+    #[test]
+    fn any_package_json_ends_in_an_answer(text in "[ -~]{0,80}", start in any::<String>()) {
+        let _ = plan(&[], &text);
+        let package = serde_json::json!({ "main": start, "name": start }).to_string();
+        let _ = plan(&[], &package);
+    }
+
+    #[test]
+    fn any_sources_end_in_an_answer(app in texts(), above in texts(), nested: bool) {
+        let pairs = |texts: &[(String, String)], path: &str| {
+            let texts: Vec<_> = texts.iter().map(|(name, text)| (&**name, &**text)).collect();
+            dir(path, &["a.b"], &texts)
+        };
+        let path = if nested { "apps/web" } else { "" };
+        let above = if nested { vec![pairs(&above, "apps"), pairs(&above, "")] } else { vec![] };
+        let sources = Sources { app: pairs(&app, path), above };
+        let settings = Settings { host: Some("x.test".into()), ..Settings::default() };
+        if let Ok(plan) = detect(&settings, &sources) {
+            prop_assert!(plan.serve != Serve::Command(String::new()));
+            let lines = plan.reasons.iter().chain(&plan.warnings);
+            prop_assert!(!lines.clone().any(|line| line.contains(char::is_control)));
+            prop_assert!(plan.build.is_none_or(|build| build.len() < 20_000));
+            for tool in &plan.tools {
+                let plain = |letter: char| letter.is_ascii_alphanumeric() || "._+-/:@".contains(letter);
+                prop_assert!(tool.version.chars().all(plain), "{:?}", tool);
+                prop_assert!(tool.name.chars().all(plain), "{:?}", tool);
+            }
+        }
+    }
+}
