@@ -40,6 +40,14 @@ chmod 755 "$root/usr/local/bin/node" "$root/usr/local/lib/node_modules/npm/bin/n
 tar -xzf "$downloads/mise.tgz" -C "$root/usr/local/bin" --strip-components=2 --no-same-owner package/bin/mise
 chmod 755 "$root/usr/local/bin/mise"
 install -d -m 1777 "$root/opt/mise" "$root/opt/mise/shims"
+# What deployments need not install.
+mkdir -p "$root/usr/local/share/pando"
+python_version=$(chroot "$root" python3 -c 'import platform; print(platform.python_version())')
+cat >"$root/usr/local/share/pando/tools" <<TEXT
+node $NODE_VERSION
+npm $NPM_VERSION
+python $python_version
+TEXT
 mkdir -p "$root/usr/local/etc"
 cat >"$root/usr/local/etc/npmrc" <<'TEXT'
 audit=false

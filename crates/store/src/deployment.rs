@@ -21,6 +21,7 @@ words!(DeploymentStatus {
     Detecting => "detecting",
     Installing => "installing",
     Building => "building",
+    Releasing => "releasing",
     Starting => "starting",
     Checking => "checking",
     Live => "live",

@@ -301,6 +301,8 @@ pub enum DeploymentStatus {
     Installing,
     /// The build command.
     Building,
+    /// What must be done before the new version starts: the `release` line of a Procfile.
+    Releasing,
     /// The start command runs.
     Starting,
     /// Waits until the app answers.

@@ -3,21 +3,25 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use pando_guest_protocol::session::Exec;
 use pando_node::guest::{ExecEvent, ExecInput};
 
 use super::lines::Lines;
 use super::run::{Halt, Run, in_sandbox};
+use super::tools::PROFILE;
 use crate::detect::{Plan, quoted};
 use crate::machine::{Machine, broken_off, exec};
 
 /// How long each may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// A command that ends.
+/// A command of the plan that ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Install,
     Build,
+    /// Migrates, for instance: what must be done before the new version starts.
+    Release,
 }
 
 impl Run {
@@ -27,24 +31,41 @@ impl Run {
         step: Step,
         plan: &Plan,
     ) -> Result<(), Halt> {
-        let (step, command, folder) = match step {
+        let (name, command, folder) = match step {
             Step::Install => ("install", &plan.install, in_sandbox(&plan.install_folder)),
             Step::Build => ("build", &plan.build, self.folder()),
+            Step::Release => ("release", &plan.release, self.folder()),
         };
         let Some(command) = command else {
-            self.say(format!("Nothing to {step}.")).await;
+            // Most apps have none, and miss nothing.
+            if step != Step::Release {
+                self.say(format!("Nothing to {name}.")).await;
+            }
             return Ok(());
         };
         self.say(format!("$ {command}")).await;
         let mut exec = exec(&["/bin/sh", "-c", &self.script(plan, command)]);
         exec.cwd = Some(folder);
-        exec.timeout_ms = u64::try_from(COMMAND_LIMIT.as_millis()).ok();
-        // Tools ask nothing and draw no bars where this is set. NODE_ENV is not:
-        // a build needs what npm leaves out in production.
-        exec.env.insert("CI".into(), "1".into());
+        match step {
+            // Tools ask nothing and draw no bars where this is set. NODE_ENV is not:
+            // a build needs what npm leaves out in production.
+            Step::Install | Step::Build => exec.env.insert("CI".into(), "1".into()),
+            Step::Release => exec.env.insert("NODE_ENV".into(), "production".into()),
+        };
         exec.env.extend(plan.env.clone());
         exec.env.extend(self.env.clone());
-        let lost = |error| Halt::Failed(format!("{step} broke off: {error}"));
+        self.to_its_end(machine, &format!("`{command}`"), exec).await
+    }
+
+    /// Runs a command that is `what` to its owner; its output is the log's.
+    pub(super) async fn to_its_end(
+        &self,
+        machine: &dyn Machine,
+        what: &str,
+        mut exec: Exec,
+    ) -> Result<(), Halt> {
+        exec.timeout_ms = u64::try_from(COMMAND_LIMIT.as_millis()).ok();
+        let lost = |error| Halt::Failed(format!("{what} broke off: {error}"));
         let mut output = machine.run(exec, ExecInput::Empty).await.map_err(lost)?;
         let mut outputs = [Lines::new(self.redactor.clone()), Lines::new(self.redactor.clone())];
         let done = loop {
@@ -63,24 +84,25 @@ impl Run {
         }
         if done.timed_out {
             let minutes = COMMAND_LIMIT.as_secs() / 60;
-            return Err(Halt::Failed(format!("`{command}` took longer than {minutes} minutes")));
+            return Err(Halt::Failed(format!("{what} took longer than {minutes} minutes")));
         }
         if done.exit_code != 0 {
-            return Err(Halt::Failed(format!(
-                "`{command}` failed with exit code {}",
-                done.exit_code
-            )));
+            return Err(Halt::Failed(format!("{what} failed with exit code {}", done.exit_code)));
         }
         Ok(())
     }
 
-    /// A command for the shell, with the folders of the plan before its PATH.
+    /// A command for the shell, with the plan's tools, and its folders before their PATH.
     pub(super) fn script(&self, plan: &Plan, command: &str) -> String {
-        if plan.path.is_empty() {
-            return command.to_owned();
+        let mut script = String::new();
+        if self.has_profile {
+            script.push_str(&format!(". {PROFILE}\n"));
         }
-        let folders = plan.path.iter().map(|path| quoted(&format!("{}/{path}", self.folder())));
-        let folders = folders.collect::<Vec<_>>().join(":");
-        format!("export PATH={folders}:\"$PATH\"\n{command}")
+        if !plan.path.is_empty() {
+            let folders = plan.path.iter().map(|path| quoted(&format!("{}/{path}", self.folder())));
+            let folders = folders.collect::<Vec<_>>().join(":");
+            script.push_str(&format!("export PATH={folders}:\"$PATH\"\n"));
+        }
+        script + command
     }
 }

@@ -21,4 +21,5 @@ mod start;
 pub(crate) mod state;
 pub(crate) mod supersede;
 pub(crate) mod sweep;
+mod tools;
 pub(crate) mod view;

@@ -27,6 +27,8 @@ pub(super) struct Run {
     pub log: Log,
     pub env: BTreeMap<String, String>,
     pub redactor: Redactor,
+    /// Whether tools were installed, whose profile each command needs.
+    pub has_profile: bool,
     /// The sandbox in the making: it is waited for even when the deployment stops,
     /// because only what is made whole can be removed.
     pub creating: Option<JoinHandle<Result<SandboxId, PublicError>>>,
@@ -68,8 +70,16 @@ pub(crate) async fn run(
     let env = context.sealer.unseal_env(&app.id.to_string(), "env", &app.env_sealed)?;
     let (log, writer) = context.logs.write(id).await?;
     let redactor = Redactor::new(&env);
-    let mut run =
-        Run { context: Arc::clone(context), app, row, log, env, redactor, creating: None };
+    let mut run = Run {
+        context: Arc::clone(context),
+        app,
+        row,
+        log,
+        env,
+        redactor,
+        has_profile: false,
+        creating: None,
+    };
     let halted = tokio::select! {
         biased;
         () = entered.stop.cancelled() => Err(Halt::Ended),
@@ -153,10 +163,13 @@ impl Run {
         drop(mirror);
         self.step_done().await?;
         let machine = self.machine().await?;
+        self.tools(&*machine, &plan).await?;
         self.command(&*machine, Step::Install, &plan).await?;
         self.step_done().await?;
         self.command(&*machine, Step::Build, &plan).await?;
         let serve = self.find_built(&*machine, &plan).await?;
+        self.step_done().await?;
+        self.command(&*machine, Step::Release, &plan).await?;
         self.step_done().await?;
         let process = self.start(&*machine, &plan, &serve).await?;
         self.step_done().await?;

@@ -7,6 +7,9 @@ use crate::machine::{Machine, exec};
 /// Where the app's own output goes, in the sandbox.
 pub(super) const APP_LOG: &str = "/var/log/pando/app.log";
 
+/// The program of every template that serves a folder (`crates/guest/src/pages`).
+const PAGES: &str = "pando-pages";
+
 impl Run {
     /// Starts it; its process id in the sandbox.
     pub(super) async fn start(
@@ -21,20 +24,15 @@ impl Run {
                 self.say(format!("$ {command}")).await;
                 exec(&["/bin/sh", "-c", &self.script(plan, command)])
             }
-            Serve::Folder(Pages { folder: below, .. }) => {
+            Serve::Folder(Pages { folder: below, single_page }) => {
                 let served =
                     if below.is_empty() { folder.clone() } else { format!("{folder}/{below}") };
                 self.say(format!("Serving the files of {served} on port {port}.")).await;
-                exec(&[
-                    "python3",
-                    "-m",
-                    "http.server",
-                    &port,
-                    "--bind",
-                    "0.0.0.0",
-                    "--directory",
-                    &served,
-                ])
+                let mut exec = exec(&[PAGES, "--port", &port, &served]);
+                if *single_page {
+                    exec.argv.insert(1, "--single-page".to_owned());
+                }
+                exec
             }
             // Resolved after the build.
             Serve::BuiltFolder(_) | Serve::Image => {

@@ -1,9 +1,9 @@
 //! Where a deployment is, and what follows: pure.
 //!
 //! ```text
-//! Queued → Fetching → Detecting → Installing → Building → Starting → Checking → Live
-//!    └──────────┴──────────┴───────────┴───────────┴──────────┴──────────┤
-//!                              Failed | Cancelled | Superseded ◄─────────┘
+//! Queued → Fetching → Detecting → Installing → Building → Releasing → Starting → Checking → Live
+//!    └──────────┴──────────┴───────────┴───────────┴───────────┴──────────┴──────────┤
+//!                                          Failed | Cancelled | Superseded ◄─────────┘
 //! ```
 //!
 //! It moves forward only, and nothing follows an end. The one way back: a server
@@ -44,7 +44,8 @@ pub(crate) fn next(status: DeploymentStatus, event: Event) -> Option<DeploymentS
             Fetching => Detecting,
             Detecting => Installing,
             Installing => Building,
-            Building => Starting,
+            Building => Releasing,
+            Releasing => Starting,
             Starting => Checking,
             Checking | Live | Failed | Cancelled | Superseded => Live,
         }),
@@ -121,7 +122,8 @@ mod tests {
     }
 
     fn rank(status: DeploymentStatus) -> usize {
-        let order = [Queued, Fetching, Detecting, Installing, Building, Starting, Checking];
+        let order =
+            [Queued, Fetching, Detecting, Installing, Building, Releasing, Starting, Checking];
         order.iter().position(|known| *known == status).unwrap_or(order.len())
     }
 
@@ -151,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn seven_steps_lead_to_live() {
+    fn eight_steps_lead_to_live() {
         let mut row = row();
-        for step in 1..=7 {
+        for step in 1..=8 {
             assert!(!row.status.is_end());
             row = advance(&row, Event::StepDone, Timestamp::from_millis(step * 10)).unwrap();
         }

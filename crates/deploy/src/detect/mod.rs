@@ -41,7 +41,7 @@ mod workspace;
 
 pub(crate) use error::DetectError;
 pub(crate) use framework::Framework;
-pub(crate) use plan::{Pages, Plan, Serve};
+pub(crate) use plan::{Pages, Plan, Serve, Tool};
 pub(crate) use sources::{Sources, read};
 pub(crate) use text::quoted;
 

@@ -89,6 +89,7 @@ fn word(status: DeploymentStatus) -> &'static str {
         | DeploymentStatus::Detecting
         | DeploymentStatus::Installing
         | DeploymentStatus::Building
+        | DeploymentStatus::Releasing
         | DeploymentStatus::Starting
         | DeploymentStatus::Checking => "being deployed",
     }

@@ -5,6 +5,7 @@ mod node;
 
 pub use node::NodeMachines;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub trait Machine: Send + Sync {
     async fn run(&self, exec: Exec, input: ExecInput) -> Result<Output, GuestError>;
     /// Starts a command that lives on.
     async fn start(&self, exec: Exec) -> Result<Started, GuestError>;
+    /// What its template has of the tools that apps name: name and version.
+    async fn tools(&self) -> Result<BTreeMap<String, String>, GuestError>;
     /// What listens.
     async fn listeners(&self) -> Result<Vec<Listener>, GuestError>;
     /// Connects to a port.
@@ -106,7 +109,7 @@ pub(crate) fn exec(argv: &[&str]) -> Exec {
     Exec {
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
         cwd: None,
-        env: std::collections::BTreeMap::new(),
+        env: BTreeMap::new(),
         user: None,
         timeout_ms: None,
         detached_log: None,

@@ -20,6 +20,10 @@ use super::{Machine, MachineSpec, Machines, Output};
 /// The metadata by which a sandbox is known as a deployment's.
 const DEPLOYMENT: &str = "pando.deployment";
 
+/// Where a template says which tools it has: a name and a version in each line.
+const TOOLS: &str = "/usr/local/share/pando/tools";
+const MAX_TOOLS_BYTES: usize = 16 * 1024;
+
 /// Sandboxes as deployments use them.
 #[derive(Clone)]
 pub struct NodeMachines {
@@ -96,6 +100,14 @@ impl Machine for NodeMachine {
 
     async fn start(&self, exec: Exec) -> Result<Started, GuestError> {
         self.guest.start(exec).await
+    }
+
+    async fn tools(&self) -> Result<BTreeMap<String, String>, GuestError> {
+        let (code, text) = super::ask(self, super::exec(&["cat", TOOLS]), MAX_TOOLS_BYTES).await?;
+        // A template that says nothing has none.
+        let text = if code == 0 { String::from_utf8_lossy(&text) } else { "".into() };
+        let tools = text.lines().filter_map(|line| line.split_once(' '));
+        Ok(tools.map(|(name, version)| (name.to_owned(), version.trim().to_owned())).collect())
     }
 
     async fn listeners(&self) -> Result<Vec<Listener>, GuestError> {

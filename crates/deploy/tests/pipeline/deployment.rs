@@ -23,7 +23,7 @@ async fn an_app_goes_live_and_says_why() {
         assert!(log.contains(line), "{line}\n{log}");
     }
     let phases: Vec<_> = deployment.phases.iter().map(|phase| phase.status).collect();
-    assert_eq!(phases.len(), 7, "{phases:?}");
+    assert_eq!(phases.len(), 8, "{phases:?}");
     assert_eq!(world.shows(&app).await, "one");
     let app = world.deploy.app_get(world.org, app.id).await.unwrap();
     assert_eq!((app.status, app.active_deployment_id), (AppStatus::Running, Some(deployment.id)));
@@ -233,5 +233,26 @@ async fn install_runs_in_the_workspace_and_all_else_in_the_app() {
     let log = deployment.build_logs.unwrap();
     assert_eq!(deployment.status, DeploymentStatus::Live, "{log}");
     assert!(log.contains("Serves dist/, because the build left index.html there."), "{log}");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_goes_before_the_start_and_its_failure_keeps_what_is_live() {
+    let world = World::new().await;
+    let procfile = b"web: python3 -m http.server $PORT\nrelease: cp next index.html\n";
+    let files: &[(&str, &[u8])] = &[("Procfile", procfile), ("next", b"released")];
+    world.repo.push("main", files, "a release").await.unwrap();
+    let app = world.app(|_| {}).await;
+    let deployment = world.ended(app.id).await;
+    assert_eq!(deployment.status, DeploymentStatus::Live, "{deployment:?}");
+    assert_eq!(world.shows(&app).await, "released");
+
+    let procfile = b"web: python3 -m http.server $PORT\nrelease: exit 3\n";
+    let pushed = world.repo.push("main", &[("Procfile", procfile)], "broken").await.unwrap();
+    let delivery = world.webhook("push", &world.push("main", &pushed.sha)).await;
+    let failed = world.ended_of(app.id, delivery.deployments[0]).await;
+    assert_eq!(failed.status, DeploymentStatus::Failed);
+    assert_eq!(failed.error.as_deref(), Some("`exit 3` failed with exit code 3"));
+    assert_eq!(world.shows(&app).await, "released");
     world.finish().await;
 }

@@ -1,7 +1,7 @@
 //! Machines that are folders and processes of this host: deployments run whole,
 //! without a VM. What they run is the tests' own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -233,6 +233,12 @@ impl Machine for Local {
         let log = log.map_err(|error| failed(&error))?;
         let (guest_port, port) = (exec.env["PORT"].clone(), self.port.to_string());
         let mut exec = exec;
+        if exec.argv[0] == "pando-pages" {
+            // It is in guests alone.
+            let folder = exec.argv.pop().unwrap();
+            let served = ["python3", "-m", "http.server", &guest_port, "--directory", &folder];
+            exec.argv = served.map(str::to_owned).into();
+        }
         exec.argv
             .iter_mut()
             .filter(|word| **word == guest_port)
@@ -246,6 +252,11 @@ impl Machine for Local {
         // As the agent does: it is reaped, and its number is free then.
         tokio::spawn(async move { child.wait().await });
         Ok(Started { pid })
+    }
+
+    async fn tools(&self) -> Result<BTreeMap<String, String>, GuestError> {
+        let tools = [("node", "22.23.3"), ("npm", "10.9.9"), ("python", "3.11.2")];
+        Ok(tools.map(|(name, version)| (name.to_owned(), version.to_owned())).into())
     }
 
     async fn listeners(&self) -> Result<Vec<Listener>, GuestError> {
