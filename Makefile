@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-api test-contract test-chaos test-sleep fuzz check fmt bench clean-data
+.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-apps test-api test-contract test-chaos test-sleep fuzz check fmt bench clean-data
 
 # Scripts and tests look for what is built in `target`.
 unexport CARGO_TARGET_DIR
@@ -58,6 +58,9 @@ test-sleep: build ## 1,000 rounds of sleep and wake, and a VMM killed at each st
 
 test-sdk: ## The public Python SDK, unmodified, against real VMs
 	@scripts/test-sdk
+
+test-apps: ## Apps of each kind, installed, built and served in real VMs by the SDK (CI: three of them)
+	@PANDO_SLOW_APPS=1 scripts/test-sdk tests/sdk/test_apps.py -s
 
 test-api: ## Every route of the API document with every field wrong, against a real server
 	@scripts/test-api

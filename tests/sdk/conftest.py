@@ -25,6 +25,19 @@ GIT_HOST, GIT_GATEWAY, GIT_NAMESPACE, GIT_LINK = "198.51.100.10", "198.51.100.9"
 HOST = ["--data", str(DATA), "--network-prefix", PREFIX, "--network-pool", POOL, "--network-allow", GIT_HOST]
 
 
+FORGE_TOKEN = "forge-token"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+# The forge's, which the server must be told of before it is there.
+FORGE_PORT = free_port()
+
+
 def run(*command, **more):
     return subprocess.run(command, check=True, capture_output=True, text=True, **more).stdout
 
@@ -33,13 +46,11 @@ def run(*command, **more):
 def server():
     """`pando serve`, stopped and torn down at the end; nothing of it may be left."""
     DATA.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = open(DATA / "sdk-serve.log", "w")
     process = subprocess.Popen(
         [BIN / "pando", "serve", *HOST, "--listen", f"127.0.0.1:{port}",
-         "--suffix", f"preview.localhost:{port}"],
+         "--suffix", f"preview.localhost:{port}", "--allow-git-host", f"127.0.0.1:{FORGE_PORT}"],
         env={**os.environ, "PANDO_API_KEY": KEY}, stdout=log, stderr=log,
     )
     try:
@@ -119,3 +130,49 @@ def git_host(tmp_path_factory):
 def remove_git_host():
     subprocess.run(["ip", "link", "delete", GIT_LINK], capture_output=True)
     subprocess.run(["ip", "netns", "delete", GIT_NAMESPACE], capture_output=True)
+
+
+class Forge:
+    """A repository that branches are pushed to."""
+
+    def __init__(self, url, folder):
+        self.url, self.folder = url, folder
+
+    def push(self, branch, files):
+        """A branch with these files and no others, and no past."""
+        work = self.folder / branch
+        work.mkdir()
+        for name, text in files.items():
+            path = work / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        me = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+        run("git", "init", "-q", "-b", branch, cwd=work)
+        run("git", "add", "-A", cwd=work)
+        run("git", *me, "commit", "-q", "-m", branch, cwd=work)
+        run("git", "push", "-q", self.url, branch, cwd=work)
+
+
+@pytest.fixture(scope="session")
+def forge(tmp_path_factory):
+    """A stand-in for GitHub, with a repository."""
+    folder = tmp_path_factory.mktemp("forge")
+    url = f"http://127.0.0.1:{FORGE_PORT}"
+    log = open(DATA / "sdk-forge.log", "w")
+    process = subprocess.Popen(
+        [BIN / "pando-forge", "serve", "--listen", f"127.0.0.1:{FORGE_PORT}", "--root", folder / "root",
+         "--webhook-url", "http://127.0.0.1:9/nobody"],
+        env={**os.environ, "PANDO_GITHUB_WEBHOOK_SECRET": "secret", "PANDO_GITHUB_TOKEN": FORGE_TOKEN},
+        stdout=log, stderr=log,
+    )
+    try:
+        for _ in range(100):
+            made = subprocess.run([BIN / "pando-forge", "demo-repo", "--forge", url], capture_output=True, text=True)
+            if made.returncode == 0:
+                break
+            time.sleep(0.1)
+        assert made.returncode == 0, made.stderr
+        yield Forge(made.stdout.split("git clone ")[1].strip(), folder)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
