@@ -12,7 +12,8 @@ use pando_guest_protocol::control::{Identity, ToGuest, Who};
 use pando_vm::cage::{CageConfig, DEFAULT_FIRST_UID, PRELOAD_FILE};
 use pando_vm::driver::qemu::Qemu;
 use pando_vm::driver::{
-    Accelerator, Disks, Home, Hypervisor, Machine, MachineName, RestoreSpec, SPARE_DISKS, Shape,
+    Accelerator, Caching, Disks, Home, Hypervisor, Machine, MachineName, RestoreSpec, SPARE_DISKS,
+    Shape,
 };
 use pando_vm::memory::MemoryFiles;
 use pando_vm::network::{Network, NetworkConfig, Slot, SlotNumber};
@@ -63,7 +64,7 @@ pub(crate) async fn measure(
         preload: std::env::current_exe()?.with_file_name(PRELOAD_FILE),
     };
     let bare = Bare {
-        hypervisor: Qemu::new(accelerator, cage).await?,
+        hypervisor: Qemu::new(accelerator, Caching::None, cage).await?,
         machine: newest_machine(&data.join("pool/machines"))?,
         staging: data.join("pool/staging"),
     };

@@ -268,6 +268,12 @@ impl DataDir {
         self.root.join("pool")
     }
 
+    /// Whether the pool is a file system in a sparse file, whose blocks need not be there.
+    #[must_use]
+    pub fn is_sparse(&self) -> bool {
+        self.pool_image().exists()
+    }
+
     fn pool_image(&self) -> PathBuf {
         self.root.join("pool.xfs")
     }

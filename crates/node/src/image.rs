@@ -92,6 +92,9 @@ pub(crate) struct About {
     /// What stood in its spare disks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spares: Vec<Spare>,
+    /// Whether none of those is mounted: it was booted, and nobody was told yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    mounts_nothing: bool,
     /// How long the machine stood still for it.
     pub pause_us: u64,
     /// What of its memory is its own and no template's or other image's, in bytes.
@@ -138,6 +141,7 @@ pub(crate) struct Facts {
     pub shape: Shape,
     pub egress_deny: Vec<Cidr>,
     pub spares: Vec<Spare>,
+    pub mounts_nothing: bool,
     pub pause: Duration,
     pub saved: Saved,
 }
@@ -150,6 +154,11 @@ pub(crate) struct Image {
 }
 
 impl About {
+    /// How many of its spare disks its memory has mounted.
+    pub(crate) fn mounted(&self) -> usize {
+        if self.mounts_nothing { 0 } else { self.spares.len() }
+    }
+
     /// The files of such an image in `dir`.
     pub(crate) fn parts_in(&self, dir: &Path) -> Parts {
         let layers = self.files.layers_bytes.len();
@@ -177,6 +186,7 @@ impl Image {
             shape: facts.shape,
             egress_deny: facts.egress_deny,
             spares: facts.spares,
+            mounts_nothing: facts.mounts_nothing,
             pause_us: u64::try_from(facts.pause.as_micros()).unwrap_or(u64::MAX),
             own_memory_bytes: facts.saved.written_bytes,
             touched: facts.saved.touched,
@@ -346,6 +356,7 @@ mod tests {
             shape: Shape { cpu: 1, memory_mib: 512 },
             egress_deny: Vec::new(),
             spares: vec![Spare { disk: Disk::Blank, mount: None }],
+            mounts_nothing: false,
             pause: Duration::from_millis(2),
             saved: Saved::default(),
         };

@@ -15,5 +15,7 @@ pub fn init() {
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
+        // Where a line finds no room, neither does the complaint about it, and that is a panic.
+        .log_internal_errors(false)
         .init();
 }

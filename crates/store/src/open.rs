@@ -11,7 +11,7 @@ use pando_types::{Clock, OrgId, SystemClock, Timestamp};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, Sqlite, SqlitePool, Transaction};
 
 use crate::StoreError;
 
@@ -75,7 +75,15 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(LOCK_TIMEOUT);
         let pool = |connections| {
-            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(TURN_TIMEOUT)
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(TURN_TIMEOUT)
+                // After a commit that found the disk full SQLite has rolled back by itself, and
+                // the connection counts a transaction that is no more: it is of no use.
+                .before_acquire(|connection, _| {
+                    let is_at_rest = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(is_at_rest) })
+                })
         };
         let writer = pool(1).connect_with(options.clone()).await.map_err(open)?;
         sqlx::migrate!("./migrations").run(&writer).await.map_err(StoreError::Migrate)?;
@@ -127,5 +135,33 @@ impl Tx {
 
     pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.inner
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_disk_that_was_full_is_written_to_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("pando.db")).await.unwrap();
+        for _ in 0..3 {
+            // What SQLite takes for a full disk (`max_page_count`, pragma.html).
+            let mut full = store.begin().await.unwrap();
+            let here = "PRAGMA max_page_count = 1";
+            sqlx::query(here).execute(full.connection()).await.unwrap();
+            let fill = "CREATE TABLE filling AS SELECT zeroblob(10000000) AS it";
+            let refused = sqlx::query(fill).execute(full.connection()).await;
+            let refused = StoreError::from(refused.unwrap_err());
+            assert!(matches!(refused, StoreError::Full(_)), "{refused:?}");
+            drop(full);
+            let room = "PRAGMA max_page_count = 1000000";
+            sqlx::query(room).execute(&store.writer).await.unwrap();
+
+            let mut tx = store.begin().await.unwrap();
+            tx.org_ensure(OrgId::new(), "written").await.unwrap();
+            tx.commit().await.unwrap();
+        }
     }
 }

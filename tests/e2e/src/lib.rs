@@ -17,4 +17,4 @@ pub use chaos::{Random, kill, kill_a_machine, machines, orphans};
 pub use host::{leftovers, pool, prefix, run, vmm_of};
 pub use pando_vm::sys::fault::Fault;
 pub use sandbox::{Answer, Sandbox};
-pub use server::{Options, Server, program};
+pub use server::{Options, Server, program, test_data};

@@ -36,6 +36,8 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// The port to listen on; a free one when absent.
     pub port: Option<u16>,
+    /// Its data folder; that of all tests when absent.
+    pub data: Option<PathBuf>,
 }
 
 /// A running server. Dropped, it is stopped, and whatever it ran is torn down.
@@ -50,14 +52,19 @@ pub struct Server {
     client: Client,
 }
 
+/// The data folder of all tests.
+#[must_use]
+pub fn test_data() -> PathBuf {
+    std::env::var_os("PANDO_TEST_DATA").map_or("/var/tmp/pando-test".into(), PathBuf::from)
+}
+
 impl Server {
     /// Starts the server and waits until creates are possible.
     ///
     /// # Errors
     /// When it does not come up; the error holds the end of its log.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let data =
-            std::env::var_os("PANDO_TEST_DATA").map_or("/var/tmp/pando-test".into(), PathBuf::from);
+        let data = options.data.clone().unwrap_or_else(test_data);
         std::fs::create_dir_all(&data)?;
         let port = match options.port {
             Some(port) => port,

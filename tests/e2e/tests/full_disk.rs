@@ -1,7 +1,7 @@
 //! A disk that is full to the last byte: what is saved is refused, what runs goes on.
 
 use anyhow::{Context, ensure};
-use pando_e2e::{Options, Server, run};
+use pando_e2e::{Options, Server, run, test_data};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -77,5 +77,92 @@ async fn nothing_is_saved_on_a_full_disk_and_nothing_is_lost() -> anyhow::Result
         request.json(&json!({})).send().await?.error_for_status().context(verb)?;
     }
     ensure!(sandbox.sh(is_whole).await? == "whole");
+    server.finish()
+}
+
+/// A disk of its own, on which the pool is a sparse file.
+struct Below {
+    image: std::path::PathBuf,
+    mount: std::path::PathBuf,
+}
+
+impl Below {
+    fn new() -> anyhow::Result<Self> {
+        let (image, mount) = (test_data().join("below.img"), test_data().join("below"));
+        std::fs::create_dir_all(&mount)?;
+        let (file, folder) = (image.display().to_string(), mount.display().to_string());
+        run("truncate", &["-s", "12G", &file])?;
+        let below = Self { image, mount };
+        run("mkfs.ext4", &["-q", "-F", &file])?;
+        run("mount", &["-o", "loop", &file, &folder])?;
+        Ok(below)
+    }
+}
+
+impl Drop for Below {
+    fn drop(&mut self) {
+        // For whoever looks why it failed.
+        let _ = std::fs::copy(self.mount.join("data/serve.log"), test_data().join("below.log"));
+        let _ = run("umount", &[&self.mount.display().to_string()]);
+        let _ = std::fs::remove_dir(&self.mount);
+        let _ = std::fs::remove_file(&self.image);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_below_the_pool_loses_nothing_either() -> anyhow::Result<()> {
+    if std::env::var_os("PANDO_SLEEP_ROUNDS").is_none() {
+        eprintln!("left out: it bakes a machine of its own; `make test-sleep` has it");
+        return Ok(());
+    }
+    let below = Below::new()?;
+    let data = Some(below.mount.join("data"));
+    let server = Server::start(Options { data, ..Options::default() }).await?;
+    let (still, busy) = (server.sandbox(json!({})).await?, server.sandbox(json!({})).await?);
+    let table = "head -c 64M /dev/urandom > /dev/shm/table; md5sum < /dev/shm/table > /root/sum";
+    still.sh(&format!("{table}; sync")).await?;
+    let is_whole = "md5sum < /dev/shm/table | cmp - /root/sum && echo whole";
+    let filling = Filling::up(&below.mount)?;
+
+    // It writes to its disk until that takes no more, and then what is written back late.
+    busy.sh("head -c 40M /dev/urandom > /dev/shm/new; setsid sh -c 'cp /dev/shm/new /root/new; sync; cp /dev/shm/new /root/more; sync' >/dev/null 2>&1 & echo")
+        .await?;
+    let mut refused = 0;
+    for round in 0..4 {
+        for (method, path, body) in [
+            (Method::POST, still.path("/hibernate"), json!({})),
+            (Method::POST, still.path("/snapshots"), json!({})),
+            (Method::PATCH, still.path("/lifecycle"), json!({ "ttl_seconds": 1000 + round })),
+        ] {
+            let answer = server.request(method, &path).json(&body).send().await?;
+            let status = answer.status().as_u16();
+            let said = answer.text().await?;
+            ensure!(status == 507 || status < 300, "{path} answered {status}: {said}");
+            refused += usize::from(status == 507);
+        }
+    }
+    ensure!(refused > 0, "a full disk took all of it");
+    drop(filling);
+
+    let begun = std::time::Instant::now();
+    let both = "cmp /dev/shm/new /root/new && cmp /dev/shm/new /root/more && echo both";
+    while busy.sh(both).await.ok().as_deref() != Some("both") {
+        ensure!(begun.elapsed().as_secs() < 120, "it still stands still\n{}", server.log_tail());
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    for sandbox in [&still, &busy] {
+        for verb in ["hibernate", "wake"] {
+            let request = server.request(Method::POST, &sandbox.path(&format!("/{verb}")));
+            request.json(&json!({})).send().await?.error_for_status().context(verb)?;
+        }
+    }
+    ensure!(still.sh(is_whole).await? == "whole");
+    ensure!(busy.sh(both).await? == "both");
+    // What the disk has of it, and not the guest's memory.
+    busy.sh("sync; echo 3 > /proc/sys/vm/drop_caches").await?;
+    ensure!(busy.sh(both).await? == "both");
+    let life = server.request(Method::PATCH, &still.path("/lifecycle"));
+    life.json(&json!({ "ttl_seconds": 3000 })).send().await?.error_for_status()?;
+    ensure!(server.sandbox(json!({})).await?.delete().await? == 204);
     server.finish()
 }

@@ -45,8 +45,11 @@ impl World {
             ("PANDO_GITHUB_WEBHOOK_SECRET".to_owned(), SECRET.to_owned()),
             ("PANDO_GITHUB_TOKEN".to_owned(), TOKEN.to_owned()),
         ];
-        let options =
-            Options { arguments: arguments.into(), environment: environment.into(), port: None };
+        let options = Options {
+            arguments: arguments.into(),
+            environment: environment.into(),
+            ..Options::default()
+        };
         let server = Server::start(options).await?;
         let url = server.url("/v1/webhooks/github");
         forge.set_webhook(Webhook { url, secret: SECRET.to_owned() });

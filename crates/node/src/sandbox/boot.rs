@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pando_vm::memory::Saved;
-use pando_vm::sys::durable;
+use pando_vm::sys::{durable, reflink};
 
 use super::actor::{Actor, blocking};
 use super::handle::ActorError;
 use super::policy::{Decision, Denial, Event};
-use crate::image::Image;
+use crate::image::{Facts, Image, Parts};
 
 impl Actor {
     /// Makes the image of a fresh boot of its disk. When that fails it has failed still.
@@ -27,8 +27,8 @@ impl Actor {
         if !self.files.root().exists() {
             return Err(Denial::HasNoDisk.into());
         }
-        // Since it failed they are free for others.
-        if !self.manifest.spares.is_empty() {
+        // Those that it held are free for others since it failed; what is its own is there.
+        if self.manifest.spares.iter().any(|spare| spare.held().is_some()) {
             return Err(Denial::LostVolumes.into());
         }
         self.leave_seat();
@@ -51,9 +51,15 @@ impl Actor {
             .await;
         self.shared.slots.release(&slot).await?;
         booted.map_err(|error| ActorError::NotBooted(Box::new(error)))?;
-        let facts = self.facts(Saved::default(), Duration::ZERO);
+        let facts = Facts { mounts_nothing: true, ..self.facts(Saved::default(), Duration::ZERO) };
         let (dir, asleep) = (dir.to_owned(), self.files.asleep());
+        let spares: Vec<_> =
+            (0..self.manifest.spares.len()).map(|index| self.files.spare(index)).collect();
         blocking(move || {
+            let copies = Parts::within(&dir, 0).spares;
+            for (spare, copy) in spares.iter().zip(&copies) {
+                reflink::clone_file(spare, copy)?;
+            }
             Image::describe(&dir, facts)?.sync()?;
             durable::remove_dir(&asleep)?;
             fs::rename(&dir, &asleep)?;

@@ -109,7 +109,9 @@ pub enum Denial {
     #[error("the sandbox has failed and left no disk: it can only be deleted")]
     HasNoDisk,
     /// Volumes that it was made with may be another's now.
-    #[error("the sandbox has failed, and its volumes went free: attach them to another")]
+    #[error(
+        "the sandbox has failed, and the volumes that it wrote to went free: attach them to another"
+    )]
     LostVolumes,
     /// It has no machine now.
     #[error("the sandbox is asleep: wake it first")]

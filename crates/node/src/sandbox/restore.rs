@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use pando_guest_protocol::control::{Identity, Mount, ToGuest, ToHost, Who};
 use pando_vm::driver::{Disks, RestoreSpec, Shape, Started, VmError};
 use pando_vm::memory;
@@ -55,6 +56,14 @@ impl Model {
         }
     }
 
+    /// How many of those its memory has mounted.
+    fn mounted(&self) -> usize {
+        match self {
+            Self::Baked(_) => 0,
+            Self::Image(passing) => passing.0.about.mounted(),
+        }
+    }
+
     /// The baked machine that it began as, and its size.
     pub(crate) fn made_from(&self) -> (MachineKey, Shape) {
         match self {
@@ -74,6 +83,15 @@ impl Model {
         denied.extend(more);
         denied
     }
+}
+
+/// Of a sandbox's spare disks, the first so many.
+#[derive(Debug, Clone, Copy)]
+struct Inherited {
+    /// Whose files are among the parts.
+    placed: usize,
+    /// Which memory has mounted already.
+    mounted: usize,
 }
 
 /// The moments of a restore, where a test may end the server.
@@ -102,7 +120,8 @@ impl Actor {
             hostname: format!("pando-{}", self.id().short()),
             machine_id: random::hex::<16>(),
         };
-        self.restore(model.parts(), model.spares().len(), who, &CREATE).await
+        let inherited = Inherited { placed: model.spares().len(), mounted: model.mounted() };
+        self.restore(model.parts(), inherited, who, &CREATE).await
     }
 
     /// Makes the machine of a sandbox that slept, of its image. When that fails it
@@ -140,11 +159,11 @@ impl Actor {
                 fs::rename(found.dir(), files.consumed())?;
             }
             files.remove_machine()?;
-            Ok(found.about.parts_in(&files.consumed()))
+            Ok((found.about.parts_in(&files.consumed()), found.about.mounted()))
         });
-        let parts: Result<Parts, ImageError> =
+        let parts: Result<(Parts, usize), ImageError> =
             opened.await.unwrap_or_else(|error| Err(std::io::Error::other(error).into()));
-        let parts = parts?;
+        let (parts, mounted) = parts?;
         fault::point(Fault::WakeConsumed);
         let opened = begun.elapsed();
         let mut next = self.manifest.clone();
@@ -156,7 +175,7 @@ impl Actor {
         // Written while the guest comes up, so that one wait for the disk is left.
         let (prepared, dir) = (next.clone(), self.files.dir.clone());
         let prepared = tokio::task::spawn_blocking(move || prepared.prepare(&dir));
-        let inherited = self.manifest.spares.len();
+        let inherited = Inherited { placed: self.manifest.spares.len(), mounted };
         let restored = self.restore(parts, inherited, Who::Woken, &WAKE).await;
         // Awaited in any case: it writes into the folder until then.
         prepared.await.map_err(std::io::Error::other)??;
@@ -164,17 +183,21 @@ impl Actor {
         let restored = begun.elapsed();
         let (files, grave) = (self.files.clone(), self.shared.data.grave());
         let buried = grave.clone();
+        let dir = files.dir.clone();
         let recorded = blocking(move || {
-            Manifest::replace(&files.dir)?;
+            Manifest::replace(&dir)?;
             fault::point(Fault::WakeRecorded);
-            // As long as the image is there, the sandbox can go back to it, for nobody was
-            // told that it is awake. Once it is gone nobody will: what the guest does now
-            // is kept.
-            files.bury_consumed(&buried)
+            Ok(())
         });
         // Its clock is right before anything reaches it that was held for it.
         let (recorded, ()) = tokio::join!(recorded, self.look_at_clock());
         recorded?;
+        // As long as the image is there, the sandbox can go back to it, for nobody was told
+        // that it is awake. Once it is gone nobody will: what the guest does now is kept.
+        if let Some(said) = self.running()?.exited().now_or_never() {
+            return Err(VmError::Exited { said }.into());
+        }
+        blocking(move || files.bury_consumed(&buried)).await?;
         self.manifest = next;
         fault::point(Fault::WakeBuried);
         self.shared.sweep(grave);
@@ -211,12 +234,12 @@ impl Actor {
         }
     }
 
-    /// Restores the machine, of parts that have the first `inherited` of its spare disks.
+    /// Restores the machine, of parts that have what is `inherited` of its spare disks.
     /// Its intent is on disk before it answers to anyone.
     async fn restore(
         &mut self,
         parts: Parts,
-        inherited: usize,
+        inherited: Inherited,
         who: Who,
         moments: &Moments,
     ) -> Result<(), ActorError> {
@@ -228,7 +251,7 @@ impl Actor {
         let memory = blocking(move || {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&files.dir)?;
             reflink::clone_file(&source.root, &files.root())?;
-            spare::place(&spares, inherited, &source, &files, &data)?;
+            spare::place(&spares, inherited.placed, &source, &files, &data)?;
             // The same files under names of its own: whatever it came from may go.
             source.memory.link_to(&files.dir)
         })
@@ -247,7 +270,7 @@ impl Actor {
             wall_clock_ns: random::wall_clock_ns(),
             token: seat.token.to_string(),
             who,
-            mounts: self.mounts(inherited),
+            mounts: self.mounts(inherited.mounted),
         };
         let wanted = identity.mounts.len();
         let file_of = |index| (index < self.manifest.spares.len()).then(|| self.files.spare(index));
@@ -298,9 +321,9 @@ impl Actor {
         Ok(())
     }
 
-    /// What a new machine is told to mount: its memory knows of what it inherited.
-    fn mounts(&self, inherited: usize) -> Vec<Mount> {
-        let spares = self.manifest.spares.iter().enumerate().skip(inherited);
+    /// What a new machine is told to mount: the first are mounted already.
+    fn mounts(&self, mounted: usize) -> Vec<Mount> {
+        let spares = self.manifest.spares.iter().enumerate().skip(mounted);
         spares.filter_map(|(index, spare)| spare.order(index)).collect()
     }
 

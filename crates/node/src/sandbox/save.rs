@@ -120,6 +120,7 @@ impl Actor {
             shape: self.manifest.shape,
             egress_deny: self.manifest.egress_deny.clone(),
             spares: self.manifest.spares.clone(),
+            mounts_nothing: false,
             pause,
             saved,
         }

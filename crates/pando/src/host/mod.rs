@@ -14,8 +14,8 @@ use pando_node::{
 };
 use pando_types::{NodeId, SystemClock};
 use pando_vm::cage::{CageConfig, PRELOAD_FILE};
-use pando_vm::driver::Hypervisor;
 use pando_vm::driver::qemu::Qemu;
+use pando_vm::driver::{Caching, Hypervisor};
 use pando_vm::network::{Mail, Network, NetworkConfig};
 use tokio::sync::mpsc;
 
@@ -93,8 +93,9 @@ pub(crate) async fn start(options: &HostOptions) -> anyhow::Result<Host> {
         first_uid: options.first_uid,
         preload: beside_us("PANDO_VMM_PRELOAD", PRELOAD_FILE)?,
     };
+    let caching = if data.is_sparse() { Caching::None } else { Caching::Host };
     let hypervisor: Arc<dyn Hypervisor> = Arc::new(
-        Qemu::new(accelerator, cage)
+        Qemu::new(accelerator, caching, cage)
             .await
             .context("QEMU cannot be used; `pando doctor` says what is missing")?,
     );

@@ -43,6 +43,18 @@ impl Shape {
     }
 }
 
+/// What the host keeps in memory of a machine's disks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caching {
+    /// What is read and written goes through the host's page cache. A write is refused at
+    /// once where the file system finds no room for it.
+    Host,
+    /// Nothing. For files on a disk that may turn out smaller than its file system thinks,
+    /// as one in a sparse file is: what is in the page cache would be lost without a word
+    /// when it is written back, after the guest was told that it was written.
+    None,
+}
+
 /// How guest instructions are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -14,7 +14,7 @@ use anyhow::Context;
 use pando_guest_protocol::control::Who;
 use pando_vm::cage::{CageConfig, DEFAULT_FIRST_UID, PRELOAD_FILE};
 use pando_vm::driver::qemu::Qemu;
-use pando_vm::driver::{Accelerator, Shape};
+use pando_vm::driver::{Accelerator, Caching, Shape};
 use pando_vm::network::{Network, NetworkConfig, SlotNumber};
 use pando_vm::sys::host;
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ impl Bare {
             first_uid: DEFAULT_FIRST_UID,
             preload: program(PRELOAD_FILE),
         };
-        let hypervisor = Qemu::new(accelerator, cage).await?;
+        let hypervisor = Qemu::new(accelerator, Caching::None, cage).await?;
         let network = Network::prepare(NetworkConfig::new(&prefix(), pool(), &[])?).await?;
         let node: Value =
             serde_json::from_str(&std::fs::read_to_string(server.data().join("node.json"))?)?;

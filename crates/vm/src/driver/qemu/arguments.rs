@@ -6,7 +6,7 @@
 //! devices by ACPI.
 
 use crate::cage::{BOOT_DIR, MEMORY_PATH};
-use crate::driver::{Accelerator, MachineName, SPARE_DISK_BYTES, SPARE_DISKS, Shape};
+use crate::driver::{Accelerator, Caching, MachineName, SPARE_DISK_BYTES, SPARE_DISKS, Shape};
 use pando_guest_protocol::control::spare_serial;
 use pando_guest_protocol::{CONTROL_PORT, GUEST_MAC};
 
@@ -37,6 +37,7 @@ pub(super) struct Arguments<'a> {
     pub accelerator: Accelerator,
     pub shape: Shape,
     pub disks: DiskDescriptors,
+    pub caching: Caching,
     pub tap_fd: i32,
     /// Inherited descriptors of the two listening sockets.
     pub monitor_fd: i32,
@@ -103,7 +104,7 @@ impl Arguments<'_> {
             "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny".into(),
         );
 
-        let disk = |id: &str, fd: i32| [file_set(fd), file_disk(id, fd)];
+        let disk = |id: &str, fd: i32| [file_set(fd), file_disk(id, fd, self.caching)];
         let [set, backend] = disk("root", self.disks.root);
         push("-add-fd", set);
         push("-blockdev", backend);
@@ -160,12 +161,15 @@ impl Arguments<'_> {
     }
 }
 
-/// Guest writes go through the page cache and a guest's flush is an `fdatasync`
-/// of the file: a guest's fsync reaches the host's disk.
-fn file_disk(id: &str, fd: i32) -> String {
+/// A guest's flush is an `fdatasync` of the file: a guest's fsync reaches the host's disk.
+fn file_disk(id: &str, fd: i32, caching: Caching) -> String {
+    let direct = match caching {
+        Caching::Host => "off",
+        Caching::None => "on",
+    };
     format!(
-        "driver=raw,node-name={id},discard=unmap,file.driver=file,file.aio=threads,\
-         file.discard=unmap,file.filename={}",
+        "driver=raw,node-name={id},discard=unmap,cache.direct={direct},file.driver=file,\
+         file.aio=threads,file.discard=unmap,file.cache.direct={direct},file.filename={}",
         in_set(fd)
     )
 }
@@ -190,6 +194,7 @@ mod tests {
             accelerator: Accelerator::Tcg,
             shape: Shape { cpu: 2, memory_mib: 2048 },
             disks: DiskDescriptors { root: 20, spares: [None, Some(21), None] },
+            caching: Caching::Host,
             tap_fd: 13,
             monitor_fd: 10,
             control_fd: 11,
@@ -231,6 +236,6 @@ mod tests {
         let all = arguments(Start::Restore { state_fd: 12 }).join(" ");
         assert!(all.contains("driver=null-co,node-name=spare0,size=68719476736"));
         assert!(all.contains("-add-fd fd=21,set=21"));
-        assert!(all.contains("node-name=spare1,discard=unmap,file.driver=file"));
+        assert!(all.contains("node-name=spare1,discard=unmap,cache.direct=off,file.driver=file"));
     }
 }

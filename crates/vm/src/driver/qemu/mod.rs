@@ -34,7 +34,7 @@ use tokio::net::UnixStream;
 use self::arguments::{Arguments, DiskDescriptors, INITRAMFS, KERNEL, Start};
 use self::running::Running;
 use super::{
-    Accelerator, BootSpec, Disks, FoundMachine, Home, Hypervisor, Machine, MachineName,
+    Accelerator, BootSpec, Caching, Disks, FoundMachine, Home, Hypervisor, Machine, MachineName,
     RestoreSpec, SPARE_DISKS, Shape, Started, VmError,
 };
 use crate::cage::{Cage, CageConfig, Caged, Furniture, Occupant, Room};
@@ -64,16 +64,22 @@ const FIRMWARE: [&str; 3] = ["bios-microvm.bin", "linuxboot_dma.bin", "pvh.bin"]
 #[derive(Debug)]
 pub struct Qemu {
     accelerator: Accelerator,
+    caching: Caching,
     version: String,
     cage: Cage,
 }
 
 impl Qemu {
-    /// A driver that runs guests by `accelerator`, in cages as `cage` says.
+    /// A driver that runs guests by `accelerator`, with disks that are cached as `caching`
+    /// says, in cages as `cage` does.
     ///
     /// # Errors
     /// [`VmError::Spawn`] when the program is missing; [`VmError::Cage`].
-    pub async fn new(accelerator: Accelerator, cage: CageConfig) -> Result<Self, VmError> {
+    pub async fn new(
+        accelerator: Accelerator,
+        caching: Caching,
+        cage: CageConfig,
+    ) -> Result<Self, VmError> {
         let asked = crate::sys::command::run(PROGRAM, &["--version"], None).await;
         let missing = |source| VmError::Spawn { program: PROGRAM.into(), source };
         let output = asked.map_err(|error| missing(io::Error::other(error)))?;
@@ -94,7 +100,7 @@ impl Qemu {
             preload: cage.preload.clone(),
             kvm: accelerator == Accelerator::Kvm,
         };
-        Ok(Self { accelerator, version, cage: Cage::prepare(cage, &furniture).await? })
+        Ok(Self { accelerator, caching, version, cage: Cage::prepare(cage, &furniture).await? })
     }
 
     /// The version line of the program.
@@ -137,6 +143,7 @@ impl Qemu {
             accelerator: self.accelerator,
             shape: plan.shape,
             disks: disks.descriptors(),
+            caching: self.caching,
             tap_fd: tap.as_raw_fd(),
             monitor_fd: monitor.as_raw_fd(),
             control_fd: control.as_raw_fd(),
