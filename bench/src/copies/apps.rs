@@ -18,22 +18,30 @@ pub(super) struct App {
 }
 
 /// All of them, not yet measured.
-pub(super) fn apps() -> [App; 3] {
-    [("a static server", STATIC), ("uvicorn", UVICORN), ("Next.js", NEXT)].map(|(name, start)| {
-        App {
-            name,
-            start,
-            warm: Sample::default(),
-            woken: Sample::default(),
-            first: Sample::default(),
-        }
+pub(super) fn apps() -> [App; 4] {
+    let kinds = [
+        ("a static site (pando-pages)", PAGES),
+        ("Python's http.server", HTTP_SERVER),
+        ("uvicorn", UVICORN),
+        ("Next.js", NEXT),
+    ];
+    kinds.map(|(name, start)| App {
+        name,
+        start,
+        warm: Sample::default(),
+        woken: Sample::default(),
+        first: Sample::default(),
     })
 }
 
 /// Whether it answers: what follows that is measured, and not its start.
 pub(super) const ANSWERS: &str = "curl -fso /dev/null localhost:8000/";
 
-const STATIC: &str = "mkdir -p /srv/page; cd /srv/page; head -c 1024 /etc/services >index.html; \
+/// What a deployment of a static site runs.
+const PAGES: &str = "mkdir -p /srv/page; cd /srv/page; head -c 1024 /etc/services >index.html; \
+    setsid pando-pages --port 8000 /srv/page >/dev/null 2>&1 &";
+
+const HTTP_SERVER: &str = "mkdir -p /srv/page; cd /srv/page; head -c 1024 /etc/services >index.html; \
     setsid python3 -m http.server 8000 >/dev/null 2>&1 &";
 
 const UVICORN: &str = r#"set -e

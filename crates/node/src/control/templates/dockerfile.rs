@@ -67,6 +67,16 @@ pub(super) fn may_be_of_base(dockerfile: &str) -> bool {
     })
 }
 
+/// The line of the first instruction with a here-document, which Debian's buildah takes for
+/// instructions of their own.
+pub(super) fn here_document(dockerfile: &str) -> Option<usize> {
+    let is_one = |found: &Instruction| {
+        ["RUN", "COPY", "ADD"].contains(&found.word.as_str())
+            && found.text.split_whitespace().any(|word| word.len() > 2 && word.starts_with("<<"))
+    };
+    instructions(dockerfile).into_iter().find(is_one).map(|found| found.line)
+}
+
 /// The instructions of each stage. What stands before the first `FROM` is in none.
 fn stages(dockerfile: &str) -> Vec<Vec<Instruction>> {
     let mut stages: Vec<Vec<Instruction>> = Vec::new();

@@ -4,6 +4,10 @@ use pando_guest_protocol::session::ExecDone;
 use pando_types::limits::MAX_BUILD_TIME;
 
 use super::builder::Heard;
+use super::dockerfile;
+
+/// What buildah says of a word that begins no instruction.
+const UNKNOWN: &str = "Unknown instruction";
 
 /// Of buildah that ended without an image.
 pub(super) fn of_build(dockerfile: &str, done: &ExecDone, heard: Heard) -> String {
@@ -13,6 +17,13 @@ pub(super) fn of_build(dockerfile: &str, done: &ExecDone, heard: Heard) -> Strin
         let said = heard.cause.as_deref().map(cause).filter(|cause| !cause.is_empty());
         said.unwrap_or_else(|| format!("buildah ended with exit code {}", done.exit_code))
     };
+    if cause.contains(UNKNOWN)
+        && let Some(line) = dockerfile::here_document(dockerfile)
+    {
+        return format!(
+            "Dockerfile:{line}: here-documents (`<<`) are not known to this buildah: join commands by `&& \\`, or COPY a file"
+        );
+    }
     match heard.step.and_then(|step| step.place(dockerfile)) {
         Some(place) => format!("{place}: {cause}"),
         None => cause,
@@ -41,6 +52,8 @@ fn cause(said: &str) -> String {
         None => said,
     };
     let said = said.strip_prefix("while running runtime: ").unwrap_or(said);
+    // It shows the insides of its parser.
+    let said = said.split_once(" &imagebuilder.").map_or(said, |(said, _)| said);
     let is_pull = ["docker://", "pinging container registry", "unable to copy from source"];
     if is_pull.iter().any(|sign| said.contains(sign)) {
         return format!("the image could not be had from its registry: {said}");
@@ -81,5 +94,15 @@ mod tests {
         assert_eq!(of_build("", &DONE, Heard::default()), "buildah ended with exit code 1");
         assert_eq!(of_build("", &DONE, heard("", "Error: ")), "buildah ended with exit code 1");
         assert!(of_filling(true, 64, &DONE, heard("", "x")).contains("`size_mb`=64 (x)"));
+    }
+
+    #[test]
+    fn what_buildah_does_not_know_is_named() {
+        let said = "Error: building at STEP \"set -e\": Build error: Unknown instruction: \"SET\" &imagebuilder.Step{Env:[]string{}}";
+        let dockerfile = "FROM base\nRUN <<EOT\nset -e\nEOT\n";
+        let text = of_build(dockerfile, &DONE, heard("STEP 3/4: set -e", said));
+        assert!(text.starts_with("Dockerfile:2: here-documents"), "{text}");
+        let text = of_build("FROM base\nset -e\n", &DONE, heard("STEP 2/2: set -e", said));
+        assert_eq!(text, "Dockerfile:2: set -e: Build error: Unknown instruction: \"SET\"");
     }
 }
