@@ -101,6 +101,9 @@ async fn a_machine_that_ends_at_any_step_fails_or_sleeps() -> anyhow::Result<()>
                 whole(&server, &kept).await.context(name.clone())?;
             }
             "failed" => {
+                // Nobody had been told that it was awake, and its image was there.
+                let had_image = [Fault::WakeStarted, Fault::WakeReady, Fault::WakeRecorded];
+                ensure!(!had_image.contains(&fault), "{name}: it failed, and had an image: {seen}");
                 let reason = seen["status_reason"].as_str().unwrap_or_default();
                 ensure!(!reason.is_empty(), "{name}: it failed for no reason: {seen}");
                 // Its memory went with its machine; its disk is booted.
