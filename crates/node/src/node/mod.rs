@@ -80,7 +80,7 @@ pub struct NodeConfig {
 #[derive(Clone)]
 pub struct Node {
     shared: Arc<Shared>,
-    turns: Arc<Turns>,
+    pub(crate) turns: Arc<Turns>,
     budget: Budget,
 }
 

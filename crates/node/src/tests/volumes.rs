@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use futures_util::FutureExt;
 use pando_types::sandbox::CreateSandbox;
 use pando_types::volume::{AttachVolume, CreateVolume};
 use pando_types::{Code, Epoch, OrgId, SandboxId, SnapshotId, VolumeId};
@@ -239,18 +240,24 @@ fn a_volume_that_goes_while_it_is_to_be_read_is_told_so() {
         let request = CreateVolume { name: "data".into(), size_mb: 16 };
         let volume = VolumeId::new();
         world.sandboxes().volume_create(volume, world.org, request).await.unwrap();
-        // Before its row, so that the create comes too late for sure.
+        // Before its row, and no create has its turn until that is gone: it comes too late.
         fs::remove_file(file(world.folder.path(), volume)).unwrap();
         let wanted = vec![AttachVolume { name: "data".into(), read_only: true }];
         let request = CreateSandbox { volumes: Some(wanted), ..CreateSandbox::default() };
-        // The first one waits for a bake.
+        let turns = &world.node().turns;
+        let mut held = Vec::new();
+        while let Some(Ok(turn)) = turns.take(world.org).now_or_never() {
+            held.push(turn);
+        }
         let create = world.sandboxes().create(world.org, None, request);
         let delete = async {
             let none = Default::default();
             while world.store.sandbox_list(world.org, &none, None, 1).await.unwrap().is_empty() {
                 tokio::task::yield_now().await;
             }
-            world.sandboxes().volume_delete(world.org, "data").await
+            let deleted = world.sandboxes().volume_delete(world.org, "data").await;
+            drop(held);
+            deleted
         };
         let (made, deleted) = tokio::join!(create, delete);
         deleted.unwrap();

@@ -145,7 +145,7 @@ impl World {
         }
     }
 
-    pub(super) fn node(&self) -> &Node {
+    pub(in crate::tests) fn node(&self) -> &Node {
         &self.server.as_ref().unwrap().0
     }
 
