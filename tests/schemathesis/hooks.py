@@ -70,7 +70,7 @@ def before_load_schema(context, raw_schema):
     webhook = raw_schema["paths"]["/v1/webhooks/github"]["post"]
     webhook["requestBody"]["content"]["application/json"]["schema"] = PAYLOAD
     fields = {name: schema.get("properties", {}) for name, schema in raw_schema["components"]["schemas"].items()}
-    for name in ("CreateSandbox", "CreateApp"):
+    for name in ("CreateSandbox", "CreateApp", "UpdateApp"):
         fields[name]["template"] = {"enum": ["base", None]}
     # A build is minutes of work: what is well-formed meets a name that nobody may take.
     fields["BuildTemplate"]["name"] = {"enum": ["base"]}
