@@ -54,7 +54,7 @@ test-chaos: build ## Kill server and VMMs 200 times each amid creates and delete
 	@PANDO_CHAOS_CYCLES=200 cargo nextest run --locked --profile long -p pando-e2e --test chaos --no-capture
 
 test-sleep: build ## 1,000 rounds of sleep and wake, a VMM killed at each step of it, a disk full below the pool (half an hour; CI: 50 rounds)
-	@PANDO_SLEEP_ROUNDS=1000 cargo nextest run --locked --profile long -p pando-e2e --no-capture --test asleep --test machine_dies --test full_disk
+	@PANDO_SLEEP_ROUNDS=1000 cargo nextest run --locked --profile long -p pando-e2e --run-ignored all --no-capture --test asleep --test machine_dies --test full_disk
 
 test-sdk: ## The public Python SDK, unmodified, against real VMs
 	@scripts/test-sdk
