@@ -11,7 +11,6 @@ use crate::refusal::Refused;
 
 /// Method, path below `/v1`, and what it would do.
 const LATER: &[(Method, &str, &str)] = &[
-    (Method::POST, "/apps/{id}/rollback", "rolling back"),
     (Method::GET, "/apps/{id}/env", "changing an app's environment"),
     (Method::PUT, "/apps/{id}/env/{key}", "changing an app's environment"),
     (Method::DELETE, "/apps/{id}/env/{key}", "changing an app's environment"),

@@ -75,6 +75,8 @@ fn keyed() -> Routes {
         routes!(volumes::get::get, volumes::delete::delete),
         routes!(apps::create::create, apps::list::list),
         routes!(apps::get::get, apps::update::update, apps::delete::delete),
+        routes!(apps::rollback::rollback),
+        routes!(apps::restart::restart),
         routes!(apps::deploys::create::create, apps::deploys::list::list),
         routes!(apps::deploys::get::get),
         routes!(apps::deploys::logs::logs),

@@ -6,17 +6,20 @@ use futures_util::stream::BoxStream;
 use pando_node::Routes;
 use pando_node::garbage::Cache;
 use pando_node::held::{Account, Held};
-use pando_store::{AppKind, AppRow, DeploymentRow, Listed, Sealer, Store};
-use pando_types::app::{App, CreateApp, CreateDeployment, Delivery, Deployment, UpdateApp};
+use pando_store::{AppKind, AppRow, DeploymentRow, Listed, Presence, Sealer, Store, Tx};
+use pando_types::app::{
+    App, CreateApp, CreateDeployment, Delivery, Deployment, Rollback, UpdateApp,
+};
 use pando_types::page::{Cursor, List, PageRequest};
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::context::{Context, Effects, Running};
+use crate::deployment::create::{self, Order};
 use crate::deployment::log::{self, LogBook, LogLine};
 use crate::deployment::reason::Reason;
-use crate::deployment::{revive, view};
+use crate::deployment::{beginning, revive, view};
 use crate::error::DeployError;
 use crate::git::{Mirrors, is_branch, is_commit};
 use crate::job::Wakes;
@@ -27,6 +30,8 @@ use crate::{DeployConfig, app, worker};
 
 /// How long decisions about webhooks are kept: 30 days.
 const KEEP_DELIVERIES_MS: i64 = 30 * 24 * 3600 * 1000;
+/// Deployments that were live and can be named to go back to.
+const MAX_GONE_BACK: u32 = 100;
 /// Routes that one page reads at the start.
 const PAGE_ROUTES: u32 = 500;
 
@@ -199,6 +204,81 @@ impl Deploy {
         Ok(row.filter(|row| row.org == org).map(|row| view::deployment(&row)))
     }
 
+    /// Goes back to an earlier deployment, as it was when it was ready, under this new id: the
+    /// one before that which is live, or the one that is named.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; [`Code::Conflict`] when there is none to go back to.
+    pub async fn app_rollback(
+        &self,
+        id: DeploymentId,
+        org: OrgId,
+        app: AppId,
+        request: Rollback,
+    ) -> Result<Deployment, PublicError> {
+        let store = &self.context.store;
+        let live = store.deployment_list_live(app, MAX_GONE_BACK).await;
+        let live = live.map_err(DeployError::from)?;
+        let choose = |app: &AppRow| match request.deployment_id {
+            Some(wanted) => live.iter().find(|row| row.id == wanted).cloned().ok_or_else(|| {
+                PublicError::new(Code::Conflict, "that deployment was never live, or long ago")
+                    .hint("`GET /v1/apps/{id}/deploys` lists those that were")
+            }),
+            None => {
+                let active = live.iter().find(|row| Some(row.id) == app.active_deployment);
+                let before = active.and_then(|active| beginning::before(&live, active));
+                before.cloned().ok_or_else(|| {
+                    PublicError::new(Code::Conflict, "there is no earlier deployment to go back to")
+                })
+            }
+        };
+        let row = self.again(id, org, app, Reason::Rollback, choose).await?;
+        Ok(view::deployment(&row))
+    }
+
+    /// Starts what is live anew, with the environment that the app has now and without a
+    /// build, under this new id. It serves until the new one does.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; [`Code::Conflict`] when nothing is live.
+    pub async fn app_restart(
+        &self,
+        id: DeploymentId,
+        org: OrgId,
+        app: AppId,
+    ) -> Result<Deployment, PublicError> {
+        let live = self.context.store.deployment_list_live(app, MAX_GONE_BACK).await;
+        let live = live.map_err(DeployError::from)?;
+        let choose = |app: &AppRow| {
+            let active = live.iter().find(|row| Some(row.id) == app.active_deployment);
+            active.cloned().ok_or_else(|| {
+                PublicError::new(Code::Conflict, "nothing of the app is live").hint("deploy it")
+            })
+        };
+        let row = self.again(id, org, app, Reason::Restart, choose).await?;
+        Ok(view::deployment(&row))
+    }
+
+    /// A deployment of what an earlier one made live.
+    async fn again(
+        &self,
+        id: DeploymentId,
+        org: OrgId,
+        app: AppId,
+        reason: Reason,
+        choose: impl FnOnce(&AppRow) -> Result<DeploymentRow, PublicError>,
+    ) -> Result<DeploymentRow, DeployError> {
+        app::find::one(&self.context, org, app).await?;
+        let mut tx = self.context.store.begin().await?;
+        let app = kept(&mut tx, app).await?;
+        let earlier = choose(&app)?;
+        let mut effects = Effects::default();
+        let order = Order::again(&earlier, reason);
+        let row = create::create_as(id, &mut tx, &app, order, &mut effects).await?;
+        self.context.commit(tx, effects).await?;
+        Ok(row)
+    }
+
     async fn new_deployment(
         &self,
         id: DeploymentId,
@@ -218,14 +298,11 @@ impl Deploy {
         };
         let commit = if is_commit(&git_ref) { git_ref.as_str() } else { "" };
         let mut tx = self.context.store.begin().await?;
-        // Again, now that nobody else writes.
-        let app =
-            tx.app_get(app.id).await?.filter(|app| app.presence == pando_store::Presence::Kept);
-        let app =
-            app.ok_or_else(|| PublicError::new(Code::Conflict, "the app is being removed"))?;
+        let app = kept(&mut tx, app.id).await?;
         let mut effects = Effects::default();
-        let create = crate::deployment::create::create_as;
-        let row = create(id, &mut tx, &app, &git_ref, commit, Reason::Api, &mut effects).await?;
+        let mut order = Order::of(&git_ref, commit, Reason::Api);
+        order.is_fresh = request.fresh.unwrap_or(false);
+        let row = create::create_as(id, &mut tx, &app, order, &mut effects).await?;
         self.context.commit(tx, effects).await?;
         Ok(row)
     }
@@ -304,6 +381,12 @@ impl Deploy {
     fn view(&self, row: &AppRow) -> App {
         app::view::app(row, &self.context.urls)
     }
+}
+
+/// An app again, now that nobody else writes.
+async fn kept(tx: &mut Tx, app: AppId) -> Result<AppRow, DeployError> {
+    let app = tx.app_get(app).await?.filter(|app| app.presence == Presence::Kept);
+    Ok(app.ok_or_else(|| PublicError::new(Code::Conflict, "the app is being removed"))?)
 }
 
 async fn load_routes(context: &Context) -> Result<(), DeployError> {

@@ -5,6 +5,7 @@
 //! - `preview`, `app`: the rows of pull requests and of users, and their hosts;
 //! - `deployment`: from the queue to live, step by step; `state` is the picture;
 //! - `git`: mirrors on the host; `detect`: what kind of app it is, and why;
+//! - `layer`: what was installed, kept for the next deployment;
 //! - `machine`: the seam to the node; `forge`: comments and statuses;
 //! - `job`: what is to be done, and survives a restart; `worker`: who does it.
 //!
@@ -26,6 +27,7 @@ mod error;
 pub mod forge;
 mod git;
 mod job;
+mod layer;
 pub mod machine;
 mod preview;
 mod secret;

@@ -108,6 +108,44 @@ pub struct Mount {
     pub path: String,
     /// Whether nothing may be written there.
     pub read_only: bool,
+    /// What is made of it there.
+    #[serde(default, skip_serializing_if = "Layout::is_plain")]
+    pub layout: Layout,
+}
+
+/// What a disk becomes in the machine that mounts it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// Its files, where it is mounted.
+    #[default]
+    Plain,
+    /// An app: what is written to [`APP_FOLDER`] and, over the template's own, to
+    /// [`APP_OVERLAYS`] is written to this disk, and goes where it goes.
+    App,
+}
+
+/// Where an app's sources are. A folder of the app's disk.
+pub const APP_FOLDER: &str = "/app";
+
+/// The folders of the template over which the app's disk lies (overlayfs): where package
+/// managers and install commands put what they install. What is elsewhere, `/var` and `/tmp`
+/// among it, stays with the machine: it is the state of what runs.
+pub const APP_OVERLAYS: [&str; 5] = ["/etc", "/home", "/opt", "/root", "/usr"];
+
+impl Layout {
+    /// How many mounts it takes.
+    #[must_use]
+    pub const fn mounts(self) -> usize {
+        match self {
+            Self::Plain => 1,
+            Self::App => 2 + APP_OVERLAYS.len(),
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
 }
 
 /// The serial of a spare disk, by which a guest tells it from the others.
@@ -142,7 +180,7 @@ pub enum ToHost {
     },
     /// [`ToGuest::Restored`] was carried out in full.
     Ready {
-        /// How many disks were mounted for it.
+        /// How many mounts were made for it: [`Layout::mounts`] of each disk.
         #[serde(default)]
         mounted: usize,
     },

@@ -15,6 +15,7 @@
 //!   sandboxes/<id>/{manifest.json,root.raw,…}
 //!   snapshots/<id>/{image.json,memory,devices,root.raw,…}
 //!   layers/<org>-<version>.raw   what an org's last build of a template left, for the next
+//!   disks/<name>.raw   disks of apps, for those that are made next
 //!   volumes/<id>.raw   each a disk that sandboxes are given
 //!   staging/           half-made things; emptied at each start
 //! ```
@@ -25,6 +26,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::node::DiskName;
 use pando_types::{NodeId, SandboxId, SnapshotId, VolumeId};
 use pando_vm::sys::command::{self, CommandError};
 use pando_vm::sys::{durable, host, reflink};
@@ -113,9 +115,16 @@ impl DataDir {
         let data = Self { root, _lock: Arc::new(lock) };
         make(data.pool())?;
         data.mount_pool().await?;
-        for part in
-            ["templates", "kernels", "machines", "sandboxes", "snapshots", "volumes", "layers"]
-        {
+        for part in [
+            "templates",
+            "kernels",
+            "machines",
+            "sandboxes",
+            "snapshots",
+            "volumes",
+            "layers",
+            "disks",
+        ] {
             make(data.pool().join(part))?;
         }
         let staging = data.staging();
@@ -232,6 +241,15 @@ impl DataDir {
     /// Disks of layers, which builds of templates begin with.
     pub(crate) fn layers(&self) -> PathBuf {
         self.pool().join("layers")
+    }
+
+    /// Disks of apps that are kept under a name.
+    pub(crate) fn disks(&self) -> PathBuf {
+        self.pool().join("disks")
+    }
+
+    pub(crate) fn disk(&self, name: &DiskName) -> PathBuf {
+        self.disks().join(format!("{name}.raw"))
     }
 
     /// What the pool can still take, in bytes, as far as it can be told. Its image is

@@ -355,7 +355,7 @@ mod tests {
             hypervisor: "null".into(),
             shape: Shape { cpu: 1, memory_mib: 512 },
             egress_deny: Vec::new(),
-            spares: vec![Spare { disk: Disk::Blank, mount: None }],
+            spares: vec![Spare::unmounted(Disk::Blank)],
             mounts_nothing: false,
             pause: Duration::from_millis(2),
             saved: Saved::default(),

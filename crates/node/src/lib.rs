@@ -44,8 +44,8 @@ pub use bake::{BakeError, Progress, Recipe, RecipeError};
 pub use capacity::promised::Overcommit;
 pub use data::{DataDir, DataError};
 pub use node::{
-    Child, ConnectError, Forked, Life, Node, NodeConfig, NodeError, Observation, SandboxSpec,
-    Snapshot, Source,
+    BadDiskName, BegunDisk, Child, ConnectError, DiskName, Forked, Life, Node, NodeConfig,
+    NodeError, Observation, SandboxSpec, Snapshot, Source,
 };
 pub use quotas::Quotas;
 pub use routes::Routes;

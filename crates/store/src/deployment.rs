@@ -1,7 +1,7 @@
 //! Deployments: each one attempt to make one commit live.
 
 use pando_types::app::DeploymentStatus;
-use pando_types::{AppId, DeploymentId, OrgId, SandboxId, Timestamp};
+use pando_types::{AppId, DeploymentId, OrgId, SandboxId, SnapshotId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 
@@ -11,7 +11,8 @@ use crate::{Store, StoreError, Swap, Tx};
 macro_rules! columns {
     () => {
         "id, org_id, app_id, status, commit_sha, git_ref, reason, sandbox_id, error, plan_json, \
-         history_json, attempt, created_ms, finished_ms"
+         history_json, attempt, created_ms, finished_ms, origin_id, settings_hash, snapshot_id, \
+         is_fresh"
     };
 }
 
@@ -70,6 +71,14 @@ pub struct DeploymentRow {
     pub created: Timestamp,
     /// When it ended.
     pub finished: Option<Timestamp>,
+    /// The deployment that it brings back; none where it is of its commit.
+    pub origin: Option<DeploymentId>,
+    /// What its machine depends on, beside the commit; none until that is known.
+    pub settings_hash: Option<String>,
+    /// The machine that is kept of it, which may be gone.
+    pub snapshot: Option<SnapshotId>,
+    /// Whether nothing that an earlier one left is used.
+    pub is_fresh: bool,
 }
 
 fn read(row: &SqliteRow) -> Result<DeploymentRow, StoreError> {
@@ -89,6 +98,10 @@ fn read(row: &SqliteRow) -> Result<DeploymentRow, StoreError> {
         attempt: columns.number("attempt")?,
         created: columns.time("created_ms")?,
         finished: columns.maybe_time("finished_ms")?,
+        origin: columns.maybe_id("origin_id")?,
+        settings_hash: columns.get("settings_hash")?,
+        snapshot: columns.maybe_id("snapshot_id")?,
+        is_fresh: columns.get("is_fresh")?,
     })
 }
 
@@ -132,6 +145,49 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
+    /// The machines that are kept of deployments.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn deployment_snapshots(&self) -> Result<Vec<SnapshotId>, StoreError> {
+        let query = "SELECT snapshot_id FROM deployment WHERE snapshot_id IS NOT NULL";
+        let rows = sqlx::query(query).fetch_all(&self.reader).await?;
+        rows.iter().map(|row| Columns(row).id("snapshot_id")).collect()
+    }
+
+    /// The deployments of an app of which machines are kept, in no order.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn deployment_list_kept(&self, app: AppId) -> Result<Vec<DeploymentRow>, StoreError> {
+        let query = sqlx::query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM deployment WHERE app_id = $1 AND snapshot_id IS NOT NULL"
+        ));
+        let rows = query.bind(app.to_string()).fetch_all(&self.reader).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// The last deployments of an app that went live, newest first, `limit` at most.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn deployment_list_live(
+        &self,
+        app: AppId,
+        limit: u32,
+    ) -> Result<Vec<DeploymentRow>, StoreError> {
+        let query = sqlx::query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM deployment WHERE app_id = $1 AND status = 'live' ORDER BY id DESC LIMIT $2"
+        ));
+        let rows =
+            query.bind(app.to_string()).bind(i64::from(limit)).fetch_all(&self.reader).await?;
+        rows.iter().map(read).collect()
+    }
+
     /// [`Tx::deployment_swap`] by itself.
     ///
     /// # Errors
@@ -157,7 +213,7 @@ impl Tx {
         let query = sqlx::query(concat!(
             "INSERT INTO deployment (",
             columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
         ));
         query
             .bind(row.id.to_string())
@@ -174,6 +230,10 @@ impl Tx {
             .bind(i64::from(row.attempt))
             .bind(row.created.as_millis())
             .bind(row.finished.map(Timestamp::as_millis))
+            .bind(row.origin.map(|id| id.to_string()))
+            .bind(&row.settings_hash)
+            .bind(row.snapshot.map(|id| id.to_string()))
+            .bind(row.is_fresh)
             .execute(self.connection())
             .await?;
         Ok(())
@@ -220,7 +280,8 @@ impl Tx {
     ) -> Result<Swap, StoreError> {
         let query = sqlx::query(
             "UPDATE deployment SET status = $4, commit_sha = $5, sandbox_id = $6, error = $7, \
-             plan_json = $8, history_json = $9, attempt = $10, finished_ms = $11 \
+             plan_json = $8, history_json = $9, attempt = $10, finished_ms = $11, \
+             settings_hash = $12, snapshot_id = $13, origin_id = $14 \
              WHERE id = $1 AND status = $2 AND attempt = $3",
         );
         let result = query
@@ -235,6 +296,9 @@ impl Tx {
             .bind(json(&new.history, "history_json")?)
             .bind(i64::from(new.attempt))
             .bind(new.finished.map(Timestamp::as_millis))
+            .bind(&new.settings_hash)
+            .bind(new.snapshot.map(|id| id.to_string()))
+            .bind(new.origin.map(|id| id.to_string()))
             .execute(self.connection())
             .await?;
         if result.rows_affected() > 0 {

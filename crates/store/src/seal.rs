@@ -17,6 +17,8 @@ use chacha20poly1305::aead::{Aead, Generate, Key, KeyInit, Nonce, Payload};
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 const FORMAT: u8 = 1;
+/// What fingerprints' key is derived for (BLAKE3's key derivation).
+const FINGERPRINTS: &str = "pando 2026-11 fingerprints of secrets";
 
 /// Why a value could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,8 @@ pub enum SealError {
 #[derive(Clone)]
 pub struct Sealer {
     cipher: Arc<XChaCha20Poly1305>,
+    /// Of the same key, and of no use for what the cipher does.
+    fingerprint_key: [u8; KEY_BYTES],
 }
 
 impl Sealer {
@@ -66,7 +70,17 @@ impl Sealer {
         file.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
         let key = Key::<XChaCha20Poly1305>::try_from(bytes.as_slice())
             .map_err(|_| SealError::NotAKey { path: path.to_owned() })?;
-        Ok(Self { cipher: Arc::new(XChaCha20Poly1305::new(&key)) })
+        Ok(Self {
+            cipher: Arc::new(XChaCha20Poly1305::new(&key)),
+            fingerprint_key: blake3::derive_key(FINGERPRINTS, &bytes),
+        })
+    }
+
+    /// Tells whether two secrets are the same, and nothing else of them: without the key
+    /// nobody can try out which value it is of. 32 hex digits.
+    #[must_use]
+    pub fn fingerprint(&self, secret: &[u8]) -> String {
+        blake3::keyed_hash(&self.fingerprint_key, secret).to_hex()[..32].to_owned()
     }
 
     /// Seals `plain` for one column of the row with this id.

@@ -338,9 +338,12 @@ pub struct Deployment {
     pub git_commit: String,
     /// The branch or pull-request ref.
     pub git_ref: String,
-    /// Why it was made: `push`, `pull_request`, `create` or `api`.
+    /// Why it was made: `push`, `pull_request`, `create`, `api`, `rollback`, `restart`, or
+    /// `revival` of one whose machine died.
     pub reason: String,
-    /// The sandbox it builds and serves in.
+    /// The deployment that it brought back, or started anew; null where it was built.
+    pub origin_id: Option<DeploymentId>,
+    /// The sandbox it builds or serves in.
     pub sandbox_id: Option<SandboxId>,
     /// Why it failed.
     pub error: Option<String>,
@@ -375,6 +378,18 @@ pub struct CreateDeployment {
         pattern = r"^(?![-/.]|@$)(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))[^\x00-\x20\x7F~^:?*\[\\]*[^\x00-\x20\x7F~^:?*\[\\./]$"
     )]
     pub git_ref: Option<String>,
+    /// Whether it is installed and built anew, whatever an earlier deployment left; default
+    /// false.
+    #[serde(default)]
+    pub fresh: Option<bool>,
+}
+
+/// `POST /v1/apps/{id}/rollback`; the body may be absent.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct Rollback {
+    /// A deployment that was live; default the one before that which is.
+    #[serde(default)]
+    pub deployment_id: Option<DeploymentId>,
 }
 
 /// What became of a webhook delivery: always a decision and its reason.

@@ -154,6 +154,10 @@ pub const MAX_BUILD_TIME: Duration = Duration::from_secs(1800);
 /// How long a template's command may take until it is ready.
 pub const MAX_TEMPLATE_READY_TIME: Duration = Duration::from_secs(120);
 
+/// The size of an app's disk, in bytes: 16 GiB. It holds the app's files, and all that is
+/// installed and built for them; what it does not use takes no room.
+pub const APP_DISK_BYTES: u64 = 16 << 30;
+
 /// The longest name of a volume, in bytes: it is a folder's, too.
 pub const MAX_VOLUME_NAME_BYTES: usize = 63;
 /// The least size of a volume, in MiB: below it a file system holds little beside itself.

@@ -5,6 +5,8 @@ pub mod delete;
 pub mod deploys;
 pub mod get;
 pub mod list;
+pub mod restart;
+pub mod rollback;
 pub mod update;
 
 use pando_types::AppId;

@@ -7,7 +7,7 @@ use pando_types::{AppId, Code, OrgId, PublicError};
 
 use super::{label, settings};
 use crate::context::{Context, Effects};
-use crate::deployment::create;
+use crate::deployment::create::{self, Order};
 use crate::deployment::reason::Reason;
 use crate::error::DeployError;
 
@@ -60,7 +60,8 @@ pub(crate) async fn create(
     let target = RouteTarget { sandbox: None, port: row.port };
     let route = tx.route_put(id, &row.label, Some(target)).await?;
     let mut effects = Effects { routes: vec![route], ..Effects::default() };
-    create::create(&mut tx, &row, &row.git_branch, "", Reason::Create, &mut effects).await?;
+    let order = Order::of(&row.git_branch, "", Reason::Create);
+    create::create(&mut tx, &row, order, &mut effects).await?;
     let row = tx.app_get(id).await?.unwrap_or(row);
     context.commit(tx, effects).await?;
     Ok(row)

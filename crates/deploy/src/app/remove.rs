@@ -8,7 +8,7 @@ use pando_store::{AppKind, AppRow, Presence, StoreError, Swap, Tx};
 use pando_types::{AppId, OrgId};
 
 use crate::context::{Context, Effects};
-use crate::deployment::supersede;
+use crate::deployment::{prune, supersede};
 use crate::error::DeployError;
 use crate::forge::report;
 use crate::job::{self, Kind, Outcome};
@@ -65,6 +65,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: AppId) -> Result<Outcome, De
         context.machines.remove(app.org, sandbox).await?;
         tracing::info!(sandbox = sandbox.short(), app = id.short(), "sandbox removed");
     }
+    prune::forget_all(context, id).await?;
     let mut tx = context.store.begin().await?;
     let _ = tx.app_bury(id).await?;
     let is_last = tx.app_count_repo(&app.repo_key).await? == 0;

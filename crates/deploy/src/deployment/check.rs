@@ -33,7 +33,11 @@ enum Answer {
 }
 
 impl Run {
-    pub(super) async fn check(&self, machine: &dyn Machine, process: u32) -> Result<(), Halt> {
+    pub(super) async fn check(
+        &self,
+        machine: &dyn Machine,
+        process: Option<u32>,
+    ) -> Result<(), Halt> {
         let port = self.app.port;
         self.say(format!("Waiting until the app answers on port {port}.")).await;
         let deadline = Instant::now() + self.context.health_grace;
@@ -51,7 +55,11 @@ impl Run {
             if Instant::now() >= look {
                 look = Instant::now() + LOOK_EVERY;
                 // It may have handed over to another process and left: then the port tells.
-                if is_gone(machine, process).await && !self.listens(machine).await {
+                let is_gone = match process {
+                    Some(process) => is_gone(machine, process).await,
+                    None => false,
+                };
+                if is_gone && !self.listens(machine).await {
                     return Err(self.unhealthy(machine, "the app ended before it answered").await);
                 }
             }

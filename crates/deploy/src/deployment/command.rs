@@ -19,6 +19,8 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Install,
+    /// What of install is not done when it was done before.
+    Hooks,
     Build,
     /// Migrates, for instance: what must be done before the new version starts.
     Release,
@@ -33,12 +35,13 @@ impl Run {
     ) -> Result<(), Halt> {
         let (name, command, folder) = match step {
             Step::Install => ("install", &plan.install, in_sandbox(&plan.install_folder)),
+            Step::Hooks => ("install", &plan.install_hooks, in_sandbox(&plan.install_folder)),
             Step::Build => ("build", &plan.build, self.folder()),
             Step::Release => ("release", &plan.release, self.folder()),
         };
         let Some(command) = command else {
             // Most apps have none, and miss nothing.
-            if step != Step::Release {
+            if matches!(step, Step::Install | Step::Build) {
                 self.say(format!("Nothing to {name}.")).await;
             }
             return Ok(());
@@ -49,7 +52,7 @@ impl Run {
         match step {
             // Tools ask nothing and draw no bars where this is set. NODE_ENV is not:
             // a build needs what npm leaves out in production.
-            Step::Install | Step::Build => exec.env.insert("CI".into(), "1".into()),
+            Step::Install | Step::Hooks | Step::Build => exec.env.insert("CI".into(), "1".into()),
             Step::Release => exec.env.insert("NODE_ENV".into(), "production".into()),
         };
         exec.env.extend(plan.env.clone());
@@ -95,9 +98,7 @@ impl Run {
     /// A command for the shell, with the plan's tools, and its folders before their PATH.
     pub(super) fn script(&self, plan: &Plan, command: &str) -> String {
         let mut script = String::new();
-        if self.has_profile {
-            script.push_str(&format!(". {PROFILE}\n"));
-        }
+        script.push_str(&format!("[ ! -f {PROFILE} ] || . {PROFILE}\n"));
         if !plan.path.is_empty() {
             let folders = plan.path.iter().map(|path| quoted(&format!("{}/{path}", self.folder())));
             let folders = folders.collect::<Vec<_>>().join(":");

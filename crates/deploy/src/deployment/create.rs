@@ -10,29 +10,49 @@ use crate::context::Effects;
 use crate::forge::report;
 use crate::job::{self, Kind};
 
+/// What is to be deployed.
+pub(crate) struct Order<'a> {
+    pub git_ref: &'a str,
+    /// Empty where the ref is still to be resolved.
+    pub commit: &'a str,
+    pub reason: Reason,
+    /// The deployment that it brings back.
+    pub origin: Option<DeploymentId>,
+    /// Whether nothing that an earlier one left is used.
+    pub is_fresh: bool,
+}
+
+impl<'a> Order<'a> {
+    /// A commit of a ref, whatever it needs.
+    pub(crate) const fn of(git_ref: &'a str, commit: &'a str, reason: Reason) -> Self {
+        Self { git_ref, commit, reason, origin: None, is_fresh: false }
+    }
+
+    /// What an earlier deployment made live.
+    pub(crate) fn again(row: &'a DeploymentRow, reason: Reason) -> Self {
+        Self { origin: Some(row.id), ..Self::of(&row.git_ref, &row.commit, reason) }
+    }
+}
+
 /// [`create_as`] of a new id.
 pub(crate) async fn create(
     tx: &mut Tx,
     app: &AppRow,
-    git_ref: &str,
-    commit: &str,
-    reason: Reason,
+    order: Order<'_>,
     effects: &mut Effects,
 ) -> Result<DeploymentRow, StoreError> {
-    create_as(DeploymentId::new(), tx, app, git_ref, commit, reason, effects).await
+    create_as(DeploymentId::new(), tx, app, order, effects).await
 }
 
-/// Puts a deployment of `git_ref` at `commit` (empty where the ref is still to be
-/// resolved) in the queue. Older ones of the app that are under way stop.
+/// Puts a deployment in the queue. Older ones of the app that are under way stop.
 pub(crate) async fn create_as(
     id: DeploymentId,
     tx: &mut Tx,
     app: &AppRow,
-    git_ref: &str,
-    commit: &str,
-    reason: Reason,
+    order: Order<'_>,
     effects: &mut Effects,
 ) -> Result<DeploymentRow, StoreError> {
+    let Order { git_ref, commit, reason, origin, is_fresh } = order;
     supersede::all_open(tx, app, effects).await?;
     let now = tx.now();
     let row = DeploymentRow {
@@ -50,6 +70,10 @@ pub(crate) async fn create_as(
         attempt: 1,
         created: now,
         finished: None,
+        origin,
+        settings_hash: None,
+        snapshot: None,
+        is_fresh,
     };
     tx.deployment_insert(&row).await?;
     job::put_deployment(tx, Kind::Deploy, app.id, row.id, now).await?;

@@ -1,25 +1,33 @@
 //! Deployments: each one attempt to make one commit of an app live.
 //!
 //! [`state`] decides what follows; [`run`] is the one task that acts, and hands
-//! each step to a file of its own: `fetch`, `command` (install and build),
-//! `start`, `check`, `flip`. [`create`] and [`supersede`] are what requests and
+//! each step to a file of its own: `fetch`, `install`, `command` (install and build),
+//! `start`, `check`, `flip`; `machine` makes what it all happens in. What need not be built is
+//! brought back: `beginning` decides, `ready` acts, `prune` keeps little. [`create`] and [`supersede`] are what requests and
 //! webhooks do to rows. [`sweep`] removes sandboxes that nobody needs, [`revive`] brings back an app
 //! whose sandbox died.
 
+pub(crate) mod beginning;
 mod check;
 mod command;
 pub(crate) mod create;
 mod fetch;
 mod flip;
+mod install;
 mod lines;
 pub(crate) mod log;
+mod machine;
+pub(crate) mod prune;
+mod ready;
 pub(crate) mod reason;
 mod redact;
 pub(crate) mod revive;
 pub(crate) mod run;
+mod settings;
 mod start;
 pub(crate) mod state;
 pub(crate) mod supersede;
 pub(crate) mod sweep;
 mod tools;
+mod tree;
 pub(crate) mod view;

@@ -8,6 +8,8 @@ pub(crate) enum Reason {
     Create,
     Api,
     Revival,
+    Rollback,
+    Restart,
 }
 
 impl Reason {
@@ -18,6 +20,8 @@ impl Reason {
             Self::Create => "create",
             Self::Api => "api",
             Self::Revival => "revival",
+            Self::Rollback => "rollback",
+            Self::Restart => "restart",
         }
     }
 }

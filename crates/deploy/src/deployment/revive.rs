@@ -8,7 +8,7 @@ use pando_store::{DeploymentRow, Presence};
 use pando_types::{AppId, SandboxId, Timestamp};
 use tokio::sync::broadcast;
 
-use super::create;
+use super::create::{self, Order};
 use super::reason::Reason;
 use crate::context::{Context, Effects};
 use crate::error::DeployError;
@@ -97,8 +97,11 @@ pub(crate) async fn run(context: &Arc<Context>, app: AppId) -> Result<Outcome, D
     }
     let Some(live) = tx.deployment_get(live).await? else { return Ok(Outcome::Done) };
     let mut effects = Effects::default();
-    let (git_ref, commit) = (&live.git_ref, &live.commit);
-    let row = create::create(&mut tx, &app, git_ref, commit, Reason::Revival, &mut effects).await?;
+    // A machine that dies of how it was kept must not be made of that again.
+    let was_brought_back = latest.first().is_some_and(|row| row.reason == Reason::Revival.as_str());
+    let mut order = Order::again(&live, Reason::Revival);
+    order.origin = order.origin.filter(|_| !was_brought_back);
+    let row = create::create(&mut tx, &app, order, &mut effects).await?;
     context.commit(tx, effects).await?;
     tracing::info!(
         app = app.id.short(),

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::command::Step;
 use super::log::Log;
+use super::prune;
 use super::redact::Redactor;
 use super::state::{self, Event, MAX_ATTEMPTS};
 use super::supersede;
@@ -27,11 +28,12 @@ pub(super) struct Run {
     pub log: Log,
     pub env: BTreeMap<String, String>,
     pub redactor: Redactor,
-    /// Whether tools were installed, whose profile each command needs.
-    pub has_profile: bool,
+    /// Tells one environment from another, and nothing of what is in it.
+    pub env_fingerprint: String,
+    pub template_version: String,
     /// The sandbox in the making: it is waited for even when the deployment stops,
     /// because only what is made whole can be removed.
-    pub creating: Option<JoinHandle<Result<SandboxId, PublicError>>>,
+    pub creating: Option<JoinHandle<Result<Option<SandboxId>, PublicError>>>,
 }
 
 /// Why a deployment does not go on.
@@ -70,14 +72,17 @@ pub(crate) async fn run(
     let env = context.sealer.unseal_env(&app.id.to_string(), "env", &app.env_sealed)?;
     let (log, writer) = context.logs.write(id).await?;
     let redactor = Redactor::new(&env);
+    // Of texts alone: it cannot fail.
+    let env_text = serde_json::to_vec(&env).unwrap_or_default();
     let mut run = Run {
         context: Arc::clone(context),
+        env_fingerprint: context.sealer.fingerprint(&env_text),
+        template_version: context.machines.template_version(&app.template),
         app,
         row,
         log,
         env,
         redactor,
-        has_profile: false,
         creating: None,
     };
     let halted = tokio::select! {
@@ -86,6 +91,9 @@ pub(crate) async fn run(
         done = run.steps() => done,
     };
     run.take_leave(&halted).await;
+    if let Err(error) = prune::prune(context, &run.app).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "what was kept of an app stays");
+    }
     // Every line is written before the end is told to anyone.
     let Run { app, row, log, redactor, creating, .. } = run;
     drop(log);
@@ -155,30 +163,52 @@ impl Run {
         if self.app.presence != Presence::Kept {
             return Err(Halt::Ended);
         }
-        self.step_done().await?;
         self.greet().await;
-        let mirror = self.fetch().await?;
-        self.step_done().await?;
-        let plan = self.detect(&mirror).await?;
-        drop(mirror);
-        self.step_done().await?;
-        let machine = self.machine().await?;
-        self.tools(&*machine, &plan).await?;
-        self.command(&*machine, Step::Install, &plan).await?;
-        self.step_done().await?;
-        self.command(&*machine, Step::Build, &plan).await?;
-        let serve = self.find_built(&*machine, &plan).await?;
-        self.step_done().await?;
-        self.command(&*machine, Step::Release, &plan).await?;
-        self.step_done().await?;
-        let process = self.start(&*machine, &plan, &serve).await?;
-        self.step_done().await?;
-        self.check(&*machine, process).await?;
+        let is_back = match self.row.origin {
+            Some(origin) => self.bring_back(origin).await?,
+            None => false,
+        };
+        if !is_back {
+            self.of_the_commit().await?;
+        }
         self.flip().await
     }
 
+    /// The commit, until it is ready.
+    async fn of_the_commit(&mut self) -> Result<(), Halt> {
+        self.step_done().await?;
+        let mirror = self.fetch().await?;
+        if self.begin_with_the_same().await? {
+            return Ok(());
+        }
+        self.step_done().await?;
+        let mut plan = self.detect(&mirror).await?;
+        self.step_done().await?;
+        let mut machine = self.install(&mirror, &plan).await?;
+        drop(mirror);
+        self.step_done().await?;
+        self.command(&*machine, Step::Build, &plan).await?;
+        plan.serve = self.find_built(&*machine, &plan).await?;
+        self.keep_plan(&plan).await?;
+        self.step_done().await?;
+        machine = self.run_machine(machine, &plan).await?;
+        self.command(&*machine, Step::Release, &plan).await?;
+        self.step_done().await?;
+        let process = self.start(&*machine, &plan, &plan.serve).await?;
+        self.step_done().await?;
+        self.check(&*machine, Some(process)).await?;
+        self.keep_ready(&*machine).await
+    }
+
+    /// Writes down what was resolved.
+    pub(super) async fn keep_plan(&mut self, plan: &Plan) -> Result<(), Halt> {
+        let mut next = self.row.clone();
+        next.plan = serde_json::to_string(plan).ok();
+        self.save(next).await
+    }
+
     /// Enters the next state.
-    async fn step_done(&mut self) -> Result<(), Halt> {
+    pub(super) async fn step_done(&mut self) -> Result<(), Halt> {
         let now = self.context.store.now();
         let next = state::advance(&self.row, Event::StepDone, now).ok_or(Halt::Ended)?;
         self.save(next).await
@@ -210,6 +240,8 @@ impl Run {
             "push" => "its branch was pushed to",
             "create" => "it was created",
             "revival" => "its machine died",
+            "rollback" => "somebody wants an earlier deployment back",
+            "restart" => "somebody wants it started anew",
             _ => "somebody asked for it",
         };
         self.say(format!("Deploying {what}, because {why}.")).await;
@@ -225,15 +257,6 @@ impl Run {
     /// The folder of the app in the sandbox.
     pub(super) fn folder(&self) -> String {
         in_sandbox(&self.app.root_directory)
-    }
-
-    async fn machine(&self) -> Result<Box<dyn Machine>, Halt> {
-        let sandbox = self.row.sandbox.ok_or(Halt::Ended)?;
-        self.context
-            .machines
-            .open(self.row.org, sandbox)
-            .await
-            .map_err(|error| Halt::Failed(format!("the sandbox is gone: {error}")))
     }
 
     /// Which folder the build left its page in.

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! It moves forward only, and nothing follows an end. The one way back: a server
-//! that was restarted begins a deployment anew, as another attempt.
+//! that was restarted begins a deployment anew, as another attempt. What need not be built is
+//! started after it was queued, or fetched.
 
 use pando_store::{DeploymentRow, Entered};
 use pando_types::Timestamp;
@@ -29,6 +30,8 @@ pub(crate) enum Event {
     Cancelled,
     /// A newer one took its place.
     Superseded,
+    /// What it would build is there: it is started as it is.
+    NothingToBuild,
     /// The server that worked on it is gone.
     Interrupted,
 }
@@ -52,6 +55,9 @@ pub(crate) fn next(status: DeploymentStatus, event: Event) -> Option<DeploymentS
         Event::Failed => Some(Failed),
         Event::Cancelled => Some(Cancelled),
         Event::Superseded => Some(Superseded),
+        Event::NothingToBuild => {
+            matches!(status, Queued | Fetching | Detecting).then_some(Starting)
+        }
         Event::Interrupted => (status != Queued).then_some(Queued),
     }
 }
@@ -64,6 +70,7 @@ pub(crate) fn advance(row: &DeploymentRow, event: Event, now: Timestamp) -> Opti
         row.attempt += 1;
         row.sandbox = None;
         row.plan = None;
+        row.snapshot = None;
         row.history.clear();
     }
     row.status = status;
@@ -108,6 +115,10 @@ mod tests {
             attempt: 1,
             created: now,
             finished: None,
+            origin: None,
+            settings_hash: None,
+            snapshot: None,
+            is_fresh: false,
         }
     }
 
@@ -117,6 +128,7 @@ mod tests {
             1 => Just(Event::Failed),
             1 => Just(Event::Cancelled),
             1 => Just(Event::Superseded),
+            1 => Just(Event::NothingToBuild),
             2 => Just(Event::Interrupted),
         ]
     }
@@ -134,7 +146,9 @@ mod tests {
             for (at, event) in events.into_iter().enumerate() {
                 let now = Timestamp::from_millis(i64::try_from(at).unwrap() + 1);
                 let Some(next) = advance(&row, event, now) else {
-                    prop_assert!(row.status.is_end() || event == Event::Interrupted);
+                    let may_not =
+                        matches!(event, Event::Interrupted | Event::NothingToBuild);
+                    prop_assert!(row.status.is_end() || may_not);
                     continue;
                 };
                 prop_assert!(!row.status.is_end());

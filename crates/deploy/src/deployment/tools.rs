@@ -50,7 +50,7 @@ impl Source {
 
 impl Run {
     /// Installs what the plan wants and the template does not have.
-    pub(super) async fn tools(&mut self, machine: &dyn Machine, plan: &Plan) -> Result<(), Halt> {
+    pub(super) async fn tools(&self, machine: &dyn Machine, plan: &Plan) -> Result<(), Halt> {
         if plan.tools.is_empty() {
             return Ok(());
         }
@@ -67,9 +67,7 @@ impl Run {
             self.say(format!("Installing {name} {version} from {source}.")).await;
         }
         let install = exec(&["/bin/sh", "-c", &script(&missing)]);
-        self.to_its_end(machine, "the installation of tools", install).await?;
-        self.has_profile = true;
-        Ok(())
+        self.to_its_end(machine, "the installation of tools", install).await
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) fn deployment(row: &DeploymentRow) -> Deployment {
         git_commit: row.commit.clone(),
         git_ref: row.git_ref.clone(),
         reason: row.reason.clone(),
+        origin_id: row.origin,
         sandbox_id: row.sandbox,
         error: row.error.clone(),
         phases: state::phases(row),

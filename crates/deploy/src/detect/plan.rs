@@ -21,6 +21,10 @@ pub(crate) struct Plan {
     pub install_folder: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<String>,
+    /// Runs instead, where what install would do is there already: the repository's own hooks
+    /// of its install, which may read more than what is installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install_hooks: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
     /// Runs before the new version starts: the `release` line of a Procfile.
@@ -98,6 +102,7 @@ impl Plan {
             tools: Vec::new(),
             install_folder: folder.to_owned(),
             install: None,
+            install_hooks: None,
             build: None,
             release: None,
             serve,

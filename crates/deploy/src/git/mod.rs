@@ -7,6 +7,7 @@
 //! `evict` says which mirrors may go.
 
 mod evict;
+mod listing;
 mod mirror;
 mod name;
 mod program;
@@ -15,6 +16,7 @@ mod tests;
 mod tree;
 mod url;
 
+pub(crate) use listing::TreeEntry;
 pub(crate) use mirror::{Mirror, Mirrors};
 pub(crate) use name::{Wanted, is_branch, is_commit};
 pub use url::HostPort;

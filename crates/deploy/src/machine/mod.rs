@@ -14,9 +14,10 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use pando_guest_protocol::session::{Exec, Listener, Started};
-use pando_node::control::Ending;
+use pando_node::DiskName;
+use pando_node::control::{AppMachine, Ending};
 use pando_node::guest::{ExecEvent, ExecInput, GuestError};
-use pando_types::{AppId, DeploymentId, OrgId, PublicError, SandboxId};
+use pando_types::{AppId, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 
@@ -37,6 +38,8 @@ pub struct MachineSpec {
     pub memory_mib: u32,
     /// After how long without use it is put to sleep.
     pub idle_timeout: Option<Duration>,
+    /// What it begins as.
+    pub begins: AppMachine,
 }
 
 /// What a running command says.
@@ -45,8 +48,9 @@ pub type Output = BoxStream<'static, Result<ExecEvent, GuestError>>;
 /// Makes, finds and removes machines.
 #[async_trait]
 pub trait Machines: Send + Sync + 'static {
-    /// Makes a machine that is kept until it is removed; returns when it answers.
-    async fn create(&self, spec: MachineSpec) -> Result<SandboxId, PublicError>;
+    /// Makes a machine that is kept until it is removed; returns when it answers. `None` when
+    /// what it was to begin as is there no more.
+    async fn create(&self, spec: MachineSpec) -> Result<Option<SandboxId>, PublicError>;
     /// The machines of an app that are not gone, and the deployment each was made for.
     async fn list(&self, app: AppId)
     -> Result<Vec<(SandboxId, Option<DeploymentId>)>, PublicError>;
@@ -60,6 +64,28 @@ pub trait Machines: Send + Sync + 'static {
     fn endings(&self) -> broadcast::Receiver<Ending>;
     /// The templates that there are.
     fn templates(&self) -> Vec<String>;
+    /// What changes when a template does; empty for one that there is not.
+    fn template_version(&self, name: &str) -> String;
+    /// Keeps the app's disk of a machine, which has written all of it, under a name.
+    async fn keep_disk(
+        &self,
+        org: OrgId,
+        id: SandboxId,
+        name: &DiskName,
+    ) -> Result<(), PublicError>;
+    /// The kept disks whose names begin so, those first that were used last.
+    async fn disks(&self, prefix: String) -> Result<Vec<DiskName>, PublicError>;
+    /// Removes a kept disk. Fine when it is gone.
+    async fn forget_disk(&self, name: &DiskName) -> Result<(), PublicError>;
+    /// Keeps a machine, which goes on, for others to begin as.
+    async fn keep_ready(
+        &self,
+        org: OrgId,
+        id: SandboxId,
+        snapshot: SnapshotId,
+    ) -> Result<(), PublicError>;
+    /// Removes a kept machine. Fine when it is gone.
+    async fn forget_ready(&self, snapshot: SnapshotId) -> Result<(), PublicError>;
 }
 
 /// One running machine.

@@ -8,10 +8,10 @@ use futures_util::StreamExt;
 use pando_guest_protocol::session::{Exec, Listener, Started};
 use pando_node::control::{Ending, Sandboxes};
 use pando_node::guest::{ExecInput, Guest, GuestError};
-use pando_node::{ConnectError, Node};
+use pando_node::{ConnectError, DiskName, Node};
 use pando_store::{Actual, Store};
 use pando_types::sandbox::CreateSandbox;
-use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId};
+use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 
@@ -37,7 +37,7 @@ pub struct NodeMachines {
 
 #[async_trait]
 impl Machines for NodeMachines {
-    async fn create(&self, spec: MachineSpec) -> Result<SandboxId, PublicError> {
+    async fn create(&self, spec: MachineSpec) -> Result<Option<SandboxId>, PublicError> {
         let request = CreateSandbox {
             template: Some(spec.template),
             cpu: Some(i64::from(spec.cpu)),
@@ -47,7 +47,8 @@ impl Machines for NodeMachines {
             metadata: Some(BTreeMap::from([(DEPLOYMENT.to_owned(), spec.deployment.to_string())])),
             ..CreateSandbox::default()
         };
-        Ok(self.sandboxes.create(spec.org, Some(spec.app), request).await?.id)
+        let made = self.sandboxes.create_app(spec.org, spec.app, request, &spec.begins).await?;
+        Ok(made.map(|sandbox| sandbox.id))
     }
 
     async fn list(
@@ -83,6 +84,44 @@ impl Machines for NodeMachines {
 
     fn templates(&self) -> Vec<String> {
         self.node.templates().into_iter().map(|template| template.name).collect()
+    }
+
+    fn template_version(&self, name: &str) -> String {
+        let mut templates = self.node.templates().into_iter();
+        templates
+            .find(|template| template.name == name)
+            .map(|found| found.version)
+            .unwrap_or_default()
+    }
+
+    async fn keep_disk(
+        &self,
+        org: OrgId,
+        id: SandboxId,
+        name: &DiskName,
+    ) -> Result<(), PublicError> {
+        self.sandboxes.disk_keep(org, id, name).await
+    }
+
+    async fn disks(&self, prefix: String) -> Result<Vec<DiskName>, PublicError> {
+        self.node.disks(prefix).await.map_err(|error| PublicError::from(&error))
+    }
+
+    async fn forget_disk(&self, name: &DiskName) -> Result<(), PublicError> {
+        self.node.disk_forget(name).await.map_err(|error| PublicError::from(&error))
+    }
+
+    async fn keep_ready(
+        &self,
+        org: OrgId,
+        id: SandboxId,
+        snapshot: SnapshotId,
+    ) -> Result<(), PublicError> {
+        self.sandboxes.ready_keep(org, id, snapshot).await
+    }
+
+    async fn forget_ready(&self, snapshot: SnapshotId) -> Result<(), PublicError> {
+        self.node.snapshot_delete(snapshot).await.map_err(|error| PublicError::from(&error))
     }
 }
 

@@ -9,7 +9,7 @@ use pando_types::{AppId, Code, PublicError};
 
 use crate::app::label;
 use crate::context::{Context, Effects};
-use crate::deployment::create;
+use crate::deployment::create::{self, Order};
 use crate::deployment::reason::Reason;
 use crate::deployment::supersede;
 use crate::error::DeployError;
@@ -104,7 +104,8 @@ pub(crate) async fn deploy(
         verdict.reasons.push(format!("{short} is live on {} already", app.name));
         return Ok(());
     }
-    let row = create::create(tx, app, head.git_ref, head.commit, head.reason, effects).await?;
+    let row =
+        create::create(tx, app, Order::of(head.git_ref, head.commit, head.reason), effects).await?;
     verdict.deployments.push(row.id);
     verdict.reasons.push(format!("{short} goes to {}", app.name));
     Ok(())

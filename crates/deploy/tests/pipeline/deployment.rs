@@ -116,17 +116,17 @@ async fn what_is_asked_for_by_hand_is_built_even_when_it_is_live() {
     let app = world.app(|_| {}).await;
     let first = world.ended(app.id).await;
     let head = first.git_commit.clone();
-    let again = CreateDeployment { git_ref: Some(head.clone()) };
+    let again = CreateDeployment { git_ref: Some(head.clone()), fresh: Some(true) };
     let again = world.new_deployment(app.id, again).await.unwrap();
     let again = world.ended_of(app.id, again.id).await;
     assert_eq!(
         (again.status, again.git_commit, again.reason.as_str()),
         (DeploymentStatus::Live, head, "api")
     );
-    let bad = CreateDeployment { git_ref: Some("../x".into()) };
+    let bad = CreateDeployment { git_ref: Some("../x".into()), fresh: None };
     let error = world.new_deployment(app.id, bad).await.unwrap_err();
     assert_eq!((error.code, error.field.as_deref()), (Code::InvalidRequest, Some("git_ref")));
-    let missing = CreateDeployment { git_ref: Some("no-such-branch".into()) };
+    let missing = CreateDeployment { git_ref: Some("no-such-branch".into()), fresh: None };
     let missing = world.new_deployment(app.id, missing).await.unwrap();
     let missing = world.ended_of(app.id, missing.id).await;
     assert_eq!(missing.error.as_deref(), Some("the repository has no refs/heads/no-such-branch"));

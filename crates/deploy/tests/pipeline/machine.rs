@@ -13,9 +13,10 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use pando_deploy::machine::{Machine, MachineSpec, Machines, Output};
 use pando_guest_protocol::session::{Exec, ExecDone, Failure, FailureKind, Listener, Started};
-use pando_node::control::Ending;
+use pando_node::DiskName;
+use pando_node::control::{AppMachine, Ending};
 use pando_node::guest::{ExecEvent, ExecInput, GuestError};
-use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId};
+use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
 use rustix::process::{Pid, Signal};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -26,6 +27,9 @@ use tokio_util::io::ReaderStream;
 #[derive(Default)]
 struct State {
     machines: HashMap<SandboxId, Local>,
+    /// Kept disks and machines: a folder each.
+    disks: BTreeMap<DiskName, PathBuf>,
+    ready: HashMap<SnapshotId, Ready>,
     made: usize,
 }
 
@@ -37,6 +41,21 @@ struct Local {
     groups: Arc<Mutex<Vec<Pid>>>,
     /// Where this host has what the guest has on its port.
     port: u16,
+    /// What was started in it: a copy of the machine starts the same.
+    started: Arc<Mutex<Option<Exec>>>,
+}
+
+/// A machine that was kept.
+#[derive(Clone)]
+struct Ready {
+    root: PathBuf,
+    started: Option<Exec>,
+}
+
+/// A copy of a folder, links as links.
+fn copy(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(copied.success());
 }
 
 /// All machines of one test.
@@ -59,6 +78,23 @@ impl LocalMachines {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.state().machines.len()
+    }
+
+    /// The kept disks whose names begin so.
+    pub fn kept(&self, prefix: &str) -> Vec<String> {
+        let state = self.state();
+        let names = state.disks.keys().map(ToString::to_string);
+        names.filter(|name| name.starts_with(prefix)).collect()
+    }
+
+    /// As if the disk had been short.
+    pub fn forget_all_ready(&self) {
+        self.state().ready.clear();
+    }
+
+    /// How many machines are kept.
+    pub fn ready(&self) -> usize {
+        self.state().ready.len()
     }
 
     /// How many were ever made.
@@ -97,18 +133,18 @@ impl Local {
     /// A text of a command with the machine's folders in place of a guest's.
     fn here(&self, text: &str) -> String {
         let root = self.root.display().to_string();
-        let log = text.replace("/var/log/pando", "\u{1}");
+        let log = text.replace("/var/log/pando", "\u{1}").replace("/opt/pando", "\u{2}");
         let mut out = String::new();
         let mut rest = log.as_str();
         while let Some(at) = rest.find("/app") {
             let (before, after) = (&rest[..at], &rest[at + 4..]);
-            let whole = after.is_empty() || after.starts_with([' ', '/']);
+            let whole = after.is_empty() || after.starts_with([' ', '/', '\n']);
             out.push_str(before);
             out.push_str(&if whole { format!("{root}/app") } else { "/app".to_owned() });
             rest = after;
         }
         out.push_str(rest);
-        out.replace('\u{1}', &format!("{root}/log"))
+        out.replace('\u{1}', &format!("{root}/log")).replace('\u{2}', &format!("{root}/opt"))
     }
 
     fn command(&self, exec: &Exec) -> Command {
@@ -129,23 +165,43 @@ impl Local {
 
 #[async_trait]
 impl Machines for LocalMachines {
-    async fn create(&self, spec: MachineSpec) -> Result<SandboxId, PublicError> {
+    async fn create(&self, spec: MachineSpec) -> Result<Option<SandboxId>, PublicError> {
         // Long enough that a test can stop in the midst of it.
         tokio::time::sleep(Duration::from_millis(50)).await;
         let id = SandboxId::new();
         let root = self.root.join(id.to_string());
-        std::fs::create_dir_all(root.join("log")).unwrap();
+        let (from, started) = match &spec.begins {
+            AppMachine::Empty => (None, None),
+            AppMachine::Disk(name) => match self.state().disks.get(name).cloned() {
+                Some(disk) => (Some(disk), None),
+                None => return Ok(None),
+            },
+            AppMachine::Ready(snapshot) => match self.state().ready.get(snapshot).cloned() {
+                Some(ready) => (Some(ready.root), ready.started),
+                None => return Ok(None),
+            },
+        };
+        match from {
+            Some(from) => copy(&from, &root),
+            None => ["log", "app", "opt"]
+                .iter()
+                .for_each(|name| std::fs::create_dir_all(root.join(name)).unwrap()),
+        }
         let local = Local {
             app: spec.app,
             deployment: spec.deployment,
             root,
             groups: Arc::default(),
             port: free_port(),
+            started: Arc::default(),
         };
+        if let Some(exec) = started {
+            Machine::start(&local, exec).await.unwrap();
+        }
         let mut state = self.state();
         state.made += 1;
         state.machines.insert(id, local);
-        Ok(id)
+        Ok(Some(id))
     }
 
     async fn list(
@@ -182,6 +238,48 @@ impl Machines for LocalMachines {
 
     fn templates(&self) -> Vec<String> {
         vec!["base".to_owned()]
+    }
+
+    fn template_version(&self, _: &str) -> String {
+        "1".to_owned()
+    }
+
+    async fn keep_disk(&self, _: OrgId, id: SandboxId, name: &DiskName) -> Result<(), PublicError> {
+        let kept = self.root.join(name.to_string());
+        let root = self.state().machines[&id].root.clone();
+        let _ = std::fs::remove_dir_all(&kept);
+        copy(&root, &kept);
+        self.state().disks.insert(name.clone(), kept);
+        Ok(())
+    }
+
+    async fn disks(&self, prefix: String) -> Result<Vec<DiskName>, PublicError> {
+        let state = self.state();
+        Ok(state.disks.keys().filter(|name| name.as_ref().starts_with(&prefix)).cloned().collect())
+    }
+
+    async fn forget_disk(&self, name: &DiskName) -> Result<(), PublicError> {
+        self.state().disks.remove(name);
+        Ok(())
+    }
+
+    async fn keep_ready(
+        &self,
+        _: OrgId,
+        id: SandboxId,
+        snapshot: SnapshotId,
+    ) -> Result<(), PublicError> {
+        let kept = self.root.join(snapshot.to_string());
+        let local = self.state().machines[&id].clone();
+        copy(&local.root, &kept);
+        let started = local.started.lock().unwrap().clone();
+        self.state().ready.insert(snapshot, Ready { root: kept, started });
+        Ok(())
+    }
+
+    async fn forget_ready(&self, snapshot: SnapshotId) -> Result<(), PublicError> {
+        self.state().ready.remove(&snapshot);
+        Ok(())
     }
 }
 
@@ -229,6 +327,7 @@ impl Machine for Local {
     }
 
     async fn start(&self, exec: Exec) -> Result<Started, GuestError> {
+        *self.started.lock().unwrap() = Some(exec.clone());
         let log = std::fs::File::create(self.here(exec.detached_log.as_deref().unwrap()));
         let log = log.map_err(|error| failed(&error))?;
         let (guest_port, port) = (exec.env["PORT"].clone(), self.port.to_string());

@@ -1,5 +1,6 @@
 //! The control line: the host says who the machine is, and when it ends.
 
+mod app_disk;
 mod freezer;
 mod mount;
 mod orders;

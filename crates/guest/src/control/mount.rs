@@ -13,8 +13,10 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use pando_guest_protocol::control::{Mount, spare_serial};
+use pando_guest_protocol::control::{Layout, Mount, spare_serial};
 use rustix::mount::{MountFlags, mount};
+
+use super::app_disk;
 
 const BLOCK_DEVICES: &str = "/sys/block";
 /// A file system that turns out broken is not written to any more.
@@ -45,21 +47,32 @@ pub enum MountError {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// The kernel refused a part of an app's disk.
+    #[error("the app's disk was not laid over {path}: {source}")]
+    NotLaid {
+        /// Which folder of the template.
+        path: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
 }
 
-/// Mounts all of them, in order; returns how many.
+/// Mounts all of them, in order; returns how many mounts that took.
 ///
 /// # Errors
 /// [`MountError`] of the first that failed. Those before it stay: the machine is of no use.
 pub fn mount_all(mounts: &[Mount]) -> Result<usize, MountError> {
     for wanted in mounts {
         mount_one(wanted)?;
+        if wanted.layout == Layout::App {
+            app_disk::lay(Path::new(&wanted.path), Path::new("/"))?;
+        }
     }
-    Ok(mounts.len())
+    Ok(mounts.iter().map(|wanted| wanted.layout.mounts()).sum())
 }
 
 fn mount_one(wanted: &Mount) -> Result<(), MountError> {
-    let Mount { spare, path, read_only } = wanted;
+    let Mount { spare, path, read_only, .. } = wanted;
     if !is_plain(Path::new(path)) {
         return Err(MountError::Path { path: path.clone() });
     }
@@ -104,7 +117,8 @@ mod tests {
             assert!(is_plain(Path::new(path)), "{path}");
         }
         for path in ["", "/", "volumes/a", "/volumes/../etc", "./a", "/a\0b"] {
-            let wanted = Mount { spare: 0, path: path.into(), read_only: false };
+            let layout = Layout::Plain;
+            let wanted = Mount { spare: 0, path: path.into(), read_only: false, layout };
             assert!(matches!(mount_one(&wanted), Err(MountError::Path { .. })), "{path}");
         }
     }

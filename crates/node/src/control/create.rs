@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use pando_store::{Actual, Desired, Insert, MadeOf, SandboxRow, Tx};
+use pando_store::{Actual, Desired, Insert, MadeOf, SandboxRow, Tx, VolumeUse};
 use pando_types::sandbox::{CreateSandbox, Sandbox, SandboxEventKind};
 use pando_types::volume::AttachVolume;
-use pando_types::{AppId, Code, Epoch, Generation, OrgId, PublicError, SandboxId};
+use pando_types::{AppId, Code, Epoch, Generation, OrgId, PublicError, SandboxId, SnapshotId};
 use pando_vm::driver::Shape;
 use pando_vm::sys::fault::{self, Fault};
 
@@ -16,6 +16,20 @@ use super::times::Phase;
 use super::volumes;
 use crate::node::{SandboxSpec, Source};
 use crate::sandbox::spare::Spare;
+
+/// What a sandbox begins as.
+pub(super) struct Beginning {
+    /// The template, which it goes back to.
+    pub template: String,
+    pub source: Source,
+    pub made_of: MadeOf,
+    pub shape: Shape,
+    /// What it has of volumes by that, and how many spare disks.
+    pub copies: Vec<VolumeUse>,
+    pub inherited: usize,
+    /// Disks of its own, before its volumes.
+    pub disks: Vec<Spare>,
+}
 
 impl Sandboxes {
     /// Creates a sandbox of a new id and returns when it answers. When it cannot be
@@ -43,37 +57,76 @@ impl Sandboxes {
         app: Option<AppId>,
         request: CreateSandbox,
     ) -> Result<Sandbox, PublicError> {
-        let mut wanted = spec::wanted(&request)?;
-        let asked = request.volumes.unwrap_or_default();
-        let (mut copies, mut inherited) = (Vec::new(), 0);
-        let (template, source, made_of) = match wanted.snapshot {
-            None => {
-                let name = wanted.template;
-                let asked = AskedSize { cpu: request.cpu, memory_mb: request.memory_mb };
-                let (source, shape) = self.template_source(org, &name, asked, wanted.shape).await?;
-                wanted.shape = shape;
-                (name, source, MadeOf::Template)
-            }
-            // What the machine is was decided when it was saved, whatever is asked for.
+        let wanted = spec::wanted(&request)?;
+        let beginning = match wanted.snapshot {
+            None => self.of_template(org, &request, &wanted).await?,
             Some(id) => {
-                let snapshot = self.snapshot_row(org, id).await?;
-                let (cpu, memory_mib) = (snapshot.cpu, snapshot.memory_mib);
-                wanted.shape = Shape { cpu, memory_mib };
-                let saved = self.node.snapshot_get(id).await;
-                let saved = saved.map_err(|error| PublicError::from(&error))?;
-                let saved = saved.ok_or_else(|| PublicError::not_found("snapshot", id))?;
-                (copies, inherited) = (volumes::copies_of(&saved.spares), saved.spares.len());
-                (snapshot.template, Source::Snapshot(id), MadeOf::Snapshot(id))
+                let template = self.snapshot_row(org, id).await?.template;
+                self.of_snapshot(id, template).await?
             }
         };
+        self.create_of(id, org, app, request, wanted, beginning).await
+    }
+
+    pub(super) async fn of_template(
+        &self,
+        org: OrgId,
+        request: &CreateSandbox,
+        wanted: &spec::Wanted,
+    ) -> Result<Beginning, PublicError> {
+        let template = wanted.template.clone();
+        let asked = AskedSize { cpu: request.cpu, memory_mb: request.memory_mb };
+        let (source, shape) = self.template_source(org, &template, asked, wanted.shape).await?;
+        Ok(Beginning {
+            template,
+            source,
+            made_of: MadeOf::Template,
+            shape,
+            copies: Vec::new(),
+            inherited: 0,
+            disks: Vec::new(),
+        })
+    }
+
+    /// What the machine is was decided when it was saved, whatever is asked for.
+    pub(super) async fn of_snapshot(
+        &self,
+        id: SnapshotId,
+        template: String,
+    ) -> Result<Beginning, PublicError> {
+        let saved = self.node.snapshot_get(id).await.map_err(|error| PublicError::from(&error))?;
+        let saved = saved.ok_or_else(|| PublicError::not_found("snapshot", id))?;
+        Ok(Beginning {
+            template,
+            source: Source::Snapshot(id),
+            made_of: MadeOf::Snapshot(id),
+            shape: saved.shape,
+            copies: volumes::copies_of(&saved.spares),
+            inherited: saved.spares.len(),
+            disks: Vec::new(),
+        })
+    }
+
+    /// Creates it of what was found for it.
+    pub(super) async fn create_of(
+        &self,
+        id: SandboxId,
+        org: OrgId,
+        app: Option<AppId>,
+        request: CreateSandbox,
+        wanted: spec::Wanted,
+        beginning: Beginning,
+    ) -> Result<Sandbox, PublicError> {
+        let asked = request.volumes.unwrap_or_default();
+        let Beginning { template, source, made_of, shape, copies, inherited, disks } = beginning;
         let now = self.clock.now();
         let row = SandboxRow {
             id,
             org,
             app,
             template,
-            cpu: wanted.shape.cpu,
-            memory_mib: wanted.shape.memory_mib,
+            cpu: shape.cpu,
+            memory_mib: shape.memory_mib,
             metadata: request.metadata.unwrap_or_default(),
             created: now,
             ttl: wanted.ttl,
@@ -92,7 +145,8 @@ impl Sandboxes {
             volumes: volumes::wanted(&asked, &copies, inherited)?,
         };
         let begun = Instant::now();
-        let spares = self.admit_with(&row, &asked).await?;
+        let mut spares = disks;
+        spares.extend(self.admit_with(&row, &asked).await?);
         let admitted = begun.elapsed();
         fault::point(Fault::CreateRowed);
         // In a task of its own: a client that goes away cannot cut it midway.
@@ -102,7 +156,7 @@ impl Sandboxes {
             egress_deny: wanted.egress_deny,
             org,
             source,
-            shape: wanted.shape,
+            shape,
             deadline: row.deadline,
             persistent: row.persistent,
             idle_timeout: row.idle_timeout,

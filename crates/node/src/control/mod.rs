@@ -5,6 +5,7 @@
 //! node's report says what is. A crash between any two leaves a row that differs
 //! from the node, and [`Sandboxes::start`] ends the difference.
 
+mod apps;
 mod create;
 mod ending;
 mod events;
@@ -24,6 +25,7 @@ mod times;
 mod view;
 mod volumes;
 
+pub use apps::AppMachine;
 pub use ending::Ending;
 pub use sandboxes::Sandboxes;
 pub use templates::{Contents, Templates, Upload};

@@ -50,9 +50,14 @@ impl Sandboxes {
         let on_node = self.node.snapshots().await.map_err(|error| PublicError::from(&error))?;
         let templates = self.store.template_list_owned(self.node_id).await;
         let templates = templates.map_err(|error| failed(&error))?;
+        let of_deployments = self.store.deployment_snapshots().await;
+        let of_deployments = of_deployments.map_err(|error| failed(&error))?;
         for found in &on_node {
             let of_template = templates.iter().any(|template| template.snapshot == found.id);
-            if !of_template && !rows.iter().any(|row| row.id == found.id) {
+            if !of_template
+                && !of_deployments.contains(&found.id)
+                && !rows.iter().any(|row| row.id == found.id)
+            {
                 let deleted = self.node.snapshot_delete(found.id).await;
                 deleted.map_err(|error| PublicError::from(&error))?;
             }

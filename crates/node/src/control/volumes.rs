@@ -225,7 +225,7 @@ pub(super) async fn attach(
             return Err(of_field(PublicError::new(Code::Conflict, message).hint(hint)));
         }
         let disk = Disk::Volume { volume: found.id, name: name.clone(), read_only: *read_only };
-        spares.push(Spare { disk, mount: Some(volume::path(name)) });
+        spares.push(Spare::mounted(disk, volume::path(name)));
     }
     Ok(spares)
 }

@@ -21,7 +21,8 @@ const MAX_EXTENTS: usize = 1 << 16;
 pub(super) fn of(shared: &Arc<Shared>) -> Vec<Box<dyn Cache>> {
     vec![
         Box::new(Machines(Arc::clone(shared))),
-        Box::new(Layers(Arc::clone(shared))),
+        Box::new(Files { kind: "layers", dir: shared.data.layers() }),
+        Box::new(Files { kind: "app_disk", dir: shared.data.disks() }),
         Box::new(RootDisks(Arc::clone(shared))),
         Box::new(Kernels(Arc::clone(shared))),
     ]
@@ -53,18 +54,21 @@ impl Cache for Machines {
     }
 }
 
-/// What builds of templates leave for the next. One that a build begins with has a second
-/// name meanwhile.
-struct Layers(Arc<Shared>);
+/// Disks that are a file each: what builds of templates leave for the next, and what is kept
+/// of apps. One that a machine begins with has a second name meanwhile.
+struct Files {
+    kind: &'static str,
+    dir: PathBuf,
+}
 
-impl Cache for Layers {
+impl Cache for Files {
     fn kind(&self) -> &'static str {
-        "layers"
+        self.kind
     }
 
     fn things(&self) -> io::Result<Vec<Thing>> {
         let mut things = Vec::new();
-        for entry in fs::read_dir(self.0.data.layers())? {
+        for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
             let metadata = entry.metadata()?;
             if let (Some(name), true) = (entry.file_name().to_str(), metadata.is_file()) {
@@ -80,9 +84,8 @@ impl Cache for Layers {
     }
 
     fn remove(&self, name: &str) -> io::Result<bool> {
-        // A build that begins with it just now has its own name of it by then, or builds
-        // without.
-        match fs::remove_file(self.0.data.layers().join(name)) {
+        // Whoever begins with it just now has its own name of it by then, or begins without.
+        match fs::remove_file(self.dir.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             removed => removed.map(|()| true),
         }

@@ -7,6 +7,7 @@
 mod access;
 mod bake;
 mod create;
+mod disk;
 mod error;
 mod fork;
 mod sleep;
@@ -14,6 +15,7 @@ mod snapshot;
 mod template;
 mod volume;
 
+pub use disk::{BadDiskName, BegunDisk, DiskName};
 pub use error::{ConnectError, NodeError};
 pub use fork::{Child, Forked};
 pub use snapshot::Snapshot;

@@ -41,7 +41,7 @@ impl Node {
             }
         }
         let staged = self.shared.data.grave();
-        let made = self.make_file(&staged, size_mib).await;
+        let made = self.format(&staged, bytes).await;
         let named = match made {
             Ok(()) => {
                 let from = staged.clone();
@@ -62,9 +62,10 @@ impl Node {
         named
     }
 
-    async fn make_file(&self, path: &Path, size_mib: u32) -> Result<(), NodeError> {
+    /// Makes a new file with an empty ext4 of that many bytes.
+    pub(super) async fn format(&self, path: &Path, bytes: u64) -> Result<(), NodeError> {
         let (blank, path) = (path.to_owned(), path.display().to_string());
-        self.disk(move || spare::make_blank(&blank, u64::from(size_mib) * MIB)).await?;
+        self.disk(move || spare::make_blank(&blank, bytes)).await?;
         // All of the file is a hole, so there are no inode tables for the guest to clear.
         let options = "lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0";
         Tool::new(FILE_SYSTEM, ["-q", "-F", "-t", "ext4", "-m", "0", "-E", options, &path])

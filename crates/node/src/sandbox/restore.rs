@@ -272,7 +272,7 @@ impl Actor {
             who,
             mounts: self.mounts(inherited.mounted),
         };
-        let wanted = identity.mounts.len();
+        let wanted = identity.mounts.iter().map(|mount| mount.layout.mounts()).sum();
         let file_of = |index| (index < self.manifest.spares.len()).then(|| self.files.spare(index));
         let used_first = memory.clone();
         // Beside the VMM's start. It does the same without, later.
@@ -299,7 +299,7 @@ impl Actor {
         let mut control = ControlLine::new(control);
         tokio::select! {
             ready = control.wait(READY_LIMIT, |said| matches!(said, ToHost::Ready { .. })) => {
-                // An agent of before there were volumes passes over what it does not know.
+                // An older agent passes over what it does not know.
                 if ready? != (ToHost::Ready { mounted: wanted }) {
                     return Err(ActorError::NotMounted);
                 }

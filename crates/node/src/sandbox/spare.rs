@@ -25,7 +25,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use pando_guest_protocol::control::Mount;
+use pando_guest_protocol::control::{Layout, Mount};
 use pando_types::VolumeId;
 use pando_vm::driver::SPARE_DISK_BYTES;
 use pando_vm::sys::{durable, reflink};
@@ -34,6 +34,9 @@ use serde::{Deserialize, Serialize};
 use super::files::Files;
 use crate::data::DataDir;
 use crate::image::{Image, Parts};
+
+/// Where the agent mounts an app's disk: out of the way, for what is seen of it is elsewhere.
+const APP_DISK: &str = "/run/pando-app";
 
 /// One spare disk of a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +47,9 @@ pub struct Spare {
     /// Where the agent mounts it; it does not, without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mount: Option<String>,
+    /// What becomes of it there.
+    #[serde(default)]
+    pub layout: Layout,
 }
 
 /// What a spare disk is.
@@ -66,6 +72,9 @@ pub enum Disk {
     Begun {
         /// The file, which stays until the sandbox is made.
         of: PathBuf,
+        /// How long the disk is: more than the file, where its file system is to grow.
+        #[serde(default = "spare_disk_bytes")]
+        bytes: u64,
     },
     /// A disk of the sandbox's own, as another had it when this one was made of that.
     Copy {
@@ -79,6 +88,24 @@ pub enum Disk {
 }
 
 impl Spare {
+    /// A disk that nobody mounts by himself.
+    #[must_use]
+    pub const fn unmounted(disk: Disk) -> Self {
+        Self { disk, mount: None, layout: Layout::Plain }
+    }
+
+    /// A disk whose files are at `path`.
+    #[must_use]
+    pub const fn mounted(disk: Disk, path: String) -> Self {
+        Self { disk, mount: Some(path), layout: Layout::Plain }
+    }
+
+    /// An app's disk, that lies over the template.
+    #[must_use]
+    pub fn of_app(disk: Disk) -> Self {
+        Self { disk, mount: Some(APP_DISK.to_owned()), layout: Layout::App }
+    }
+
     /// The same in a sandbox that is made of an image of this one.
     pub(crate) fn copied(&self) -> Self {
         let disk = match &self.disk {
@@ -88,7 +115,7 @@ impl Spare {
             Disk::Blank | Disk::Begun { .. } => Disk::Copy { name: None, read_only: false },
             copy @ Disk::Copy { .. } => copy.clone(),
         };
-        Self { disk, mount: self.mount.clone() }
+        Self { disk, mount: self.mount.clone(), layout: self.layout }
     }
 
     /// The volume that a sandbox with this disk holds.
@@ -109,7 +136,7 @@ impl Spare {
     /// What the agent is told of the disk in slot `index`.
     pub(crate) fn order(&self, index: usize) -> Option<Mount> {
         let path = self.mount.clone()?;
-        Some(Mount { spare: index, path, read_only: self.is_read_only() })
+        Some(Mount { spare: index, path, read_only: self.is_read_only(), layout: self.layout })
     }
 }
 
@@ -131,10 +158,9 @@ pub(crate) fn place(
             (Disk::Volume { volume, .. }, None) => {
                 reflink::clone_file(&data.volume(*volume), &target)?;
             }
-            (Disk::Begun { of }, None) => {
+            (Disk::Begun { of, bytes }, None) => {
                 reflink::clone_file(of, &target)?;
-                // Its size is what the machine was baked with.
-                OpenOptions::new().write(true).open(&target)?.set_len(SPARE_DISK_BYTES)?;
+                OpenOptions::new().write(true).open(&target)?.set_len(*bytes)?;
             }
             (Disk::Blank | Disk::Copy { .. }, None) => make_blank(&target, SPARE_DISK_BYTES)?,
         }
@@ -156,6 +182,11 @@ pub(crate) fn revert(spares: &[Spare], image: &Image, data: &DataDir) -> io::Res
     Ok(())
 }
 
+/// What a disk's length was before it was written down.
+fn spare_disk_bytes() -> u64 {
+    SPARE_DISK_BYTES
+}
+
 /// A new disk of zeros that takes no space.
 pub(crate) fn make_blank(path: &Path, bytes: u64) -> io::Result<()> {
     let mut new = OpenOptions::new();
@@ -170,7 +201,7 @@ mod tests {
     fn a_copy_of_a_volume_holds_nothing() {
         let volume = VolumeId::new();
         let disk = Disk::Volume { volume, name: "data".into(), read_only: false };
-        let spare = Spare { disk, mount: Some("/volumes/data".into()) };
+        let spare = Spare::mounted(disk, "/volumes/data".into());
         assert_eq!(spare.held(), Some(volume));
         let copy = spare.copied();
         assert_eq!((copy.held(), copy.copied()), (None, copy.clone()));
@@ -187,10 +218,10 @@ mod tests {
         for disk in [
             Disk::Volume { volume, name: "data".into(), read_only: true },
             Disk::Blank,
-            Disk::Begun { of: "/pool/disk".into() },
+            Disk::Begun { of: "/pool/disk".into(), bytes: 1 },
             Disk::Copy { name: None, read_only: false },
         ] {
-            let spare = Spare { disk, mount: None };
+            let spare = Spare::of_app(disk);
             let text = serde_json::to_string(&spare).unwrap();
             assert_eq!(serde_json::from_str::<Spare>(&text).unwrap(), spare, "{text}");
         }

@@ -18,7 +18,7 @@ const EPOCH: Epoch = Epoch::first();
 /// A volume as a sandbox is given it.
 pub(super) fn spare(volume: VolumeId, read_only: bool) -> Spare {
     let disk = Disk::Volume { volume, name: "data".into(), read_only };
-    Spare { disk, mount: Some("/volumes/data".into()) }
+    Spare::mounted(disk, "/volumes/data".into())
 }
 
 /// Where the file of a volume is.
@@ -150,7 +150,7 @@ async fn a_volume_is_never_ahead_of_the_memory_that_wakes_on_it() {
 async fn a_copy_of_a_sandbox_has_a_copy_of_its_volumes() {
     let world = World::start().await;
     let volume = world.volume("one");
-    let blank = Spare { disk: Disk::Blank, mount: None };
+    let blank = Spare::unmounted(Disk::Blank);
     let parent = world.create_with(vec![spare(volume, false), blank]).await;
     assert_eq!(fs::metadata(world.spare_path(parent, 1)).unwrap().len(), 64 << 30);
     let child = world.fork(parent, 1).await[0];

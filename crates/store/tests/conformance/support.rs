@@ -171,6 +171,10 @@ impl World {
             attempt: 1,
             created: now,
             finished: None,
+            origin: None,
+            settings_hash: None,
+            snapshot: None,
+            is_fresh: false,
         }
     }
 

@@ -206,12 +206,17 @@ impl Manager {
         (command.to_owned(), why)
     }
 
+    /// Runs a script of `package.json`, whatever it is called.
+    pub(super) fn run_script(&self, script: &str) -> String {
+        format!("{} run {}", self.name.text(), quoted(script))
+    }
+
     /// Runs a script of the app's `package.json`.
     pub(super) fn script(&self, script: &str) -> String {
         let name = self.name.text();
         match (self.name, script) {
             (Name::Npm | Name::Pnpm, "start") => format!("{name} start"),
-            _ => format!("{name} run {}", quoted(script)),
+            _ => self.run_script(script),
         }
     }
 

@@ -53,6 +53,10 @@ pub(super) fn plan(rule: &Rule, facts: &Facts<'_>, why: &str) -> Result<Plan, De
     Ok(plan)
 }
 
+/// What package managers run of a project's own scripts when they install for it (npm's
+/// documentation of scripts, "Life Cycle Operation Order"), in that order.
+const INSTALL_HOOKS: [&str; 5] = ["preinstall", "install", "postinstall", "preprepare", "prepare"];
+
 fn install(facts: &Facts<'_>, manager: &manager::Manager, plan: &mut Plan) {
     let (command, mut why) = manager.install();
     if let Some(workspace) = &facts.workspace {
@@ -60,6 +64,12 @@ fn install(facts: &Facts<'_>, manager: &manager::Manager, plan: &mut Plan) {
         why = format!("{why} and {} has the app in its workspace", workspace.file);
     }
     plan.installs(command, why);
+    let package = facts.workspace.as_ref().map(|workspace| &workspace.package);
+    let package = package.or(facts.package.as_ref());
+    let has = |hook: &&&str| package.is_some_and(|package| package.script(hook).is_some());
+    let hooks: Vec<_> =
+        INSTALL_HOOKS.iter().filter(has).map(|hook| manager.run_script(hook)).collect();
+    plan.install_hooks = (!hooks.is_empty()).then(|| hooks.join(" && "));
 }
 
 /// Whether a script calls Node by its name.

@@ -15,7 +15,7 @@ use pando_store::{TemplateBuildRow, TemplateRow};
 use pando_types::limits::{MAX_BUILD_TIME, MAX_TEMPLATE_READY_TIME};
 use pando_types::template::TemplateConfig;
 use pando_types::{Epoch, SandboxId, SnapshotId, Timestamp};
-use pando_vm::driver::Shape;
+use pando_vm::driver::{SPARE_DISK_BYTES, Shape};
 use pando_vm::sys::durable;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
@@ -131,8 +131,9 @@ impl Run {
         } else {
             None
         };
-        let spare = |disk| Spare { disk, mount: None };
-        let first = kept.clone().map_or(Disk::Blank, |of| Disk::Begun { of });
+        let spare = Spare::unmounted;
+        let begun = |of| Disk::Begun { of, bytes: SPARE_DISK_BYTES };
+        let first = kept.clone().map_or(Disk::Blank, begun);
         let mut spares = vec![spare(first), spare(Disk::Blank)];
         let mut disk_bytes = u64::from(self.row.size_mib) << 20;
         if is_image {
@@ -140,9 +141,9 @@ impl Run {
             if begins_with_base {
                 // A file system is not made smaller than it is, and takes what is written.
                 disk_bytes = disk_bytes.max(base_bytes);
-                spares[OUTPUT] = spare(Disk::Begun { of: of.clone() });
+                spares[OUTPUT] = spare(begun(of.clone()));
             }
-            spares.push(spare(Disk::Begun { of }));
+            spares.push(spare(begun(of)));
         }
         self.log.say("Making the machine that builds.").await;
         let id = SandboxId::new();

@@ -43,7 +43,8 @@ pub async fn run(client: &ClientArgs, args: LogsArgs) -> Result<(), Failure> {
     output::raw(&output::printable(deployment.build_logs.as_deref().unwrap_or_default()))
 }
 
-async fn follow(api: &Client, path: &str, json: bool) -> Result<(), Failure> {
+/// Shows what a deployment says until it ends.
+pub(super) async fn follow(api: &Client, path: &str, json: bool) -> Result<(), Failure> {
     let mut events = api.events(api.request(Method::GET, &format!("{path}/logs"))).await?;
     while let Some(event) = events.next().await? {
         if event.name.is_empty() && event.data == "end" {

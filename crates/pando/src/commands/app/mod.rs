@@ -1,5 +1,6 @@
 //! `pando app`.
 
+pub mod again;
 pub mod create;
 pub mod logs;
 pub mod ls;
@@ -21,6 +22,12 @@ pub enum Verb {
     /// List apps and their previews
     #[command(visible_alias = "list")]
     Ls,
+    /// Deploy the head of its branch, or what is named, and show what that says
+    Deploy(again::DeployArgs),
+    /// Go back to an earlier deployment, as it was when it was ready
+    Rollback(again::RollbackArgs),
+    /// Start what is live anew, with the environment of now and without a build
+    Restart(again::RestartArgs),
     /// Show what the latest deployment says
     Logs(logs::LogsArgs),
     /// Change an app and its previews, from the next deployment on
@@ -35,6 +42,9 @@ pub async fn run(args: NounArgs<Verb>) -> Result<(), Failure> {
     match args.verb {
         Verb::Create(verb) => create::run(&args.client, *verb).await,
         Verb::Ls => ls::run(&args.client).await,
+        Verb::Deploy(verb) => again::deploy(&args.client, verb).await,
+        Verb::Rollback(verb) => again::rollback(&args.client, verb).await,
+        Verb::Restart(verb) => again::restart(&args.client, verb).await,
         Verb::Logs(verb) => logs::run(&args.client, verb).await,
         Verb::Set(verb) => set::run(&args.client, *verb).await,
         Verb::Rm(verb) => rm::run(&args.client, verb).await,

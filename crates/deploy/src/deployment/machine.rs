@@ -1,0 +1,123 @@
+//! The machines of a deployment: one that installs and builds, and one that runs what came of
+//! it. Only the app's disk goes from the first to the second, so what the one that runs has in
+//! its memory never was in a build.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pando_node::control::AppMachine;
+use pando_store::AppKind;
+use pando_types::limits::DEFAULT_PREVIEW_IDLE;
+use pando_types::{Code, PublicError, SandboxId};
+use tokio::time::Instant;
+
+use super::run::{Halt, Run};
+use crate::detect::Plan;
+use crate::layer;
+use crate::machine::{Machine, MachineSpec, Machines, ask, exec};
+
+/// How long a host without room is asked again.
+const ROOM_LIMIT: Duration = Duration::from_secs(120);
+/// The pause between, where the host names none.
+const ROOM_PAUSE: Duration = Duration::from_secs(5);
+/// How long a guest may take to write what is not on its disk yet.
+const SYNC_LIMIT: Duration = Duration::from_secs(120);
+
+impl Run {
+    /// Creates the sandbox of what comes next; `None` when what it was to begin as is there no
+    /// more.
+    pub(super) async fn create(
+        &mut self,
+        begins: AppMachine,
+    ) -> Result<Option<Box<dyn Machine>>, Halt> {
+        let spec = MachineSpec {
+            org: self.row.org,
+            app: self.row.app,
+            deployment: self.row.id,
+            template: self.app.template.clone(),
+            cpu: self.app.cpu,
+            memory_mib: self.app.memory_mib,
+            // An app is there for all; a preview is looked at now and then.
+            idle_timeout: matches!(self.app.kind, AppKind::Preview(_))
+                .then_some(DEFAULT_PREVIEW_IDLE),
+            begins,
+        };
+        let machines = Arc::clone(&self.context.machines);
+        let shutdown = self.context.shutdown.clone();
+        let creating = self.creating.insert(tokio::spawn(async move {
+            tokio::select! {
+                made = create(&*machines, spec) => made,
+                // Rows and node settle at the next start.
+                () = shutdown.cancelled() => Err(PublicError::new(Code::Unavailable, "the server stops")),
+            }
+        }));
+        let made = creating.await.unwrap_or_else(|_| Err(PublicError::internal()));
+        self.creating = None;
+        let made =
+            made.map_err(|error| Halt::Failed(format!("no sandbox could be made: {error}")))?;
+        let Some(sandbox) = made else { return Ok(None) };
+        let mut next = self.row.clone();
+        next.sandbox = Some(sandbox);
+        self.save(next).await?;
+        self.say(format!("Sandbox {} answers.", sandbox.short())).await;
+        self.open(sandbox).await.map(Some)
+    }
+
+    async fn open(&self, sandbox: SandboxId) -> Result<Box<dyn Machine>, Halt> {
+        let opened = self.context.machines.open(self.row.org, sandbox).await;
+        opened.map_err(|error| Halt::Failed(format!("the sandbox is gone: {error}")))
+    }
+
+    /// The machine that runs what was built in `machine`, which is gone then; the same where
+    /// nothing of the repository's ran in it.
+    pub(super) async fn run_machine(
+        &mut self,
+        machine: Box<dyn Machine>,
+        plan: &Plan,
+    ) -> Result<Box<dyn Machine>, Halt> {
+        let builder = self.row.sandbox.ok_or(Halt::Ended)?;
+        let name = layer::built(self.row.app, self.row.id).map_err(|_| Halt::Ended)?;
+        sync(&*machine).await?;
+        let machines = Arc::clone(&self.context.machines);
+        let kept = machines.keep_disk(self.row.org, builder, &name).await;
+        kept.map_err(|error| Halt::Failed(format!("what was built could not be kept: {error}")))?;
+        if plan.install.is_none() && plan.build.is_none() && plan.tools.is_empty() {
+            return Ok(machine);
+        }
+        drop(machine);
+        machines
+            .remove(self.row.org, builder)
+            .await
+            .map_err(|error| Halt::Failed(format!("the sandbox that built stays: {error}")))?;
+        let made = self.create(AppMachine::Disk(name)).await?;
+        made.ok_or_else(|| Halt::Failed("what was built is there no more: deploy again".into()))
+    }
+}
+
+/// Has a guest write all that is not on its disk yet.
+pub(super) async fn sync(machine: &dyn Machine) -> Result<(), Halt> {
+    let mut command = exec(&["sync"]);
+    command.timeout_ms = u64::try_from(SYNC_LIMIT.as_millis()).ok();
+    match ask(machine, command, 0).await {
+        Ok((0, _)) => Ok(()),
+        Ok((code, _)) => Err(Halt::Failed(format!("the sandbox's `sync` failed with code {code}"))),
+        Err(error) => Err(Halt::Failed(format!("the sandbox broke off: {error}"))),
+    }
+}
+
+/// Asks again while the host has no room: others may end.
+async fn create(
+    machines: &dyn Machines,
+    spec: MachineSpec,
+) -> Result<Option<SandboxId>, PublicError> {
+    let begun = Instant::now();
+    loop {
+        match machines.create(spec.clone()).await {
+            Err(error) if error.code == Code::Unavailable && begun.elapsed() < ROOM_LIMIT => {
+                let named = error.retry_after_secs.map(|secs| Duration::from_secs(secs.into()));
+                tokio::time::sleep(named.unwrap_or(ROOM_PAUSE).min(ROOM_LIMIT / 4)).await;
+            }
+            other => return other,
+        }
+    }
+}
