@@ -139,9 +139,11 @@ class Forge:
         self.url, self.folder = url, folder
 
     def push(self, branch, files):
-        """A branch with these files and no others, and no past."""
+        """A commit with these files and no others; a new branch has no past. Its id."""
         work = self.folder / branch
-        work.mkdir()
+        if work.exists():
+            run("git", "rm", "-rq", ".", cwd=work)
+        work.mkdir(exist_ok=True)
         for name, text in files.items():
             path = work / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,6 +153,7 @@ class Forge:
         run("git", "add", "-A", cwd=work)
         run("git", *me, "commit", "-q", "-m", branch, cwd=work)
         run("git", "push", "-q", self.url, branch, cwd=work)
+        return run("git", "rev-parse", "HEAD", cwd=work).strip()
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,7 @@ impl Run {
         };
         let now = self.context.store.now();
         let mut next = state::advance(&self.row, Event::NothingToBuild, now).ok_or(Halt::Ended)?;
+        next.origin = Some(origin.id);
         next.commit.clone_from(&origin.commit);
         next.plan.clone_from(&origin.plan);
         let Some(machine) = self.create(begins).await? else { return Ok(false) };
