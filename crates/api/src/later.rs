@@ -11,10 +11,6 @@ use crate::refusal::Refused;
 
 /// Method, path below `/v1`, and what it would do.
 const LATER: &[(Method, &str, &str)] = &[
-    (Method::GET, "/apps/{id}/env", "changing an app's environment"),
-    (Method::PUT, "/apps/{id}/env/{key}", "changing an app's environment"),
-    (Method::DELETE, "/apps/{id}/env/{key}", "changing an app's environment"),
-    (Method::POST, "/apps/{id}/env/import", "changing an app's environment"),
     (Method::GET, "/apps/{id}/domains", "custom domains"),
     (Method::POST, "/apps/{id}/domains", "custom domains"),
     (Method::GET, "/apps/{id}/domains/{domain}", "custom domains"),

@@ -245,6 +245,15 @@ fn description() -> String {
             ),
         ),
         ("app name", format!("{} bytes", limits::MAX_APP_NAME_BYTES)),
+        (
+            "environment of an app, and of its previews",
+            format!(
+                "{} bytes each, names and values; a name of {} bytes; a `.env` text of {} bytes",
+                limits::MAX_APP_ENV_BYTES,
+                limits::MAX_ENV_NAME_BYTES,
+                limits::MAX_DOTENV_BYTES
+            ),
+        ),
         ("log of a deployment", format!("{} bytes kept", limits::MAX_DEPLOYMENT_LOG_BYTES)),
     ];
     let rows: String =

@@ -80,6 +80,9 @@ fn keyed() -> Routes {
         routes!(apps::deploys::create::create, apps::deploys::list::list),
         routes!(apps::deploys::get::get),
         routes!(apps::deploys::logs::logs),
+        routes!(apps::env::list::list),
+        routes!(apps::env::set::set, apps::env::unset::unset),
+        routes!(apps::env::import::import),
         routes!(previews::list::list),
     ]
 }
@@ -126,7 +129,8 @@ fn parts() -> Parts<Api> {
         .nest("/v1", signed.clone())
         .merge(free.clone());
     Parts {
-        keyed: later::add_to(keyed.into()),
+        keyed: later::add_to(keyed.into())
+            .route("/apps/{id}/env/import", apps::env::called_import()),
         signed: signed.into(),
         free: free.into(),
         document: below_v1.into_openapi(),

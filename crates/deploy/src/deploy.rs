@@ -1,5 +1,7 @@
 //! The face of deployments: what the API asks, each in one call.
 
+mod env;
+
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;

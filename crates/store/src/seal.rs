@@ -4,7 +4,6 @@
 //! repeats by chance), and the ciphertext. The row's id and the column's name are
 //! authenticated with it, so a value moved to another row does not open.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -114,32 +113,6 @@ impl Sealer {
         let payload = Payload { msg: sealed, aad: aad.as_bytes() };
         self.cipher.decrypt(&nonce, payload).map_err(|_| SealError::Refused)
     }
-
-    /// Seals an environment.
-    ///
-    /// # Errors
-    /// As [`Sealer::seal`].
-    pub fn seal_env(
-        &self,
-        row: &str,
-        column: &str,
-        env: &BTreeMap<String, String>,
-    ) -> Result<Vec<u8>, SealError> {
-        self.seal(row, column, &serde_json::to_vec(env).map_err(|_| SealError::Refused)?)
-    }
-
-    /// Opens an environment.
-    ///
-    /// # Errors
-    /// As [`Sealer::unseal`].
-    pub fn unseal_env(
-        &self,
-        row: &str,
-        column: &str,
-        sealed: &[u8],
-    ) -> Result<BTreeMap<String, String>, SealError> {
-        serde_json::from_slice(&self.unseal(row, column, sealed)?).map_err(|_| SealError::Refused)
-    }
 }
 
 /// A row's id has a fixed length, so no other pair gives the same text.
@@ -178,8 +151,6 @@ fn make_key_file(path: &Path) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -217,18 +188,6 @@ mod tests {
             fs::write(&path, junk).unwrap();
             assert!(matches!(Sealer::open(&path), Err(SealError::NotAKey { .. })));
             assert_eq!(fs::read(&path).unwrap(), junk);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_environment_comes_back_equal(
-            env in proptest::collection::btree_map("[A-Z_]{1,8}", any::<String>(), 0..8)
-        ) {
-            let folder = tempfile::tempdir().unwrap();
-            let sealer = Sealer::open(&folder.path().join("k")).unwrap();
-            let sealed = sealer.seal_env("row", "env", &env).unwrap();
-            prop_assert_eq!(sealer.unseal_env("row", "env", &sealed).unwrap(), env);
         }
     }
 }

@@ -225,7 +225,7 @@ pub enum AppStatus {
     Error,
 }
 
-/// An app or a preview as every route returns it. Environment values are never returned.
+/// An app or a preview as every route returns it. Its environment has routes of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct App {
     /// Its id.

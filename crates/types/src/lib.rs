@@ -7,6 +7,7 @@
 pub mod api;
 pub mod app;
 pub mod clock;
+pub mod env;
 pub mod error;
 pub mod id;
 pub mod limits;

@@ -20,7 +20,7 @@ pub const MAX_EXEC_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 pub const MAX_COMMAND_BYTES: usize = 128 * 1024;
 /// The longest name of the user that a command runs as, in bytes.
 pub const MAX_USER_BYTES: usize = 256;
-/// The longest name of a variable in a command's environment, in bytes.
+/// The longest name of a variable in the environment of a command or an app, in bytes.
 pub const MAX_ENV_NAME_BYTES: usize = 256;
 /// The longest code of one cell. Each byte may be six in JSON, so the largest body may hold less.
 pub const MAX_CELL_BYTES: usize = 512 * 1024;
@@ -200,5 +200,10 @@ pub const MEMORY_STEP_MIB: u32 = 256;
 
 /// The longest app name.
 pub const MAX_APP_NAME_BYTES: usize = 40;
+/// The names and values of an app's environment together, and of its previews': each travels in one
+/// frame to the guest.
+pub const MAX_APP_ENV_BYTES: usize = 64 * 1024;
+/// The longest `.env` text that is imported at once; what is not a value in it counts, too.
+pub const MAX_DOTENV_BYTES: usize = 256 * 1024;
 /// The log kept of one deployment; later lines are dropped and said so.
 pub const MAX_DEPLOYMENT_LOG_BYTES: u64 = 8 * 1024 * 1024;

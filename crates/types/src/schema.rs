@@ -13,12 +13,15 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::limits::{
-    MAX_COMMAND_BYTES, MAX_EGRESS_DENY, MAX_ENV_NAME_BYTES, MAX_METADATA_KEY_CHARS,
-    MAX_METADATA_PAIRS, MAX_METADATA_VALUE_CHARS,
+    MAX_APP_ENV_BYTES, MAX_COMMAND_BYTES, MAX_EGRESS_DENY, MAX_ENV_NAME_BYTES,
+    MAX_METADATA_KEY_CHARS, MAX_METADATA_PAIRS, MAX_METADATA_VALUE_CHARS,
 };
 
 /// Text without NUL: it becomes an argument, a name or a value that C reads.
 const NO_NUL: &str = r"^[^\x00]*$";
+
+/// What a variable of an app is called.
+const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
 /// Text that is not blank, and without NUL.
 const NOT_BLANK: &str = r"^[^\x00]*[^\x00\s][^\x00]*$";
@@ -100,20 +103,20 @@ pub(crate) fn environment() -> Object {
 /// The environment of an app's own deployments.
 pub(crate) fn app_environment() -> Object {
     variables(
-        "Environment of the app's own deployments, at most 64 KiB in all. Encrypted at rest; \
-         previews do not get it.",
+        "Environment of the app's own deployments, at most 64 KiB in all: secrets, encrypted at \
+         rest. Previews do not get it.",
     )
 }
 
 /// The environment of an app's previews.
 pub(crate) fn preview_environment() -> Object {
     variables(
-        "Environment of previews, whose code may come from a stranger; at most 64 KiB in all. \
-         Encrypted at rest.",
+        "Environment of previews, whose code may come from a stranger; at most 64 KiB in all: \
+         secrets, encrypted at rest.",
     )
 }
 
 fn variables(description: &str) -> Object {
-    let names = text(MAX_ENV_NAME_BYTES, "^[A-Za-z_][A-Za-z0-9_]*$");
-    map(names, text(64 * 1024, NO_NUL), description).build()
+    let names = text(MAX_ENV_NAME_BYTES, VARIABLE);
+    map(names, text(MAX_APP_ENV_BYTES, NO_NUL), description).build()
 }

@@ -3,6 +3,7 @@
 pub mod create;
 pub mod delete;
 pub mod deploys;
+pub mod env;
 pub mod get;
 pub mod list;
 pub mod restart;

@@ -346,7 +346,7 @@ async fn what_comes_later_says_so() {
         ("GET", "/v1/functions"),
         ("POST", "/v1/schedules"),
         ("PATCH", "/v1/databases/x"),
-        ("PUT", "/v1/apps/x/env/KEY"),
+        ("PUT", "/v1/repos/x/preview-env/KEY"),
     ] {
         let (status, code, _) = shell.refused(method, path, "").await;
         assert_eq!((status, code.as_str()), (501, "not_implemented"), "{method} {path}");

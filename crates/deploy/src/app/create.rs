@@ -1,10 +1,11 @@
 //! Making an app, and its first deployment with it.
 
-use pando_store::{AppKind, AppRow, Insert, Presence};
+use pando_store::{AppKind, AppRow, Env, Insert, Presence};
 use pando_types::app::CreateApp;
 use pando_types::route::RouteTarget;
 use pando_types::{AppId, Code, OrgId, PublicError};
 
+use super::env::Environments;
 use super::{label, settings};
 use crate::context::{Context, Effects};
 use crate::deployment::create::{self, Order};
@@ -22,14 +23,13 @@ pub(crate) async fn create(
     let url = url.map_err(|error| PublicError::invalid("git_url", error.to_string()))?;
     let wanted = settings::wanted(request, &url, &context.machines.templates())?;
     let now = context.store.now();
-    let seal = |column: &str, env| context.sealer.seal_env(&id.to_string(), column, env);
     let row = AppRow {
         id,
         org,
         kind: AppKind::App,
         label: label::app(&wanted.name, id),
-        env_sealed: seal("env", &wanted.env)?,
-        preview_env_sealed: seal("preview_env", &wanted.preview_env)?,
+        env_sealed: Vec::new(),
+        preview_env_sealed: Vec::new(),
         name: wanted.name,
         git_url: wanted.git_url,
         repo_key: wanted.repo_key,
@@ -52,6 +52,9 @@ pub(crate) async fn create(
         updated: now,
         latest: None,
     };
+    let env =
+        Environments { own: Env::secret(wanted.env), previews: Env::secret(wanted.preview_env) };
+    let row = env.seal(&context.sealer, row)?;
     let mut tx = context.store.begin().await?;
     if tx.app_insert(&row).await? == Insert::Exists {
         let message = format!("an app named `{}` is there already", row.name);

@@ -1,7 +1,7 @@
 //! Finding apps for their owner.
 
-use pando_store::{AppRow, Presence};
-use pando_types::{AppId, OrgId, PublicError};
+use pando_store::{AppKind, AppRow, Presence, Tx};
+use pando_types::{AppId, Code, OrgId, PublicError};
 
 use crate::context::Context;
 use crate::error::DeployError;
@@ -16,6 +16,30 @@ pub(crate) async fn one(context: &Context, org: OrgId, id: AppId) -> Result<AppR
 pub(crate) async fn ever(context: &Context, org: OrgId, id: AppId) -> Result<AppRow, DeployError> {
     let row = context.store.app_get(id).await?;
     row.filter(|row| row.org == org).ok_or_else(|| missing(id))
+}
+
+/// An app that is there to stay and no preview, in a transaction that may change it.
+pub(crate) async fn to_change(
+    context: &Context,
+    org: OrgId,
+    id: AppId,
+) -> Result<(Tx, AppRow), DeployError> {
+    let found = one(context, org, id).await?;
+    let mut tx = context.store.begin().await?;
+    // Again, now that nobody else writes.
+    let app = tx.app_get(found.id).await?.filter(|app| app.presence == Presence::Kept);
+    let app = app.ok_or_else(leaving)?;
+    if let AppKind::Preview(preview) = &app.kind {
+        let message = "a preview has the settings of its app";
+        let hint = format!("change the app, {}: its previews follow", preview.parent);
+        return Err(PublicError::new(Code::Conflict, message).hint(hint).into());
+    }
+    Ok((tx, app))
+}
+
+/// The refusal of changing what is on its way out.
+pub(crate) fn leaving() -> PublicError {
+    PublicError::new(Code::Conflict, "the app is being removed")
 }
 
 fn missing(id: AppId) -> DeployError {

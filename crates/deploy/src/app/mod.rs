@@ -1,7 +1,9 @@
 //! Apps: a repository and a branch with a stable host. [`settings`] judges what a
-//! user asks for; [`create`], [`update`], [`remove`] change rows; [`view`] is what the API shows.
+//! user asks for; [`create`], [`update`], [`remove`] change rows, [`env`] variable by variable; [`view`] is what
+//! the API shows.
 
 pub(crate) mod create;
+pub(crate) mod env;
 pub(crate) mod find;
 pub(crate) mod label;
 pub(crate) mod remove;

@@ -6,10 +6,11 @@ use pando_store::AppRow;
 use pando_types::PublicError;
 use pando_types::app::{CreateApp, UpdateApp};
 use pando_types::limits::{
-    DEFAULT_CPU, DEFAULT_MEMORY_MIB, MAX_APP_NAME_BYTES, MAX_CPU, MAX_ENV_NAME_BYTES,
-    MAX_MEMORY_MIB, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
+    DEFAULT_CPU, DEFAULT_MEMORY_MIB, MAX_APP_NAME_BYTES, MAX_CPU, MAX_MEMORY_MIB, MEMORY_STEP_MIB,
+    MIN_MEMORY_MIB,
 };
 
+use super::env::judge;
 use crate::detect::{Framework, Settings};
 use crate::git::{GitUrl, is_branch};
 
@@ -23,8 +24,6 @@ const AGENT_PORT: u16 = pando_guest_protocol::SESSION_PORT;
 /// The longest command.
 const MAX_COMMAND_BYTES: usize = 4096;
 const MAX_FOLDER_BYTES: usize = 512;
-/// The names and values of an environment together: it travels in one frame to the guest.
-const MAX_ENV_BYTES: usize = 64 * 1024;
 
 /// A request that can be carried out.
 #[derive(Debug)]
@@ -121,8 +120,8 @@ pub(crate) fn wanted(
             MAX_MEMORY_MIB,
             MEMORY_STEP_MIB,
         )?,
-        env: env("env", request.env.unwrap_or_default())?,
-        preview_env: env("preview_env", request.preview_env.unwrap_or_default())?,
+        env: judge::whole("env", request.env.unwrap_or_default())?,
+        preview_env: judge::whole("preview_env", request.preview_env.unwrap_or_default())?,
         name: request.name,
     })
 }
@@ -220,37 +219,6 @@ fn within(
         let steps = if step > 1 { format!(" in steps of {step}") } else { String::new() };
         PublicError::invalid(field, format!("{field} is {least} to {most}{steps}"))
     })
-}
-
-fn env(
-    field: &str,
-    env: BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, PublicError> {
-    let mut bytes = 0;
-    for (name, value) in &env {
-        let mut letters = name.bytes();
-        let starts = letters.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-        if !starts || !letters.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            let name: String = name.chars().take(64).collect();
-            let message = format!(
-                "`{name}` is no name of a variable: letters, digits and `_`, no digit first"
-            );
-            return Err(PublicError::invalid(field, message));
-        }
-        if name.len() > MAX_ENV_NAME_BYTES {
-            let message = format!("a name of a variable holds at most {MAX_ENV_NAME_BYTES} bytes");
-            return Err(PublicError::invalid(field, message));
-        }
-        if value.contains('\0') {
-            return Err(PublicError::invalid(field, format!("the value of `{name}` holds a NUL")));
-        }
-        bytes += name.len() + value.len();
-    }
-    if bytes > MAX_ENV_BYTES {
-        let message = format!("{field} holds at most {} KiB in all", MAX_ENV_BYTES / 1024);
-        return Err(PublicError::invalid(field, message));
-    }
-    Ok(env)
 }
 
 #[cfg(test)]

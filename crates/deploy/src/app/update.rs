@@ -1,12 +1,11 @@
 //! Changing what a user asks of an app. It holds from the next deployment on: what is
 //! live was built and started by what held then.
 
-use std::collections::BTreeMap;
-
-use pando_store::{AppKind, AppRow, Presence, Swap};
+use pando_store::{AppRow, Env, Swap};
 use pando_types::app::UpdateApp;
-use pando_types::{AppId, Code, OrgId, PublicError};
+use pando_types::{AppId, OrgId, PublicError};
 
+use super::env::{self, Environments};
 use super::find;
 use super::settings::{self, Wanted};
 use crate::context::Context;
@@ -19,45 +18,31 @@ pub(crate) async fn update(
     id: AppId,
     change: UpdateApp,
 ) -> Result<AppRow, DeployError> {
-    let found = find::one(context, org, id).await?;
-    let mut tx = context.store.begin().await?;
-    // Again, now that nobody else writes.
-    let app = tx.app_get(found.id).await?.filter(|app| app.presence == Presence::Kept);
-    let app = app.ok_or_else(leaving)?;
-    if let AppKind::Preview(preview) = &app.kind {
-        let message = "a preview has the settings of its app";
-        let hint = format!("change the app, {}: its previews follow", preview.parent);
-        return Err(PublicError::new(Code::Conflict, message).hint(hint).into());
-    }
+    let (mut tx, app) = find::to_change(context, org, id).await?;
     let (has_env, has_preview_env) = (change.env.is_some(), change.preview_env.is_some());
     let url = context.mirrors.parse(&app.git_url);
     let url = url.map_err(|error| PublicError::invalid("git_url", error.to_string()))?;
     let templates = context.machines.templates();
     let wanted = settings::wanted(settings::changed(&app, change), &url, &templates)?;
-    let seal = |id: AppId, column: &str, env: &BTreeMap<String, String>| {
-        context.sealer.seal_env(&id.to_string(), column, env)
-    };
 
-    let mut next = AppRow { git_branch: wanted.git_branch.clone(), ..with(&app, &wanted) };
-    if has_env {
-        next.env_sealed = seal(id, "env", &wanted.env)?;
-    }
-    if has_preview_env {
-        next.preview_env_sealed = seal(id, "preview_env", &wanted.preview_env)?;
-    }
+    let next = AppRow { git_branch: wanted.git_branch.clone(), ..with(&app, &wanted) };
     if tx.app_change(&next).await? != Swap::Done {
-        return Err(leaving().into());
+        return Err(find::leaving().into());
     }
     for preview in tx.app_list_previews(id).await? {
-        let mut follows = with(&preview, &wanted);
-        if has_preview_env {
-            follows.env_sealed = seal(preview.id, "env", &wanted.preview_env)?;
-        }
         // One that is being removed needs none of it.
-        let _ = tx.app_change(&follows).await?;
+        let _ = tx.app_change(&with(&preview, &wanted)).await?;
     }
+    let mut env = Environments::open(&context.sealer, &app)?;
+    if has_env {
+        env.own = Env::secret(wanted.env);
+    }
+    if has_preview_env {
+        env.previews = Env::secret(wanted.preview_env);
+    }
+    let effects = env::changed(context, &mut tx, &next, &env).await?;
     let changed = tx.app_get(id).await?.unwrap_or(next);
-    tx.commit().await?;
+    context.commit(tx, effects).await?;
     Ok(changed)
 }
 
@@ -77,8 +62,4 @@ fn with(row: &AppRow, wanted: &Wanted) -> AppRow {
         memory_mib: wanted.memory_mib,
         ..row.clone()
     }
-}
-
-fn leaving() -> PublicError {
-    PublicError::new(Code::Conflict, "the app is being removed")
 }

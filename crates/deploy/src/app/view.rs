@@ -1,4 +1,4 @@
-//! Apps as the API returns them. Environments never are.
+//! Apps as the API returns them, without their environments: those have routes of their own.
 
 use pando_store::{AppKind, AppRow, Presence};
 use pando_types::app::{App, AppStatus, DeploymentStatus};

@@ -71,7 +71,7 @@ pub(crate) async fn run(
     }
     let env = context.sealer.unseal_env(&app.id.to_string(), "env", &app.env_sealed)?;
     let (log, writer) = context.logs.write(id).await?;
-    let redactor = Redactor::new(&env);
+    let (redactor, env) = (Redactor::new(&env.secrets()), env.values());
     // Of texts alone: it cannot fail.
     let env_text = serde_json::to_vec(&env).unwrap_or_default();
     let mut run = Run {

@@ -1,12 +1,11 @@
 //! Previews: apps whose life is tied to one pull request.
 
-use std::collections::BTreeMap;
-
 use pando_store::{AppKind, AppRow, Insert, Presence, PreviewOf, StoreError, Tx};
 use pando_types::app::DeploymentStatus;
 use pando_types::route::RouteTarget;
 use pando_types::{AppId, Code, PublicError};
 
+use crate::app::env::Environments;
 use crate::app::label;
 use crate::context::{Context, Effects};
 use crate::deployment::create::{self, Order};
@@ -40,8 +39,8 @@ pub(crate) async fn ensure(
         return Ok(row);
     }
     let (id, now) = (AppId::new(), tx.now());
-    let env =
-        context.sealer.unseal_env(&app.id.to_string(), "preview_env", &app.preview_env_sealed)?;
+    let env = Environments::open(&context.sealer, app)?;
+    let inherited = Environments { own: env.previews, ..Environments::default() };
     let row = AppRow {
         id,
         kind: AppKind::Preview(PreviewOf {
@@ -52,12 +51,6 @@ pub(crate) async fn ensure(
         name: format!("pr-{}-{}", pull.number, app.name),
         label: label::preview(pull.number, &app.name, app.id),
         git_branch: pull.head_branch.clone(),
-        env_sealed: context.sealer.seal_env(&id.to_string(), "env", &env)?,
-        preview_env_sealed: context.sealer.seal_env(
-            &id.to_string(),
-            "preview_env",
-            &BTreeMap::new(),
-        )?,
         active_deployment: None,
         active_sandbox: None,
         presence: Presence::Kept,
@@ -66,6 +59,7 @@ pub(crate) async fn ensure(
         latest: None,
         ..app.clone()
     };
+    let row = inherited.seal(&context.sealer, row)?;
     if tx.app_insert(&row).await? == Insert::Exists {
         let message = format!("the host `{}` belongs to another app; rename that one", row.label);
         return Err(PublicError::new(Code::Conflict, message).into());

@@ -5,6 +5,7 @@
 
 mod again;
 mod deployment;
+mod env;
 mod machine;
 mod preview;
 mod restart;

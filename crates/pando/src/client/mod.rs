@@ -145,6 +145,11 @@ impl Client {
         self.json(self.request(Method::POST, path).json(body)).await
     }
 
+    /// `PUT`s JSON.
+    pub async fn put(&self, path: &str, body: &impl Serialize) -> Result<Value, ClientError> {
+        self.json(self.request(Method::PUT, path).json(body)).await
+    }
+
     /// `PATCH`es JSON.
     pub async fn patch(&self, path: &str, body: &impl Serialize) -> Result<Value, ClientError> {
         self.json(self.request(Method::PATCH, path).json(body)).await

@@ -4,12 +4,12 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{Number, PartialSchema, ToSchema};
 
-use super::{NO_NUL, NOT_BLANK, filled, text};
+use super::{NO_NUL, NOT_BLANK, VARIABLE, filled, text};
 use crate::limits::{
-    MAX_CELL_BYTES, MAX_CRON_BYTES, MAX_LOG_SINCE_SECS, MAX_LOG_TAIL, MAX_PATH_BYTES,
-    MAX_PATH_COMPONENT_BYTES, MAX_SCHEDULE_COMMAND_BYTES, MAX_TERM_BYTES,
-    MAX_TERMINAL_COMMAND_BYTES, MAX_TERMINAL_SIDE, MAX_USER_BYTES, MAX_VOLUME_NAME_BYTES,
-    MAX_WEBHOOK_NAME_BYTES,
+    MAX_APP_ENV_BYTES, MAX_CELL_BYTES, MAX_CRON_BYTES, MAX_DOTENV_BYTES, MAX_ENV_NAME_BYTES,
+    MAX_LOG_SINCE_SECS, MAX_LOG_TAIL, MAX_PATH_BYTES, MAX_PATH_COMPONENT_BYTES,
+    MAX_SCHEDULE_COMMAND_BYTES, MAX_TERM_BYTES, MAX_TERMINAL_COMMAND_BYTES, MAX_TERMINAL_SIDE,
+    MAX_USER_BYTES, MAX_VOLUME_NAME_BYTES, MAX_WEBHOOK_NAME_BYTES,
 };
 
 /// A value by its name and what the document says of it.
@@ -32,6 +32,9 @@ macro_rules! value {
 value!(/** An absolute path in a sandbox. */ GuestPath, filled(MAX_PATH_BYTES - 1, &path()));
 value!(/** Who a program runs as. */ UserName, filled(MAX_USER_BYTES, r"^[^\x00]+$"));
 value!(/** The language of a code session. */ LanguageName, filled(10, LANGUAGES));
+value!(/** What a variable of an app is called. */ EnvName, filled(MAX_ENV_NAME_BYTES, VARIABLE));
+value!(/** The value of a variable. */ EnvValue, text(MAX_APP_ENV_BYTES, NO_NUL));
+value!(/** Lines of a `.env` file. */ EnvText, text(MAX_DOTENV_BYTES, NO_NUL));
 value!(/** What a volume is called. */ VolumeName, filled(MAX_VOLUME_NAME_BYTES, "^[a-z0-9][a-z0-9_-]*$"));
 value!(/** When a schedule is due. */ CronText, filled(MAX_CRON_BYTES, CRON));
 value!(

@@ -1,8 +1,11 @@
 //! The real program against a small server that answers as the API does.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod app_env;
+mod fake;
+
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -11,59 +14,9 @@ use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::task::JoinHandle;
 
-const ID: &str = "6f1c1f3e-8f57-4b5e-9a51-6d1f0d5a7c11";
-const KEY: &str = "pando_test";
-
-/// The server, for as long as this lives.
-struct Fake {
-    url: String,
-    task: JoinHandle<()>,
-}
-
-impl Fake {
-    async fn start(routes: Router) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let app = Router::new().nest("/v1", routes);
-        let task = tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
-        Self { url, task }
-    }
-
-    async fn pando(&self, arguments: &[&str], stdin: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pando"))
-            .args(arguments)
-            .env_clear()
-            .env("PANDO_API_URL", &self.url)
-            .env("PANDO_API_KEY", KEY)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut input = child.stdin.take().unwrap();
-        let feed = async move {
-            // A command that reads no input may be gone already.
-            let _ = input.write_all(stdin.as_bytes()).await;
-        };
-        tokio::join!(feed, child.wait_with_output()).1.unwrap()
-    }
-}
-
-impl Drop for Fake {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-fn said(output: &Output) -> (Option<i32>, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
-}
+use fake::{Fake, ID, KEY, said};
 
 /// A multiplexed connection whose command says `messages`, after its input has ended.
 fn command(messages: Vec<Message>) -> Router {
