@@ -51,7 +51,9 @@ PAYLOAD = thing(
     deleted={"type": "boolean"},
     action={"enum": ["opened", "synchronize", "closed", "labeled"]},
     number={"enum": [1, 2]},
+    head_commit={"enum": [None, {"id": "a" * 40, "message": "[skip ci]"}]},
     pull_request=thing(
+        title={"enum": ["Topic", "Topic [skip ci]"]},
         head=thing(ref={"enum": ["topic"]}, sha=COMMIT, repo=HEAD_REPOSITORY),
         draft={"type": "boolean"},
         state={"enum": ["open", "closed"]},

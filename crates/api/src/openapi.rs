@@ -254,6 +254,10 @@ fn description() -> String {
                 limits::MAX_DOTENV_BYTES
             ),
         ),
+        (
+            "webhooks of a repository",
+            format!("kept for {} days", limits::KEEP_DELIVERIES.as_secs() / 86400),
+        ),
         ("log of a deployment", format!("{} bytes kept", limits::MAX_DEPLOYMENT_LOG_BYTES)),
     ];
     let rows: String =

@@ -80,6 +80,7 @@ fn keyed() -> Routes {
         routes!(apps::deploys::create::create, apps::deploys::list::list),
         routes!(apps::deploys::get::get),
         routes!(apps::deploys::logs::logs),
+        routes!(apps::deliveries::list::list),
         routes!(apps::env::list::list),
         routes!(apps::env::set::set, apps::env::unset::unset),
         routes!(apps::env::import::import),

@@ -1,5 +1,6 @@
 //! The face of deployments: what the API asks, each in one call.
 
+mod deliveries;
 mod env;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use pando_types::app::{
     App, CreateApp, CreateDeployment, Delivery, Deployment, Rollback, UpdateApp,
 };
 use pando_types::page::{Cursor, List, PageRequest};
-use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, Timestamp};
+use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,8 +31,6 @@ use crate::secret::Secret;
 use crate::webhook::receive::{self, WebhookRequest};
 use crate::{DeployConfig, app, worker};
 
-/// How long decisions about webhooks are kept: 30 days.
-const KEEP_DELIVERIES_MS: i64 = 30 * 24 * 3600 * 1000;
 /// Deployments that were live and can be named to go back to.
 const MAX_GONE_BACK: u32 = 100;
 /// Routes that one page reads at the start.
@@ -85,8 +84,6 @@ impl Deploy {
         if freed > 0 {
             tracing::info!(jobs = freed, "taking up what an earlier start left");
         }
-        let horizon = context.store.now().as_millis() - KEEP_DELIVERIES_MS;
-        context.store.delivery_prune(Timestamp::from_millis(horizon)).await?;
         let tasks = TaskTracker::new();
         worker::start(&context, &tasks, config.workers.max(1));
         tasks.spawn(revive::watch(Arc::clone(&context), endings));
@@ -388,7 +385,7 @@ impl Deploy {
 /// An app again, now that nobody else writes.
 async fn kept(tx: &mut Tx, app: AppId) -> Result<AppRow, DeployError> {
     let app = tx.app_get(app).await?.filter(|app| app.presence == Presence::Kept);
-    Ok(app.ok_or_else(|| PublicError::new(Code::Conflict, "the app is being removed"))?)
+    Ok(app.ok_or_else(app::find::leaving)?)
 }
 
 async fn load_routes(context: &Context) -> Result<(), DeployError> {

@@ -38,7 +38,7 @@ mod template_build;
 mod volume;
 
 pub use app::{AppKind, AppRow, Flip, Listed, Presence, PreviewOf};
-pub use delivery::DeliveryRow;
+pub use delivery::{DeliveryRow, VerdictRow};
 pub use deployment::{DeploymentRow, Entered};
 pub use deployment_log::LogRow;
 pub use env::{Env, EnvValue};

@@ -75,6 +75,8 @@ pub const MAX_JSON_BODY_BYTES: usize = 1024 * 1024;
 pub const MAX_WEBHOOK_BODY_BYTES: usize = 25 * 1024 * 1024;
 /// The longest event or delivery that a webhook's headers name, in bytes.
 pub const MAX_WEBHOOK_NAME_BYTES: usize = 128;
+/// How long what was decided about a webhook is kept.
+pub const KEEP_DELIVERIES: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The most metadata pairs on a sandbox.
 pub const MAX_METADATA_PAIRS: usize = 64;
 /// The longest metadata key, in characters.

@@ -2,6 +2,7 @@
 
 pub mod create;
 pub mod delete;
+pub mod deliveries;
 pub mod deploys;
 pub mod env;
 pub mod get;

@@ -1,4 +1,4 @@
-//! The routes of an app's environment, which need what the server's memory needs: all but
+//! The routes of apps' environments and of their webhooks, which need what the server's memory needs: all but
 //! machines.
 
 use pando_types::env::MASK;
@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 
 use crate::world::{Org, World};
 
+/// A repository on a host that is never there (RFC 2606).
+pub const REPOSITORY: &str = "https://forge.invalid/owner/repo";
+
 impl Org {
     /// The path of a new app of this org.
-    async fn app(&self, name: &str, more: Value) -> String {
-        let mut wanted = json!({ "name": name, "git_url": "https://forge.invalid/owner/repo" });
+    pub async fn app(&self, name: &str, more: Value) -> String {
+        let mut wanted = json!({ "name": name, "git_url": format!("{REPOSITORY}.git") });
         wanted.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
         let (status, made) = self.ask("POST", "/v1/apps", &wanted).await;
         assert_eq!(status, 201, "{made}");

@@ -9,6 +9,7 @@
 mod agent;
 mod apps;
 mod schedules;
+mod webhooks;
 mod world;
 
 use axum::http::{StatusCode, header};

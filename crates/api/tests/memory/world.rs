@@ -1,7 +1,7 @@
 //! A server without machines, in a network namespace of its own: two orgs with a key
 //! and a sandbox each.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use axum::http::{Request, Response, header};
 use pando_api::key::NewKey;
 use pando_api::{Api, KeyUsage, Readiness, Repeats, Requests, router};
 use pando_deploy::machine::NodeMachines;
-use pando_deploy::{Deploy, DeployConfig};
+use pando_deploy::{Deploy, DeployConfig, Secret};
 use pando_guest_protocol::GUEST_ADDRESS;
 use pando_node::control::{Sandboxes, Templates};
 use pando_node::held::Budget;
@@ -33,10 +33,17 @@ use tower::ServiceExt;
 
 use crate::agent::{Agent, PATIENCE};
 
+/// What webhooks are signed with.
+pub const WEBHOOK_SECRET: &str = "of a test";
+/// A host that repositories may be at; nobody listens there but a test that wants to.
+pub const GIT_HOST: &str = "127.0.0.1:9418";
+
 pub struct World {
     pub orgs: [Org; 2],
     pub agent: Agent,
     pub budget: Budget,
+    router: Router,
+    rows: PathBuf,
     node: Node,
 }
 
@@ -96,8 +103,13 @@ impl World {
         let sealer = Sealer::open(&folder.join("secret.key")).unwrap();
         let machines =
             NodeMachines { sandboxes: sandboxes.clone(), node: node.clone(), store: store.clone() };
+        let config = DeployConfig {
+            webhook_secret: Some(Secret::new(WEBHOOK_SECRET)),
+            allowed_git_hosts: vec![GIT_HOST.parse().unwrap()],
+            ..DeployConfig::new(folder, urls.clone(), BootId::new())
+        };
         let deploy = Deploy::start(
-            DeployConfig::new(folder, urls.clone(), BootId::new()),
+            config,
             store.clone(),
             sealer.clone(),
             Arc::new(machines),
@@ -123,7 +135,19 @@ impl World {
         let [first, second] = keys;
         let orgs =
             [Org::new(&router, orgs[0], first).await, Org::new(&router, orgs[1], second).await];
-        Self { orgs, agent, budget, node }
+        Self { orgs, agent, budget, router, rows, node }
+    }
+
+    /// How many webhooks the rows hold, for one who opens the file anew.
+    pub async fn count_deliveries(&self) -> i64 {
+        let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", self.rows.display())).await;
+        let query = sqlx::query_scalar("SELECT COUNT(*) FROM delivery");
+        query.fetch_one(&pool.unwrap()).await.unwrap()
+    }
+
+    /// Asks without a key; the status and what the answer holds.
+    pub async fn ask(&self, request: Request<Body>) -> (u16, Value) {
+        ask(&self.router, request).await
     }
 
     /// Waits until no more than this is taken, by anybody.
@@ -180,10 +204,7 @@ impl Org {
     pub async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let request = Request::builder().method(method).uri(path).header("x-api-key", &self.key);
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-        let answer = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
-        let status = answer.status().as_u16();
-        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-        (status, serde_json::from_slice(&body).unwrap_or_default())
+        ask(&self.router, request.body(body).unwrap()).await
     }
 
     async fn post(&self, path: &str, body: &Value) -> Response<Body> {
@@ -192,6 +213,13 @@ impl Org {
             .body(Body::from(body.to_string()));
         self.router.clone().oneshot(request.unwrap()).await.unwrap()
     }
+}
+
+async fn ask(router: &Router, request: Request<Body>) -> (u16, Value) {
+    let answer = router.clone().oneshot(request).await.unwrap();
+    let status = answer.status().as_u16();
+    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
 /// What an answer says.

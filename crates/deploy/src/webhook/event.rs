@@ -5,6 +5,11 @@ use serde::Deserialize;
 
 use crate::git::{is_branch, is_commit};
 
+/// What a push says in place of a commit where there is none.
+const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
+/// Branches that a forge makes to try what it is about to merge.
+const MERGE_QUEUE: &str = "gh-readonly-queue/";
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -12,8 +17,17 @@ pub(crate) enum Event {
     Push(Push),
     /// A pull request changed.
     PullRequest(PullRequest),
-    /// Nothing that deployments know of; why it is let be.
-    Other(String),
+    /// Nothing that deployments know of.
+    Other(Other),
+}
+
+/// Something that changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Other {
+    /// Where it is about one.
+    pub repository: Option<Repository>,
+    /// Why it is let be.
+    pub why: String,
 }
 
 /// A branch that moved.
@@ -22,6 +36,8 @@ pub(crate) struct Push {
     pub repository: Repository,
     pub branch: String,
     pub commit: String,
+    /// What the commit says of itself.
+    pub message: String,
 }
 
 /// A pull request that changed.
@@ -30,6 +46,7 @@ pub(crate) struct PullRequest {
     pub repository: Repository,
     pub number: u64,
     pub change: Change,
+    pub title: String,
     pub head_branch: String,
     pub head_commit: String,
     pub is_draft: bool,
@@ -69,6 +86,22 @@ struct PushPayload {
     after: String,
     #[serde(default)]
     deleted: bool,
+    /// Null where the branch is gone.
+    #[serde(default)]
+    head_commit: Option<HeadCommit>,
+    repository: Repository,
+}
+
+#[derive(Deserialize)]
+struct HeadCommit {
+    id: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// What other events may be about.
+#[derive(Deserialize)]
+struct AnyPayload {
     repository: Repository,
 }
 
@@ -83,6 +116,8 @@ struct PullRequestPayload {
 #[derive(Deserialize)]
 struct PullRequestObject {
     head: Head,
+    #[serde(default)]
+    title: String,
     #[serde(default)]
     draft: bool,
     #[serde(default)]
@@ -115,11 +150,32 @@ pub(crate) fn read(event: &str, body: &[u8]) -> Result<Event, EventError> {
             pull_request(serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?)
                 .map_err(bad)
         }
-        "ping" => Ok(Event::Other("a ping: the webhook works".into())),
+        "ping" => Ok(Event::other(about(body), "a ping: the webhook works")),
         other => {
             let name: String = other.chars().take(64).collect();
-            Ok(Event::Other(format!("`{name}` events change nothing here")))
+            Ok(Event::other(about(body), format!("`{name}` events change nothing here")))
         }
+    }
+}
+
+/// The repository of an event of which nothing else is read; it may be of none.
+fn about(body: &[u8]) -> Option<Repository> {
+    let payload = serde_json::from_slice::<AnyPayload>(body).ok()?;
+    payload.repository.check().is_ok().then_some(payload.repository)
+}
+
+impl Event {
+    /// What it is about.
+    pub(super) fn repository(&self) -> Option<&Repository> {
+        match self {
+            Self::Push(push) => Some(&push.repository),
+            Self::PullRequest(pull) => Some(&pull.repository),
+            Self::Other(other) => other.repository.as_ref(),
+        }
+    }
+
+    fn other(repository: impl Into<Option<Repository>>, why: impl Into<String>) -> Self {
+        Self::Other(Other { repository: repository.into(), why: why.into() })
     }
 }
 
@@ -143,18 +199,24 @@ impl Repository {
 
 fn push(payload: PushPayload) -> Result<Event, String> {
     payload.repository.check()?;
-    let Some(branch) = payload.git_ref.strip_prefix("refs/heads/") else {
-        let name: String = payload.git_ref.chars().take(100).collect();
-        return Ok(Event::Other(format!("{name} is no branch")));
+    let PushPayload { git_ref, after: commit, deleted, head_commit, repository } = payload;
+    let shown = |text: &str| text.chars().take(100).collect::<String>();
+    let Some(branch) = git_ref.strip_prefix("refs/heads/") else {
+        return Ok(Event::other(repository, format!("{} is no branch", shown(&git_ref))));
     };
-    if payload.deleted {
-        return Ok(Event::Other(format!("the branch {branch} was deleted")));
+    if deleted || commit == NO_COMMIT {
+        return Ok(Event::other(repository, format!("the branch {} was deleted", shown(branch))));
     }
-    if !is_branch(branch) || !is_commit(&payload.after) {
+    if branch.starts_with(MERGE_QUEUE) {
+        let why = format!("{} is a branch of the merge queue's own", shown(branch));
+        return Ok(Event::other(repository, why));
+    }
+    if !is_branch(branch) || !is_commit(&commit) {
         return Err("its ref or commit is none".into());
     }
-    let branch = branch.to_owned();
-    Ok(Event::Push(Push { repository: payload.repository, branch, commit: payload.after }))
+    let message = head_commit.filter(|head| head.id == commit).map(|head| head.message);
+    let (branch, message) = (branch.to_owned(), message.unwrap_or_default());
+    Ok(Event::Push(Push { repository, branch, commit, message }))
 }
 
 fn pull_request(payload: PullRequestPayload) -> Result<Event, String> {
@@ -164,12 +226,14 @@ fn pull_request(payload: PullRequestPayload) -> Result<Event, String> {
         "closed" => Change::Closed,
         other => {
             let name: String = other.chars().take(64).collect();
-            return Ok(Event::Other(format!("`{name}` changes nothing that is deployed")));
+            let why = format!("`{name}` changes nothing that is deployed");
+            return Ok(Event::other(payload.repository, why));
         }
     };
-    let PullRequestObject { head, draft, state } = payload.pull_request;
+    let PullRequestObject { head, title, draft, state } = payload.pull_request;
     if change == Change::Head && state == "closed" {
-        return Ok(Event::Other(format!("pull request #{} is closed", payload.number)));
+        let why = format!("pull request #{} is closed", payload.number);
+        return Ok(Event::other(payload.repository, why));
     }
     if !is_commit(&head.sha) {
         return Err("its head is no commit".into());
@@ -180,6 +244,7 @@ fn pull_request(payload: PullRequestPayload) -> Result<Event, String> {
         repository: payload.repository,
         number: payload.number,
         change,
+        title,
         head_branch: head.git_ref.chars().take(255).collect(),
         head_commit: head.sha,
         is_draft: draft,
@@ -222,11 +287,34 @@ mod tests {
             matches!(push("refs/heads/feature/x", false), Event::Push(push) if push.branch == "feature/x")
         );
         assert!(
-            matches!(push("refs/heads/main", true), Event::Other(why) if why.contains("deleted"))
+            matches!(push("refs/heads/refs/heads/x", false), Event::Push(push) if push.branch == "refs/heads/x")
         );
-        assert!(
-            matches!(push("refs/tags/v1", false), Event::Other(why) if why.contains("no branch"))
-        );
+        for (git_ref, deleted, why) in [
+            ("refs/heads/main", true, "the branch main was deleted"),
+            ("refs/tags/main", false, "refs/tags/main is no branch"),
+            ("main", false, "main is no branch"),
+            ("refs/pull/7/head", false, "is no branch"),
+            ("refs/heads/gh-readonly-queue/main/pr-7-abc", false, "merge queue"),
+        ] {
+            let Event::Other(other) = push(git_ref, deleted) else { panic!("{git_ref}") };
+            assert!(other.why.contains(why), "{other:?}");
+            assert_eq!(other.repository.unwrap().full_name, "acme/shop");
+        }
+        let gone =
+            json!({ "ref": "refs/heads/main", "after": NO_COMMIT, "repository": repository() });
+        assert!(matches!(read_json("push", &gone), Ok(Event::Other(_))));
+    }
+
+    #[test]
+    fn the_message_of_a_push_is_that_of_its_commit() {
+        let push = |head: Value| {
+            let payload = json!({ "ref": "refs/heads/x", "after": "b".repeat(40), "head_commit": head, "repository": repository() });
+            let Ok(Event::Push(push)) = read_json("push", &payload) else { panic!("{payload}") };
+            push.message
+        };
+        assert_eq!(push(json!({ "id": "b".repeat(40), "message": "ä\nb" })), "ä\nb");
+        assert_eq!(push(json!({ "id": "c".repeat(40), "message": "of another" })), "");
+        assert_eq!(push(Value::Null), "");
     }
 
     #[test]
@@ -253,8 +341,12 @@ mod tests {
 
     #[test]
     fn unknown_events_are_let_be_and_broken_ones_refused() {
-        assert!(matches!(read("ping", b"{}"), Ok(Event::Other(_))));
-        assert!(matches!(read("star", b"not json"), Ok(Event::Other(_))));
+        for (event, body) in [("ping", &b"{}"[..]), ("star", b"not json")] {
+            let Ok(Event::Other(other)) = read(event, body) else { panic!("{event}") };
+            assert_eq!(other.repository, None);
+        }
+        let ping = read_json("ping", &json!({ "zen": "x", "repository": repository() })).unwrap();
+        assert_eq!(ping.repository().unwrap().full_name, "acme/shop");
         assert!(read("push", b"{}").is_err());
         let mut sly = pull("opened", "open");
         sly["repository"]["full_name"] = json!("acme/../other?x");

@@ -4,22 +4,20 @@
 
 use std::collections::BTreeSet;
 
-use pando_store::{DeliveryRow, Insert, StoreError, Tx};
+use pando_store::{AppKind, AppRow, DeliveryRow, Insert, StoreError, Tx};
 use pando_types::app::Delivery;
-use pando_types::limits::MAX_WEBHOOK_NAME_BYTES;
-use pando_types::{Code, PublicError};
+use pando_types::limits::{KEEP_DELIVERIES, MAX_WEBHOOK_NAME_BYTES};
+use pando_types::{Code, PublicError, Timestamp};
 
 use super::event::{self, Change, Event, PullRequest, Push, Repository};
 use super::signature::is_signed;
-use super::verdict::Verdict;
+use super::skip;
+use super::verdict::{self, Verdict, Verdicts};
 use crate::Secret;
 use crate::app::remove;
 use crate::context::{Context, Effects};
 use crate::error::DeployError;
 use crate::preview::{self, Head};
-
-/// The longest reason that is kept.
-const MAX_REASON_CHARS: usize = 2000;
 
 /// A webhook's request, as it came.
 #[derive(Debug, Clone, Copy)]
@@ -76,17 +74,24 @@ pub(crate) async fn receive(
         return Ok(view(&known));
     }
     let mut effects = Effects::default();
-    let verdict = decide(context, &mut tx, &event, &mut effects).await?;
+    let keys = event.repository().map(|repository| keys(context, repository)).unwrap_or_default();
+    let verdicts = decide(context, &mut tx, &event, &keys, &mut effects).await?;
+    let all = verdicts.together();
     let row = DeliveryRow {
         id,
         event: name,
-        decision: verdict.decision().to_owned(),
-        reason: verdict.reasons.join("; ").chars().take(MAX_REASON_CHARS).collect(),
-        deployments: verdict.deployments,
+        repository: event.repository().map(|repository| repository.full_name.clone()),
+        decision: all.decision().to_owned(),
+        reason: verdict::joined(all.reasons),
+        deployments: all.deployments,
+        verdicts: verdicts.rows(),
         received: tx.now(),
     };
     // The writer is ours since the look above.
-    let _: Insert = tx.delivery_insert(&row).await?;
+    let _: Insert = tx.delivery_insert(&row, &keys).await?;
+    let keep_ms = i64::try_from(KEEP_DELIVERIES.as_millis()).unwrap_or(i64::MAX);
+    let horizon = row.received.as_millis().saturating_sub(keep_ms);
+    tx.delivery_prune(Timestamp::from_millis(horizon)).await?;
     context.commit(tx, effects).await?;
     tracing::info!(event = row.event, decision = row.decision, reason = row.reason, "webhook");
     Ok(view(&row))
@@ -105,14 +110,21 @@ async fn decide(
     context: &Context,
     tx: &mut Tx,
     event: &Event,
+    keys: &BTreeSet<String>,
     effects: &mut Effects,
-) -> Result<Verdict, DeployError> {
+) -> Result<Verdicts, DeployError> {
+    let mut apps = Vec::new();
+    if !matches!(event, Event::Other(_)) {
+        for key in keys {
+            apps.extend(tx.app_list_repo(key).await?);
+        }
+    }
     match event {
-        Event::Other(reason) => Ok(Verdict::ignored(reason)),
-        Event::Push(push) => pushed(context, tx, push, effects).await,
+        Event::Other(other) => Ok(Verdicts::ignored(&other.why)),
+        Event::Push(push) => Ok(pushed(tx, push, &apps, effects).await?),
         Event::PullRequest(pull) => match pull.change {
-            Change::Head => previewed(context, tx, pull, effects).await,
-            Change::Closed => Ok(closed(context, tx, pull, effects).await?),
+            Change::Head => previewed(context, tx, pull, &apps, effects).await,
+            Change::Closed => Ok(closed(tx, pull, &apps, keys, effects).await?),
         },
     }
 }
@@ -126,92 +138,125 @@ fn keys(context: &Context, repository: &Repository) -> BTreeSet<String> {
         .collect()
 }
 
-fn no_app(repository: &Repository) -> Verdict {
+fn no_app(repository: &Repository) -> Verdicts {
     let name: String = repository.full_name.chars().take(200).collect();
-    Verdict::ignored(format!("no app is made from {name}"))
+    Verdicts::ignored(format!("no app is made from {name}"))
 }
 
 async fn pushed(
-    context: &Context,
     tx: &mut Tx,
     push: &Push,
+    apps: &[AppRow],
     effects: &mut Effects,
-) -> Result<Verdict, DeployError> {
-    let mut verdict = Verdict::default();
-    for key in keys(context, &push.repository) {
-        for app in tx.app_list_repo(&key).await? {
-            if app.git_branch != push.branch {
-                verdict
-                    .reasons
-                    .push(format!("{} deploys {}, not {}", app.name, app.git_branch, push.branch));
-                continue;
-            }
-            if !app.auto_deploy {
-                verdict.reasons.push(format!("{} deploys only when asked", app.name));
-                continue;
-            }
-            let head = Head { git_ref: &push.branch, commit: &push.commit, reason: preview::PUSH };
-            preview::deploy(tx, &app, &head, &mut verdict, effects).await?;
-        }
+) -> Result<Verdicts, StoreError> {
+    if apps.is_empty() {
+        return Ok(no_app(&push.repository));
     }
-    if verdict.reasons.is_empty() { Ok(no_app(&push.repository)) } else { Ok(verdict) }
+    let mut verdicts = Verdicts::default();
+    for app in apps {
+        let verdict = if app.git_branch != push.branch {
+            Verdict::ignored(format!(
+                "{} deploys {}, not {}",
+                app.name, app.git_branch, push.branch
+            ))
+        } else if !app.auto_deploy {
+            Verdict::ignored(format!("{} deploys only when asked", app.name))
+        } else if let Some(word) = skip::word(&push.message) {
+            Verdict::ignored(format!("the commit's message says {word}, so {} stays", app.name))
+        } else {
+            let head = Head { git_ref: &push.branch, commit: &push.commit, reason: preview::PUSH };
+            let mut verdict = Verdict::default();
+            preview::deploy(tx, app, &head, &mut verdict, effects).await?;
+            verdict
+        };
+        verdicts.of_apps.push((app.id, verdict));
+    }
+    Ok(verdicts)
 }
 
 async fn previewed(
     context: &Context,
     tx: &mut Tx,
     pull: &PullRequest,
+    apps: &[AppRow],
     effects: &mut Effects,
-) -> Result<Verdict, DeployError> {
-    let mut verdict = Verdict::default();
-    for key in keys(context, &pull.repository) {
-        for app in tx.app_list_repo(&key).await? {
-            if !app.previews {
-                verdict.reasons.push(format!("previews of {} are switched off", app.name));
-                continue;
-            }
-            let row = preview::ensure(context, tx, &app, pull, effects).await?;
-            let git_ref = format!("refs/pull/{}/head", pull.number);
-            let head = Head {
-                git_ref: &git_ref,
-                commit: &pull.head_commit,
-                reason: preview::PULL_REQUEST,
-            };
-            preview::deploy(tx, &row, &head, &mut verdict, effects).await?;
-        }
-    }
-    if verdict.reasons.is_empty() {
+) -> Result<Verdicts, DeployError> {
+    if apps.is_empty() {
         return Ok(no_app(&pull.repository));
     }
+    let mut verdicts = Verdicts::default();
+    for app in apps {
+        let verdict = if !app.previews {
+            Verdict::ignored(format!("previews of {} are switched off", app.name))
+        } else if let Some(word) = skip::word(&pull.title) {
+            let number = pull.number;
+            Verdict::ignored(format!("the title of #{number} says {word}, so {} stays", app.name))
+        } else {
+            preview_of(context, tx, pull, app, effects).await?
+        };
+        verdicts.of_apps.push((app.id, verdict));
+    }
     if pull.is_draft {
-        verdict.reasons.push("it is a draft, and drafts have previews too".into());
+        verdicts.notes.push("it is a draft, and drafts have previews too".into());
     }
     if let Some(fork) = &pull.fork {
         let fork: String = fork.chars().take(200).collect();
-        verdict.reasons.push(format!("its head is in the fork {fork}"));
+        verdicts.notes.push(format!("its head is in the fork {fork}"));
     }
+    Ok(verdicts)
+}
+
+async fn preview_of(
+    context: &Context,
+    tx: &mut Tx,
+    pull: &PullRequest,
+    app: &AppRow,
+    effects: &mut Effects,
+) -> Result<Verdict, DeployError> {
+    let row = match preview::ensure(context, tx, app, pull, effects).await {
+        Ok(row) => row,
+        // Nothing was written, and what cannot be for one app is no matter of the others.
+        Err(DeployError::Refused(refusal)) => return Ok(Verdict::ignored(refusal.message)),
+        Err(error) => return Err(error),
+    };
+    let git_ref = format!("refs/pull/{}/head", pull.number);
+    let head = Head { git_ref: &git_ref, commit: &pull.head_commit, reason: preview::PULL_REQUEST };
+    let mut verdict = Verdict::default();
+    preview::deploy(tx, &row, &head, &mut verdict, effects).await?;
     Ok(verdict)
 }
 
 /// By repository and number alone: whatever the settings or the base branch say
 /// now, what was made for the pull request goes with it.
 async fn closed(
-    context: &Context,
     tx: &mut Tx,
     pull: &PullRequest,
+    apps: &[AppRow],
+    keys: &BTreeSet<String>,
     effects: &mut Effects,
-) -> Result<Verdict, StoreError> {
-    let mut verdict = Verdict::default();
+) -> Result<Verdicts, StoreError> {
+    let mut verdicts = Verdicts::default();
     let why = format!("pull request #{} was closed", pull.number);
-    for key in keys(context, &pull.repository) {
-        for row in tx.app_list_pull_request(&key, pull.number).await? {
+    for key in keys {
+        for row in tx.app_list_pull_request(key, pull.number).await? {
             remove::leave(tx, &row, &why, effects).await?;
-            verdict.removes = true;
-            verdict.reasons.push(format!("{why}, so {} goes", row.name));
+            let reasons = vec![format!("{why}, so {} goes", row.name)];
+            let verdict = Verdict { removes: true, reasons, ..Verdict::default() };
+            let whose = match &row.kind {
+                AppKind::App => row.id,
+                AppKind::Preview(preview) => preview.parent,
+            };
+            verdicts.of_apps.push((whose, verdict));
         }
     }
-    if !verdict.removes {
-        verdict.reasons.push(format!("{why}, and it has no preview"));
+    for app in apps {
+        if verdicts.of_apps.iter().all(|(id, _)| *id != app.id) {
+            let reason = format!("{why}, and {} has no preview of it", app.name);
+            verdicts.of_apps.push((app.id, Verdict::ignored(reason)));
+        }
     }
-    Ok(verdict)
+    if verdicts.of_apps.is_empty() {
+        verdicts.notes.push(format!("{why}, and it has no preview"));
+    }
+    Ok(verdicts)
 }

@@ -1,9 +1,26 @@
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
 use pando_deploy::WebhookRequest;
-use pando_types::Code;
-use pando_types::app::DeploymentStatus;
+use pando_types::app::{App, AppDelivery, DeploymentStatus, UpdateApp};
+use pando_types::page::PageRequest;
+use pando_types::{AppId, Code};
 use serde_json::json;
 
 use crate::world::World;
+
+impl World {
+    /// All deliveries of an app, read in pages of this length.
+    async fn deliveries(&self, app: &App, limit: u32) -> Vec<AppDelivery> {
+        let (mut all, mut page) = (Vec::new(), PageRequest { after: None, limit });
+        loop {
+            let list = self.deploy.delivery_list(self.org, app.id, page).await.unwrap();
+            all.extend(list.items);
+            let Some(cursor) = list.next_cursor else { return all };
+            page.after = Some(cursor.parse().unwrap());
+        }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_signed_is_taken() {
@@ -45,22 +62,41 @@ async fn every_delivery_has_a_decision_and_a_reason() {
     elsewhere["repository"] = other;
     let mut deleted = world.push("main", &head);
     deleted["deleted"] = json!(true);
-    for (event, payload, why) in [
+    let mut tag = world.push("main", &head);
+    tag["ref"] = json!("refs/tags/main");
+    let queue = world.push("gh-readonly-queue/main/pr-1-abc", &head);
+    let all = [
         ("push", world.push("main", &head), "is live on shop already"),
         ("push", world.push("other", &head), "deploys main, not other"),
         ("push", elsewhere, "no app is made from else/where"),
         ("push", deleted, "was deleted"),
+        ("push", tag, "refs/tags/main is no branch"),
+        ("push", queue, "merge queue"),
+        ("ping", json!({ "repository": world.repository() }), "the webhook works"),
         ("pull_request", world.pull("opened", 1, &head), "switched off"),
         ("pull_request", world.pull("labeled", 1, &head), "changes nothing"),
-        ("pull_request", world.pull("closed", 1, &head), "it has no preview"),
+        ("pull_request", world.pull("closed", 1, &head), "shop has no preview"),
         ("star", json!({}), "change nothing here"),
-    ] {
+    ];
+    for (event, payload, why) in all.clone() {
         let delivery = world.webhook(event, &payload).await;
         assert_eq!(delivery.decision, "ignore", "{delivery:?}");
         assert!(delivery.reason.contains(why), "{delivery:?}");
     }
-    assert_eq!(world.store.delivery_list(100).await.unwrap().len(), 8);
     assert_eq!(world.machines.made(), 1);
+
+    // Its owner reads the same, newest first, but for what is about elsewhere.
+    let read = world.deliveries(&app, 1000).await;
+    let mut told =
+        all.iter().filter(|(event, _, why)| *event != "star" && !why.contains("else/where"));
+    for delivery in read.iter().rev() {
+        let (event, _, why) = told.next().unwrap();
+        assert_eq!((delivery.event.as_str(), delivery.decision.as_str()), (*event, "ignore"));
+        assert!(delivery.reason.contains(why), "{delivery:?}");
+        assert_eq!(delivery.repository.as_deref(), Some("acme/shop"));
+    }
+    assert!(told.next().is_none());
+    assert_eq!(world.deliveries(&app, 2).await, read, "page by page");
     world.finish().await;
 }
 
@@ -96,5 +132,137 @@ async fn one_repository_may_have_many_apps() {
         assert_eq!(world.ended(app.id).await.status, DeploymentStatus::Live);
         assert_eq!(world.shows(app).await, "two");
     }
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_has_the_deliveries_of_its_app() {
+    let world = World::new().await;
+    let app = world.app(|_| {}).await;
+    world.ended(app.id).await;
+    let head = world.repo.commit("blue", &[("index.html", b"blue")], "blue").await.unwrap();
+    let number = world.repo.open_pull_request("blue", "main", "Blue").await.unwrap().number;
+    let opened = world.webhook("pull_request", &world.pull("opened", number, &head)).await;
+    let preview = world.previews().await.remove(0);
+    world.ended(preview.id).await;
+    let read = world.deliveries(&app, 10).await;
+    assert_eq!(read, world.deliveries(&preview, 10).await);
+    assert_eq!(read[0].deployments, opened.deployments);
+    world.webhook("pull_request", &world.pull("closed", number, &head)).await;
+    let read = world.deliveries(&app, 10).await;
+    assert_eq!(read[0].decision, "remove");
+    assert!(read[0].reason.contains("was closed, so pr-1-shop goes"), "{read:?}");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_not_to_be_deployed_is_not() {
+    let world = World::new().await;
+    let app = world.app(|_| {}).await;
+    let created = world.ended(app.id).await;
+    let pushed = world.repo.push("main", &[("index.html", b"two")], "two").await.unwrap().sha;
+    let mut push = world.push("main", &pushed);
+    push["head_commit"] = json!({ "id": pushed, "message": "Typo\n\n[Skip CI]" });
+    let mut pull = world.pull("opened", 1, &pushed);
+    pull["pull_request"]["title"] = json!("[skip pando] Later");
+    for (event, payload, word) in
+        [("push", &push, "[skip ci]"), ("pull_request", &pull, "[skip pando]")]
+    {
+        let delivery = world.webhook(event, payload).await;
+        assert_eq!(delivery.decision, "ignore", "{delivery:?}");
+        assert!(delivery.reason.contains(word), "{delivery:?}");
+    }
+    assert_eq!(world.deployments(app.id).await[0].id, created.id);
+    assert!(world.previews().await.is_empty());
+    // Asked of an earlier commit, it is not asked of this one.
+    push["head_commit"]["message"] = json!("Not a typo");
+    let delivery = world.webhook("push", &push).await;
+    assert_eq!(delivery.decision, "deploy", "{delivery:?}");
+    world.ended(app.id).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_failed_is_done_when_it_comes_again() {
+    let world = World::new().await;
+    let app = world.app(|_| {}).await;
+    world.ended(app.id).await;
+    let head = world.repo.commit("blue", &[("index.html", b"blue")], "blue").await.unwrap();
+    let number = world.repo.open_pull_request("blue", "main", "Blue").await.unwrap().number;
+    let pull = world.pull("opened", number, &head);
+
+    // What previews are given does not open: the server's own trouble.
+    let good = world.store.app_get(app.id).await.unwrap().unwrap();
+    let put = async |sealed: Vec<u8>| {
+        let row = pando_store::AppRow { preview_env_sealed: sealed, ..good.clone() };
+        let mut tx = world.store.begin().await.unwrap();
+        assert_eq!(tx.app_change(&row).await.unwrap(), pando_store::Swap::Done);
+        tx.commit().await.unwrap();
+    };
+    put(vec![1; 40]).await;
+    for _ in 0..2 {
+        let failed = world.deliver("pull_request", "one id", &pull).await.unwrap_err();
+        assert_eq!(failed.code, Code::Internal);
+    }
+    assert!(world.previews().await.is_empty() && world.deliveries(&app, 10).await.is_empty());
+
+    put(good.preview_env_sealed.clone()).await;
+    let done = world.deliver("pull_request", "one id", &pull).await.unwrap();
+    assert_eq!((done.decision.as_str(), done.deployments.len()), ("deploy", 1), "{done:?}");
+    assert_eq!(world.deliver("pull_request", "one id", &pull).await.unwrap(), done);
+    assert_eq!(world.deliveries(&app, 10).await.len(), 1);
+    world.ended(world.previews().await[0].id).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_comes_many_times_at_once_is_done_once() {
+    let world = World::new().await;
+    let app = world.app(|_| {}).await;
+    world.ended(app.id).await;
+    let pushed = world.repo.push("main", &[("index.html", b"two")], "two").await.unwrap().sha;
+    let payload = world.push("main", &pushed);
+    let all = join_all((0..20).map(|_| world.deliver("push", "one id", &payload))).await;
+    let made: BTreeSet<_> = all.into_iter().flat_map(|done| done.unwrap().deployments).collect();
+    assert_eq!(made.len(), 1);
+    world.ended(app.id).await;
+    assert_eq!(world.deployments(app.id).await.len(), 2);
+    assert_eq!(world.deliveries(&app, 10).await.len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_cannot_have_a_preview_says_why_and_others_have_theirs() {
+    let world = World::new().await;
+    // The host that a preview of the first would have.
+    let app = world.app(|_| {}).await;
+    let label = app.url.strip_prefix("http://").unwrap().split('.').next().unwrap();
+    let row = world.store.app_get(app.id).await.unwrap().unwrap();
+    let squatter = pando_store::AppRow {
+        id: AppId::new(),
+        name: "squatter".into(),
+        label: format!("pr-1-{label}"),
+        repo_key: "elsewhere".into(),
+        ..row
+    };
+    let mut tx = world.store.begin().await.unwrap();
+    assert_eq!(tx.app_insert(&squatter).await.unwrap(), pando_store::Insert::Done);
+    tx.commit().await.unwrap();
+    let docs = world.app(|app| app.name = "docs".into()).await;
+    let head = world.repo.commit("blue", &[("index.html", b"blue")], "blue").await.unwrap();
+    let number = world.repo.open_pull_request("blue", "main", "Blue").await.unwrap().number;
+    assert_eq!(number, 1);
+    let opened = world.webhook("pull_request", &world.pull("opened", number, &head)).await;
+    assert_eq!((opened.decision.as_str(), opened.deployments.len()), ("deploy", 1), "{opened:?}");
+    let read = world.deliveries(&app, 10).await;
+    assert_eq!(read[0].decision, "ignore");
+    assert!(read[0].reason.contains("belongs to another app"), "{read:?}");
+    assert_eq!(world.deliveries(&docs, 10).await[0].decision, "deploy");
+    world.ended(world.previews().await[0].id).await;
+    // Off is off, whatever came before.
+    let change = serde_json::from_str::<UpdateApp>(r#"{"previews": false}"#).unwrap();
+    world.deploy.app_update(world.org, docs.id, change).await.unwrap();
+    let again = world.webhook("pull_request", &world.pull("synchronize", number, &head)).await;
+    assert_eq!(again.decision, "ignore", "{again:?}");
     world.finish().await;
 }

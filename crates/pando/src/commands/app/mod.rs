@@ -2,6 +2,7 @@
 
 pub mod again;
 pub mod create;
+pub mod deliveries;
 pub mod env;
 pub mod logs;
 pub mod ls;
@@ -33,6 +34,8 @@ pub enum Verb {
     Logs(logs::LogsArgs),
     /// Change an app and its previews, from the next deployment on
     Set(Box<set::SetArgs>),
+    /// What webhooks said about its repository, newest first, and what became of each
+    Deliveries(deliveries::DeliveriesArgs),
     /// What its deployments, and its previews', are given
     Env(env::EnvArgs),
     /// Remove an app with its previews
@@ -50,6 +53,7 @@ pub async fn run(args: NounArgs<Verb>) -> Result<(), Failure> {
         Verb::Restart(verb) => again::restart(&args.client, verb).await,
         Verb::Logs(verb) => logs::run(&args.client, verb).await,
         Verb::Set(verb) => set::run(&args.client, *verb).await,
+        Verb::Deliveries(verb) => deliveries::run(&args.client, verb).await,
         Verb::Env(verb) => env::run(&args.client, verb).await,
         Verb::Rm(verb) => rm::run(&args.client, verb).await,
     }
