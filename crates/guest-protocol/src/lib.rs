@@ -9,7 +9,7 @@
 //! - **sessions**, TCP connections to [`SESSION_PORT`] inside the sandbox's
 //!   network namespace: one operation each ([`session`]), opened by a request
 //!   that carries the token of the last restore. What the larger ones say has a
-//!   file each: [`terminal`], [`repl`], [`log`], [`machine`].
+//!   file each: [`terminal`], [`repl`], [`log`], [`machine`], [`supervise`].
 //!
 //! What never lives here: sockets, policy, anything of one side alone. Each side
 //! treats the other's bytes as hostile: every length is checked against a named
@@ -21,6 +21,7 @@ pub mod log;
 pub mod machine;
 pub mod repl;
 pub mod session;
+pub mod supervise;
 pub mod terminal;
 
 /// The virtio-serial port's name, found by the guest in `/sys/class/virtio-ports/*/name`.

@@ -1,9 +1,13 @@
-//! What commands have said: the agent keeps the last lines of all of them.
+//! What commands and processes have said: the agent keeps the last lines of all commands
+//! together, and those of each supervised process apart.
 
 use serde::{Deserialize, Serialize};
 
-/// The bytes of lines that the agent keeps; older ones go first.
+/// The bytes of lines of commands that the agent keeps; older ones go first.
 pub const MAX_LOG_BYTES: usize = 2 * 1024 * 1024;
+/// The bytes of lines that the agent keeps of one supervised process: however much another
+/// says, these stay.
+pub const MAX_PROCESS_LOG_BYTES: usize = 1024 * 1024;
 /// The longest line; a longer one is kept in pieces of this size.
 pub const MAX_LOG_LINE_BYTES: usize = 16 * 1024;
 
@@ -17,9 +21,25 @@ pub enum Output {
     Stderr,
 }
 
+/// Whose lines are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// Those of commands and of supervised processes.
+    #[default]
+    All,
+    /// Those of supervised processes.
+    Processes,
+    /// Those of the supervised process of this name.
+    Process(String),
+}
+
 /// Which lines are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LogQuery {
+    /// Of some only.
+    #[serde(default)]
+    pub whose: Whose,
     /// Of one output only.
     pub output: Option<Output>,
     /// Of what is kept, only the last so many.
@@ -40,8 +60,11 @@ pub struct LogLines {
     pub time_ms: u64,
     /// Which output of the command.
     pub output: Output,
-    /// The command's process id.
+    /// The process id of what said them; 0 where it is the agent that speaks of it.
     pub pid: u32,
+    /// The supervised process that said them; none for a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
     /// The lines, a newline between each two; one at least, which may be empty.
     pub text: String,
 }

@@ -14,10 +14,10 @@
 //! | `read_file` | — | `Reply` ([`Entry`]), `Data` …, `End` |
 //! | `write_file` | `Data` …, `End` | `Reply` ([`Written`]) |
 //! | `list` | — | `Data` (whole JSON [`Entry`] objects, one a line) …, `End` |
-//! | `stat`, `make_dir`, `rename`, `remove`, `ports`, `stats`, `open_repl`, `close_repl`, `list_repls`, `ping` | — | `Reply` |
+//! | `stat`, `make_dir`, `rename`, `remove`, `ports`, `stats`, `open_repl`, `close_repl`, `list_repls`, `supervise`, `list_supervised`, `ping` | — | `Reply` |
 //! | `relay` | raw bytes after the guest's `Reply` | `Reply`, then raw bytes |
 //!
-//! While a `list`, `remove` or `open_repl` is worked on, `Data` of no bytes comes every
+//! While a `list`, `remove`, `open_repl` or `supervise` is worked on, `Data` of no bytes comes every
 //! [`BEAT_SECS`] and says that it goes on.
 //!
 //! Any `Failed` frame ([`Failure`]) ends a session. When the host closes an
@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::log::LogQuery;
 use crate::repl::{Cell, OpenRepl};
+use crate::supervise::Supervise;
 use crate::terminal::Terminal;
 
 /// The version of this protocol. The agent takes this one and the one before it.
@@ -81,6 +82,10 @@ pub enum Operation {
     },
     /// The code sessions there are.
     ListRepls,
+    /// Keep these processes running, and no others; answered when those that had to end have.
+    Supervise(Supervise),
+    /// How those processes are.
+    ListSupervised,
     /// Send a file's bytes.
     ReadFile {
         /// Absolute path.

@@ -7,7 +7,8 @@
 //! - `session`: TCP connections, one operation each;
 //! - `lease`: what keeps the machine awake from inside, and the program that asks for it;
 //! - `pages`: the program that serves the files of a folder; `programs`: where those are;
-//! - `logs`: the last lines of what commands have said; `repl`: interpreters that keep their state;
+//! - `supervise`: processes that are kept running;
+//! - `logs`: the last lines of what commands and processes have said; `repl`: interpreters that keep their state;
 //! - `process`: how children start, and the one place where they are reaped;
 //! - `sys`: kernel facilities that have no safe function elsewhere, one file each.
 //!
@@ -29,6 +30,7 @@ mod process;
 mod programs;
 mod repl;
 mod session;
+mod supervise;
 mod sys;
 
 use std::process::ExitCode;
@@ -93,7 +95,7 @@ fn run() -> Result<std::convert::Infallible, AgentError> {
         tokio::select! {
             never = session::listen(listener, services.clone()) => match never {},
             never = lease::serve(lessor, leases.clone()) => match never {},
-            error = control::serve(line, &services.access, &leases) => Err(error.into()),
+            error = control::serve(line, &services, &leases) => Err(error.into()),
         }
     })
 }

@@ -21,7 +21,7 @@ use self::orders::{Orders, failed};
 use self::port::Port;
 use crate::lease::Leases;
 use crate::lines::{Line, Lines};
-use crate::session::{self, Access};
+use crate::session::{self, Access, Services};
 use crate::sys::{entropy, log, sock_diag};
 use crate::{boot, identity};
 
@@ -59,8 +59,8 @@ fn port_named(ports: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// Reports the boot, then does what the host says. Ends only when the port fails.
-pub async fn serve(mut port: Port, access: &Access, leases: &Leases) -> ControlError {
-    match converse(&mut port, access, leases).await {
+pub async fn serve(mut port: Port, services: &Services, leases: &Leases) -> ControlError {
+    match converse(&mut port, services, leases).await {
         Ok(never) => match never {},
         Err(error) => error.into(),
     }
@@ -78,16 +78,16 @@ async fn rehearse(access: &Access) -> io::Result<()> {
 
 async fn converse(
     port: &mut Port,
-    access: &Access,
+    services: &Services,
     leases: &Leases,
 ) -> io::Result<std::convert::Infallible> {
-    if let Err(error) = rehearse(access).await {
+    if let Err(error) = rehearse(&services.access).await {
         // It only saves time.
         log::info(format_args!("no rehearsal: {error}"));
     }
     let booted = ToHost::Booted { agent: env!("CARGO_PKG_VERSION").to_owned() };
     answer(port, &booted).await?;
-    let mut orders = Orders::new(access, leases);
+    let mut orders = Orders::new(services, leases);
     let mut lines = Lines::new(MAX_LINE_BYTES);
     let mut buffer = vec![0; READ_BYTES];
     loop {

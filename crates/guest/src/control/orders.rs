@@ -9,12 +9,12 @@ use super::mount;
 use super::shutdown;
 use crate::identity;
 use crate::lease::Leases;
-use crate::session::{Access, Token};
+use crate::session::{Services, Token};
 use crate::sys::{clock, log, sock_diag};
 
 /// What orders are carried out on.
 pub struct Orders<'a> {
-    access: &'a Access,
+    services: &'a Services,
     leases: &'a Leases,
     freezer: Freezer,
     past: Past,
@@ -30,8 +30,8 @@ enum Past {
 
 impl<'a> Orders<'a> {
     /// On a machine that was just booted.
-    pub fn new(access: &'a Access, leases: &'a Leases) -> Self {
-        Self { access, leases, freezer: Freezer::default(), past: Past::Template }
+    pub fn new(services: &'a Services, leases: &'a Leases) -> Self {
+        Self { services, leases, freezer: Freezer::default(), past: Past::Template }
     }
 
     /// Returns when the host has left the workload held for too long.
@@ -80,7 +80,7 @@ impl<'a> Orders<'a> {
             ToGuest::Shutdown => {
                 // What is held does not hear that it is to end.
                 self.freezer.thaw();
-                shutdown::shut_down(self.access).await
+                shutdown::shut_down(self.services).await
             }
         })
     }
@@ -88,7 +88,7 @@ impl<'a> Orders<'a> {
     /// Without awaiting: on the runtime's only thread nothing else happens meanwhile.
     /// The workload goes on only when all of it is done.
     fn start_life(&mut self, new: &Identity) -> ToHost {
-        self.access.suspend();
+        self.services.access.suspend();
         let past = std::mem::replace(&mut self.past, Past::Lived);
         let adopted = match Token::parse(&new.token) {
             Some(token) => identity::adopt(new, Path::new("/"))
@@ -117,8 +117,9 @@ impl<'a> Orders<'a> {
                 return failed(error.to_string());
             }
         };
-        self.access.open(token);
+        self.services.access.open(token);
         self.freezer.thaw();
+        self.services.supervisor.wake();
         ToHost::Ready { mounted }
     }
 
@@ -127,7 +128,7 @@ impl<'a> Orders<'a> {
         let Some(token) = Token::parse(token) else {
             return failed("token is malformed".to_owned());
         };
-        self.access.replace(token);
+        self.services.access.replace(token);
         self.freezer.thaw();
         ToHost::Attached
     }
@@ -144,24 +145,24 @@ mod tests {
 
     #[tokio::test]
     async fn attaching_replaces_the_token() {
-        let (access, leases) = (Access::default(), Leases::default());
-        let mut orders = Orders::new(&access, &leases);
+        let (services, leases) = (Services::default(), Leases::default());
+        let mut orders = Orders::new(&services, &leases);
         let (first, second) = ("01".repeat(32), "02".repeat(32));
         for token in [&first, &second] {
             let attached = orders.carry_out(ToGuest::Attached { token: token.clone() }).await;
             assert_eq!(attached, Some(ToHost::Attached));
-            assert!(access.admit(token).is_some());
+            assert!(services.access.admit(token).is_some());
         }
-        assert!(access.admit(&first).is_none());
+        assert!(services.access.admit(&first).is_none());
         let malformed = orders.carry_out(ToGuest::Attached { token: "short".into() }).await;
         assert!(matches!(malformed, Some(ToHost::Failed { .. })));
-        assert!(access.admit(&second).is_some());
+        assert!(services.access.admit(&second).is_some());
     }
 
     #[tokio::test]
     async fn a_malformed_restore_leaves_the_machine_closed() {
-        let (access, leases) = (Access::default(), Leases::default());
-        let mut orders = Orders::new(&access, &leases);
+        let (services, leases) = (Services::default(), Leases::default());
+        let mut orders = Orders::new(&services, &leases);
         let token = "01".repeat(32);
         orders.carry_out(ToGuest::Attached { token: token.clone() }).await;
         let identity = Identity {
@@ -173,13 +174,13 @@ mod tests {
         };
         let reply = orders.carry_out(ToGuest::Restored(identity)).await;
         assert!(matches!(reply, Some(ToHost::Failed { .. })), "{reply:?}");
-        assert!(access.admit(&token).is_none());
+        assert!(services.access.admit(&token).is_none());
     }
 
     #[tokio::test]
     async fn thawing_what_runs_is_no_failure() {
-        let (access, leases) = (Access::default(), Leases::default());
-        let mut orders = Orders::new(&access, &leases);
+        let (services, leases) = (Services::default(), Leases::default());
+        let mut orders = Orders::new(&services, &leases);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let wall_clock_ns = u64::try_from(now.as_nanos()).unwrap();
         let thawed = orders.carry_out(ToGuest::Thaw { wall_clock_ns }).await;
@@ -188,9 +189,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_clock_is_told_with_its_question() {
-        let (access, leases) = (Access::default(), Leases::default());
+        let (services, leases) = (Services::default(), Leases::default());
         let told =
-            Orders::new(&access, &leases).carry_out(ToGuest::ReadClock { question: 7 }).await;
+            Orders::new(&services, &leases).carry_out(ToGuest::ReadClock { question: 7 }).await;
         assert!(
             matches!(told, Some(ToHost::Clock { question: 7, wall_clock_ns: 1.. })),
             "{told:?}"
@@ -199,9 +200,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_held_is_told() {
-        let (access, leases) = (Access::default(), Leases::default());
+        let (services, leases) = (Services::default(), Leases::default());
         let reply =
-            Orders::new(&access, &leases).carry_out(ToGuest::Freeze { write_disks: true }).await;
+            Orders::new(&services, &leases).carry_out(ToGuest::Freeze { write_disks: true }).await;
         assert!(matches!(reply, Some(ToHost::Failed { .. })), "{reply:?}");
     }
 }

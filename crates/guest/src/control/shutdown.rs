@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use rustix::system::{RebootCommand, reboot};
 
 use crate::process::{signal_everyone, wait_until_childless};
-use crate::session::Access;
+use crate::session::Services;
 use crate::sys::log;
 
 /// What processes have to end by themselves.
@@ -17,8 +17,10 @@ const GRACE: Duration = Duration::from_secs(5);
 const KILL_LIMIT: Duration = Duration::from_secs(1);
 
 /// Ends every process, then the machine. Returns only where it failed to.
-pub async fn shut_down(access: &Access) -> ToHost {
-    access.close();
+pub async fn shut_down(services: &Services) -> ToHost {
+    services.access.close();
+    // First, and in the time that each was given: nothing of them starts again.
+    services.supervisor.stop(&services.logs).await;
     // On another thread, so that the sessions of ending commands can still report it.
     let ended = tokio::task::spawn_blocking(|| {
         signal_everyone(Signal::TERM);

@@ -1,4 +1,4 @@
-//! What commands have said: the last lines of all of them, in memory.
+//! What commands and supervised processes have said: the last lines of each, in memory.
 //!
 //! In memory and not in files, because it must not fill a disk, costs nothing
 //! until something is said, and belongs to a copy of the machine as it does to
@@ -6,12 +6,11 @@
 
 mod file;
 mod line;
+mod shelf;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use pando_guest_protocol::log::{LogLines, LogQuery, MAX_LOG_BYTES, Output};
+use pando_guest_protocol::log::{LogLines, LogQuery, Output};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
@@ -19,131 +18,85 @@ use tokio::sync::watch;
 pub use file::keep;
 
 use self::line::Assembler;
+use self::shelf::{Piece, Process, Shelves};
+use crate::sys::clock;
 
 /// Most bytes that are read at once.
 const READ_BYTES: usize = 32 * 1024;
-/// What a piece costs beside its text.
-const PIECE_OVERHEAD_BYTES: usize = 64;
 /// Bytes of pieces that are taken out at once for a reader.
 const BATCH_BYTES: usize = 64 * 1024;
-
-/// Whole lines that one output of a command said at once. They are told apart when
-/// they are read: commands say far more than anybody reads.
-#[derive(Debug)]
-struct Piece {
-    /// Counts bytes since the machine booted.
-    begin: u64,
-    time_ms: u64,
-    output: Output,
-    pid: u32,
-    /// Without the last newline.
-    text: Vec<u8>,
-}
-
-impl Piece {
-    fn cost(&self) -> usize {
-        self.text.len() + PIECE_OVERHEAD_BYTES
-    }
-
-    /// Its lines but the first few, as a reader takes them.
-    fn read(&self, skip: usize) -> impl Iterator<Item = LogLines> {
-        line::join(line::split(&self.text).skip(skip)).map(|text| LogLines {
-            time_ms: self.time_ms,
-            output: self.output,
-            pid: self.pid,
-            text,
-        })
-    }
-}
-
-/// The pieces, oldest first.
-#[derive(Debug, Default)]
-struct Ring {
-    pieces: VecDeque<Piece>,
-    end: u64,
-    bytes: usize,
-}
-
-impl Ring {
-    fn begin(&self) -> u64 {
-        self.pieces.front().map_or(self.end, |piece| piece.begin)
-    }
-
-    fn push(&mut self, piece: Piece) {
-        self.end = piece.begin + piece.text.len() as u64 + 1;
-        self.bytes += piece.cost();
-        self.pieces.push_back(piece);
-        while self.bytes > MAX_LOG_BYTES
-            && let Some(oldest) = self.pieces.pop_front()
-        {
-            self.bytes -= oldest.cost();
-        }
-    }
-}
 
 /// The log of a machine.
 #[derive(Debug)]
 pub struct Logs {
-    ring: Mutex<Ring>,
+    shelves: Mutex<Shelves>,
     end: watch::Sender<u64>,
 }
 
 impl Default for Logs {
     fn default() -> Self {
-        Self { ring: Mutex::default(), end: watch::Sender::new(0) }
+        Self { shelves: Mutex::default(), end: watch::Sender::new(0) }
     }
 }
 
 impl Logs {
-    fn ring(&self) -> MutexGuard<'_, Ring> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shelves(&self) -> MutexGuard<'_, Shelves> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps whole lines.
-    fn push(&self, pid: u32, output: Output, text: Vec<u8>) {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let time_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        let mut ring = self.ring();
-        let begin = ring.end;
-        ring.push(Piece { begin, time_ms, output, pid, text });
-        self.end.send_replace(ring.end);
+    fn push(&self, process: &Process, pid: u32, output: Output, text: Vec<u8>) {
+        let time_ms = clock::read_ms();
+        let mut shelves = self.shelves();
+        let begin = shelves.end();
+        shelves.push(process, Piece { begin, time_ms, output, pid, text });
+        self.end.send_replace(shelves.end());
+    }
+
+    /// Keeps what the agent has to say of a supervised process, in its log.
+    pub fn remark(&self, process: &Arc<str>, text: &str) {
+        let line = format!("[{text}]").replace('\n', " ");
+        self.push(&Some(Arc::clone(process)), 0, Output::Stderr, line.into_bytes());
     }
 
     /// Where what one output of a command says is kept.
     pub fn writer(self: &Arc<Self>, pid: u32, output: Output) -> Writer {
-        Writer { logs: Arc::clone(self), pid, output, assembler: Assembler::default() }
+        self.writer_of(None, pid, output)
+    }
+
+    /// Where what one output of a supervised process says is kept.
+    pub fn writer_of(self: &Arc<Self>, process: Process, pid: u32, output: Output) -> Writer {
+        let logs = Arc::clone(self);
+        Writer { logs, process, pid, output, assembler: Assembler::default() }
     }
 
     /// The lines of `query` from the beginning.
     pub fn reader(self: &Arc<Self>, query: LogQuery) -> Reader {
         let end = self.end.subscribe();
-        let ring = self.ring();
-        let (mut next, mut skip) = (ring.begin(), 0);
+        let shelves = self.shelves();
+        let (mut next, mut skip) = (0, (0, 0));
         if let Some(mut left) = query.tail {
-            next = ring.end;
-            for piece in ring.pieces.iter().rev().filter(|piece| is_wanted(&query, piece)) {
+            next = shelves.end();
+            for piece in shelves.back(&query) {
                 if left == 0 {
                     break;
                 }
                 let lines = line::split(&piece.text).count();
-                (next, skip) = (piece.begin, lines.saturating_sub(left));
+                (next, skip) = (piece.begin, (piece.begin, lines.saturating_sub(left)));
                 left = left.saturating_sub(lines);
             }
         }
-        drop(ring);
-        Reader { logs: Arc::clone(self), query, next, skip, end }
+        let known_gone = shelves.gone_until(&query);
+        drop(shelves);
+        Reader { logs: Arc::clone(self), query, next, skip, known_gone, end }
     }
 }
 
-fn is_wanted(query: &LogQuery, piece: &Piece) -> bool {
-    query.output.is_none_or(|output| output == piece.output)
-        && query.since_ms.is_none_or(|since| piece.time_ms >= since)
-}
-
-/// One output of a command. Dropped, it keeps the last line even without a newline.
+/// One output of a command or process. Dropped, it keeps the last line even without a newline.
 #[derive(Debug)]
 pub struct Writer {
     logs: Arc<Logs>,
+    process: Process,
     pid: u32,
     output: Output,
     assembler: Assembler,
@@ -153,7 +106,7 @@ impl Writer {
     /// Takes in what the command said.
     pub fn push(&mut self, bytes: &[u8]) {
         if let Some(lines) = self.assembler.push(bytes) {
-            self.logs.push(self.pid, self.output, lines);
+            self.logs.push(&self.process, self.pid, self.output, lines);
         }
     }
 }
@@ -161,7 +114,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if let Some(text) = self.assembler.finish() {
-            self.logs.push(self.pid, self.output, text);
+            self.logs.push(&self.process, self.pid, self.output, text);
         }
     }
 }
@@ -182,14 +135,16 @@ async fn read(pipe: &mut pipe::Receiver, buffer: &mut [u8]) -> usize {
     pipe.read(buffer).await.unwrap_or(0)
 }
 
-/// Reads on at its own pace; what it is too slow for is dropped, and it is told how much.
+/// Reads on at its own pace; what it is too slow for is dropped, and it is told.
 #[derive(Debug)]
 pub struct Reader {
     logs: Arc<Logs>,
     query: LogQuery,
     next: u64,
-    /// Lines of the next piece that are not wanted.
-    skip: usize,
+    /// Where a piece begins, and how many lines of it are not wanted.
+    skip: (u64, usize),
+    /// The end of what was gone when it was last looked.
+    known_gone: u64,
     end: watch::Receiver<u64>,
 }
 
@@ -197,28 +152,29 @@ impl Reader {
     /// Some more of the wanted lines; empty when all that there are were read.
     pub fn take(&mut self) -> Vec<LogLines> {
         let mut taken = Vec::new();
-        let ring = self.logs.ring();
-        if let Some(lost) = ring.begin().checked_sub(self.next).filter(|lost| *lost > 0) {
+        let shelves = self.logs.shelves();
+        let gone = shelves.gone_until(&self.query);
+        if gone > self.known_gone.max(self.next) {
             taken.push(LogLines {
-                time_ms: ring.pieces.front().map_or(0, |piece| piece.time_ms),
+                time_ms: clock::read_ms(),
                 output: self.query.output.unwrap_or(Output::Stderr),
                 pid: 0,
-                text: format!("[{lost} bytes came faster than they were read, and are gone]"),
+                process: None,
+                text: "[lines came faster than they were read, and are gone]".to_owned(),
             });
-            (self.next, self.skip) = (ring.begin(), 0);
         }
-        let mut bytes = 0;
-        let from = ring.pieces.partition_point(|piece| piece.begin < self.next);
-        for piece in ring.pieces.range(from..) {
-            if is_wanted(&self.query, piece) {
-                taken.extend(piece.read(std::mem::take(&mut self.skip)));
-                bytes += piece.cost();
-            }
-            self.next = piece.begin + piece.text.len() as u64 + 1;
+        self.known_gone = gone;
+        let (mut bytes, mut next) = (0, shelves.end());
+        for (shelf, piece) in shelves.from(&self.query, self.next) {
+            let skip = if piece.begin == self.skip.0 { self.skip.1 } else { 0 };
+            taken.extend(shelf.read(piece, skip));
+            bytes += piece.cost();
             if bytes >= BATCH_BYTES {
+                next = piece.end();
                 break;
             }
         }
+        self.next = next;
         taken
     }
 
@@ -233,6 +189,8 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pando_guest_protocol::log::{MAX_LOG_BYTES, MAX_PROCESS_LOG_BYTES, Whose};
+    use pando_guest_protocol::supervise::MAX_SUPERVISED;
 
     fn texts(lines: &[LogLines]) -> Vec<&str> {
         lines.iter().flat_map(|lines| lines.text.split('\n')).collect()
@@ -259,7 +217,7 @@ mod tests {
         two.push(b"wrong\n\n");
         one.push(b"f\nrest");
         drop((one, two));
-        let query = LogQuery::default();
+        let query = query(Whose::All);
         assert_eq!(texts(&all(&logs, query.clone())), ["a", "wrong", "", "half", "rest"]);
         let of = |output, tail| LogQuery { output, tail, ..query.clone() };
         assert_eq!(texts(&all(&logs, of(Some(Output::Stderr), None))), ["wrong", ""]);
@@ -281,12 +239,67 @@ mod tests {
         for number in 0..100_000 {
             writer.push(format!("line {number}\n").as_bytes());
         }
-        assert!(logs.ring().bytes <= MAX_LOG_BYTES);
+        assert!(logs.shelves().bytes() <= MAX_LOG_BYTES);
         let lines = reader.take();
         assert!(lines[0].text.contains("are gone"), "{}", lines[0].text);
         assert_eq!(lines[0].pid, 0);
         let last = all(&logs, LogQuery { tail: Some(1), ..LogQuery::default() });
         assert_eq!(texts(&last), ["line 99999"]);
+    }
+
+    fn of(process: &str, logs: &Arc<Logs>) -> Writer {
+        logs.writer_of(Some(process.into()), 7, Output::Stdout)
+    }
+
+    fn query(whose: Whose) -> LogQuery {
+        LogQuery { whose, ..LogQuery::default() }
+    }
+
+    #[test]
+    fn processes_are_told_apart_and_stay_in_order() {
+        let logs = Arc::new(Logs::default());
+        let (mut web, mut worker) = (of("web", &logs), of("worker", &logs));
+        web.push(b"a\n");
+        worker.push(b"b\n");
+        logs.writer(1, Output::Stdout).push(b"command\n");
+        web.push(b"c\nd\n");
+        logs.remark(&"worker".into(), "it\nended");
+        let all_of = |whose| all(&logs, query(whose));
+        assert_eq!(texts(&all_of(Whose::All)), ["a", "b", "command", "c", "d", "[it ended]"]);
+        let processes = all_of(Whose::Processes);
+        assert_eq!(texts(&processes), ["a", "b", "c", "d", "[it ended]"]);
+        assert_eq!(processes[1].process.as_deref(), Some("worker"));
+        assert_eq!(texts(&all_of(Whose::Process("web".into()))), ["a", "c", "d"]);
+        assert!(all_of(Whose::Process("other".into())).is_empty());
+        let last = LogQuery { tail: Some(2), ..query(Whose::Processes) };
+        assert_eq!(texts(&all(&logs, last)), ["d", "[it ended]"]);
+        let last = LogQuery { tail: Some(3), ..query(Whose::Process("web".into())) };
+        assert_eq!(texts(&all(&logs, last)), ["a", "c", "d"]);
+    }
+
+    #[test]
+    fn a_process_that_talks_much_pushes_out_nothing_but_its_own() {
+        let logs = Arc::new(Logs::default());
+        of("web", &logs).push(b"here\n");
+        let mut reader = logs.reader(query(Whose::Process("web".into())));
+        for number in 0..100_000 {
+            of("worker", &logs).push(format!("line {number}\n").as_bytes());
+        }
+        assert!(logs.shelves().bytes() <= 2 * MAX_PROCESS_LOG_BYTES);
+        assert_eq!(texts(&all(&logs, query(Whose::Process("web".into())))), ["here"]);
+        assert_eq!(texts(&reader.take()), ["here"], "nothing of it is gone");
+        assert!(reader.take().is_empty());
+        let last = LogQuery { tail: Some(1), ..query(Whose::All) };
+        assert_eq!(texts(&all(&logs, last)), ["line 99999"]);
+    }
+
+    #[test]
+    fn names_that_come_and_go_take_no_more_room() {
+        let logs = Arc::new(Logs::default());
+        for number in 0..3 * MAX_SUPERVISED {
+            of(&format!("p{number}"), &logs).push(b"x\n");
+        }
+        assert_eq!(all(&logs, query(Whose::Processes)).len(), MAX_SUPERVISED);
     }
 
     #[tokio::test]

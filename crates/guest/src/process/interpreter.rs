@@ -10,7 +10,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 
-use super::reaper::{self, Child};
+use super::reaper::{self, Child, Group};
 use super::spawn::{SpawnError, outputs, prepare, start_error};
 use super::workload::MayStart;
 
@@ -42,7 +42,8 @@ pub fn interpreter(mut exec: Exec, variable: &str, _: MayStart) -> Result<Interp
     unsafe {
         command.pre_exec(move || Ok(fcntl_setfd(theirs.as_fd(), FdFlags::empty())?));
     }
-    let (mut streams, child) = reaper::spawn(&mut command).map_err(start_error(&exec))?;
+    let (mut streams, child) =
+        reaper::spawn(&mut command, Group::LivesOn).map_err(start_error(&exec))?;
     let (stdout, stderr) = outputs(&mut streams)?;
     let channel = UnixStream::from_std(ours)?;
     Ok(Interpreter { child, channel, stdout, stderr })

@@ -14,7 +14,7 @@ mod workload;
 pub use hang_up::kill_session;
 pub use interpreter::{Interpreter, interpreter};
 pub use reaper::{Child, Exit, signal_everyone, wait_until_childless};
-pub use spawn::{Detached, Piped, SpawnError, detached, piped};
+pub use spawn::{Detached, Piped, SpawnError, Unfed, detached, piped, unfed};
 pub use terminal::{Master, OnTerminal, on_terminal};
 pub use users::names;
 pub use workload::{HoldError, MayStart, hold, keep_in, may_start, release};

@@ -21,7 +21,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process_group, wait, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process_group,
+    test_kill_process_group, wait, waitid,
 };
 use tokio::sync::oneshot;
 
@@ -61,8 +62,8 @@ struct Entry {
 }
 
 /// What becomes of the rest of a child's process group when the child ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Group {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group {
     LivesOn,
     EndsToo,
 }
@@ -123,9 +124,40 @@ impl Child {
         }
     }
 
+    /// Asks its group to end. What is left of the group when the child itself has ended goes on
+    /// ending in its own time: see [`Self::rest`].
+    pub fn ask_to_end(&self) {
+        if let Some(entry) = table().children.get_mut(&self.pid) {
+            entry.group = Group::LivesOn;
+            signal_group(self.pid, Signal::TERM);
+        }
+    }
+
     /// Kills its group, unless the child itself has ended.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
+    }
+
+    /// What is left of its group, once it has ended itself.
+    pub fn rest(&self) -> Rest {
+        Rest(self.pid)
+    }
+}
+
+/// A group whose leader has ended. To be asked at short intervals until it is gone, and not
+/// after: ids are given out in turn, so until then this one belongs to nobody else.
+#[derive(Debug)]
+pub struct Rest(Pid);
+
+impl Rest {
+    /// Whether nothing of it is left.
+    pub fn is_gone(&self) -> bool {
+        test_kill_process_group(self.0).is_err()
+    }
+
+    /// Ends it.
+    pub fn kill(&self) {
+        signal_group(self.0, Signal::KILL);
     }
 }
 
@@ -137,12 +169,15 @@ impl Drop for Child {
 
 /// Starts a child with a handle. The standard library's own is left with it for
 /// its pipes; it must not be waited for. `command` must make it lead a group.
-pub fn spawn(command: &mut Command) -> io::Result<(std::process::Child, Child)> {
+pub(super) fn spawn(
+    command: &mut Command,
+    group: Group,
+) -> io::Result<(std::process::Child, Child)> {
     let mut table = ready_table()?;
     let child = command.spawn()?;
     let pid = Pid::from_child(&child);
     let (sender, exit) = oneshot::channel();
-    table.children.insert(pid, Entry { exit: sender, group: Group::LivesOn });
+    table.children.insert(pid, Entry { exit: sender, group });
     SPAWNED.notify_all();
     Ok((child, Child { pid, exit }))
 }

@@ -15,7 +15,7 @@ use rustix::{fs::Gid, fs::Uid};
 use tokio::net::unix::pipe;
 
 use super::program::{self, Lookup};
-use super::reaper::{self, Child};
+use super::reaper::{self, Child, Group};
 use super::users::User;
 use super::workload::{self, MayStart};
 use super::{environment, users};
@@ -83,11 +83,37 @@ pub struct Piped {
 pub fn piped(exec: &Exec, _: MayStart) -> Result<Piped, SpawnError> {
     let mut command = prepare(exec)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let (mut streams, child) = reaper::spawn(&mut command).map_err(start_error(exec))?;
+    let (mut streams, child) =
+        reaper::spawn(&mut command, Group::LivesOn).map_err(start_error(exec))?;
     let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
     let stdin = OwnedFd::from(streams.stdin.take().ok_or_else(missing)?);
     let (stdout, stderr) = outputs(&mut streams)?;
     Ok(Piped { child, stdin: pipe::Sender::from_owned_fd(stdin)?, stdout, stderr })
+}
+
+/// A running process without input, and the agent's ends of its outputs.
+#[derive(Debug)]
+pub struct Unfed {
+    /// The process.
+    pub child: Child,
+    /// What it writes.
+    pub stdout: pipe::Receiver,
+    /// What it complains.
+    pub stderr: pipe::Receiver,
+}
+
+/// Starts a process without input, whose group ends with it: it is started again, and
+/// must not find its former self on its port.
+///
+/// # Errors
+/// [`SpawnError`]; nothing is left running.
+pub fn unfed(exec: &Exec, _: MayStart) -> Result<Unfed, SpawnError> {
+    let mut command = prepare(exec)?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let spawned = reaper::spawn(&mut command, Group::EndsToo);
+    let (mut streams, child) = spawned.map_err(start_error(exec))?;
+    let (stdout, stderr) = outputs(&mut streams)?;
+    Ok(Unfed { child, stdout, stderr })
 }
 
 /// A command that lives on by itself, and the agent's ends of its outputs.

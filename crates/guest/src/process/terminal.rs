@@ -14,7 +14,7 @@ use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::io::unix::AsyncFd;
 
-use super::reaper::{self, Child};
+use super::reaper::{self, Child, Group};
 use super::spawn::{SpawnError, prepare, start_error};
 use super::users;
 use super::workload::MayStart;
@@ -72,7 +72,7 @@ pub fn on_terminal(terminal: &Terminal, _: MayStart) -> Result<OnTerminal, Spawn
     // SAFETY: one system call on standard input, which is the terminal by now. It
     // comes after `prepare`'s own step, which has made the child lead a session.
     unsafe { command.pre_exec(|| Ok(ioctl_tiocsctty(rustix::stdio::stdin())?)) };
-    let (_, child) = reaper::spawn(&mut command).map_err(start_error(&exec))?;
+    let (_, child) = reaper::spawn(&mut command, Group::LivesOn).map_err(start_error(&exec))?;
     Ok(OnTerminal { child, master })
 }
 

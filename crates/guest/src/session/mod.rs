@@ -48,16 +48,19 @@ use self::failure::{Stop, failure};
 use crate::logs::Logs;
 use crate::process::{self, MayStart};
 use crate::repl::Repls;
+use crate::supervise::Supervisor;
 
 /// What sessions share. Clones are of the same.
 #[derive(Clone, Default)]
 pub struct Services {
     /// Who may open sessions.
     pub access: Arc<Access>,
-    /// What commands have said.
+    /// What commands and processes have said.
     pub logs: Arc<Logs>,
     /// Code sessions.
     pub repls: Arc<Repls>,
+    /// Processes that are kept running.
+    pub supervisor: Arc<Supervisor>,
 }
 
 /// How long a connection may take to say what it wants.
@@ -133,6 +136,11 @@ async fn carry_out(
             reply(stream, &Done {}).await
         }
         Operation::ListRepls => reply(stream, &services.repls.list()).await,
+        Operation::Supervise(list) => {
+            attended(stream, services.supervisor.set(list, &services.logs)).await?;
+            reply(stream, &Done {}).await
+        }
+        Operation::ListSupervised => reply(stream, &services.supervisor.list()).await,
         Operation::ReadFile { path } => files::read(stream, path).await,
         Operation::WriteFile { path, mode } => files::write(stream, path, mode).await,
         Operation::List { path } => files::list(stream, path).await,

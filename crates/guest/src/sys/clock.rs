@@ -15,6 +15,11 @@ pub fn read() -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// What it says, in milliseconds.
+pub fn read_ms() -> u64 {
+    read() / 1_000_000
+}
+
 /// Sets it.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ mod logs;
 mod machine;
 mod ports;
 mod repl;
+mod supervise;
 mod terminal;
 
 use std::collections::BTreeMap;
