@@ -4,8 +4,10 @@ mod deliveries;
 mod env;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
+use pando_guest_protocol::session::Exec;
 use pando_node::Routes;
 use pando_node::garbage::Cache;
 use pando_node::held::{Account, Held};
@@ -14,7 +16,7 @@ use pando_types::app::{
     App, CreateApp, CreateDeployment, Delivery, Deployment, Rollback, UpdateApp,
 };
 use pando_types::page::{Cursor, List, PageRequest};
-use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError};
+use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,7 +24,7 @@ use crate::context::{Context, Effects, Running};
 use crate::deployment::create::{self, Order};
 use crate::deployment::log::{self, LogBook, LogLine};
 use crate::deployment::reason::Reason;
-use crate::deployment::{beginning, revive, view};
+use crate::deployment::{beginning, once, revive, view};
 use crate::error::DeployError;
 use crate::git::{Mirrors, is_branch, is_commit};
 use crate::job::Wakes;
@@ -366,6 +368,30 @@ impl Deploy {
         let app = app::find::one(&self.context, org, app).await?;
         let row = self.context.store.deployment_get(id).await?.filter(|row| row.app == app.id);
         row.ok_or_else(|| PublicError::not_found("deployment", id).into())
+    }
+
+    /// The sandbox where an app is live.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; [`Code::Conflict`] where nothing is live.
+    pub async fn app_sandbox(&self, org: OrgId, app: AppId) -> Result<SandboxId, PublicError> {
+        Ok(once::sandbox(&app::find::one(&self.context, org, app).await?)?)
+    }
+
+    /// What runs a command once where an app is live, in its folder and with the environment
+    /// of its processes (but `PORT`), and the sandbox that is to be told.
+    ///
+    /// # Errors
+    /// As [`Deploy::app_sandbox`].
+    pub async fn app_command(
+        &self,
+        org: OrgId,
+        app: AppId,
+        argv: Vec<String>,
+        timeout: Duration,
+    ) -> Result<(SandboxId, Exec), PublicError> {
+        let app = app::find::one(&self.context, org, app).await?;
+        Ok(once::command(&self.context, &app, argv, timeout).await?)
     }
 
     /// Takes a forge's webhook: what follows from it is promised when this returns.

@@ -3,25 +3,33 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use pando_guest_protocol::log::{LogQuery, Whose};
+use pando_guest_protocol::supervise::Watched;
+use pando_node::guest::GuestError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::run::{Halt, Run};
-use super::start::APP_LOG;
-use crate::machine::{Machine, ask, exec};
+use super::start::WEB;
+use crate::machine::Machine;
 
 /// The pause between two questions.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long one answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
-/// How often to look whether the process is still there.
+/// How often to look how the process is.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a look may take.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
+/// How often the process may end before its first answer; then it is not waited for.
+const MAX_ENDS: u64 = 3;
 /// The bytes of an answer that are read: its status line is all that counts.
 const MAX_HEAD_BYTES: usize = 256;
 /// Statuses from here on are the app saying that it does not work.
 const FIRST_BAD_STATUS: u16 = 500;
-const LOG_TAIL_LINES: &str = "40";
+const LOG_TAIL_LINES: usize = 40;
 const MAX_LOG_TAIL_BYTES: usize = 16 * 1024;
 
 /// What one question came to.
@@ -33,14 +41,12 @@ enum Answer {
 }
 
 impl Run {
-    pub(super) async fn check(
-        &self,
-        machine: &dyn Machine,
-        process: Option<u32>,
-    ) -> Result<(), Halt> {
+    pub(super) async fn check(&self, machine: &dyn Machine) -> Result<(), Halt> {
         let port = self.app.port;
         self.say(format!("Waiting until the app answers on port {port}.")).await;
         let deadline = Instant::now() + self.context.health_grace;
+        // One that goes on in a copy of a machine has ended there before.
+        let before = web(machine).await.map_or(0, |web| web.ends());
         let mut look = Instant::now() + LOOK_EVERY;
         let mut last = Answer::NotYet;
         while Instant::now() < deadline {
@@ -55,12 +61,11 @@ impl Run {
             if Instant::now() >= look {
                 look = Instant::now() + LOOK_EVERY;
                 // It may have handed over to another process and left: then the port tells.
-                let is_gone = match process {
-                    Some(process) => is_gone(machine, process).await,
-                    None => false,
-                };
-                if is_gone && !self.listens(machine).await {
-                    return Err(self.unhealthy(machine, "the app ended before it answered").await);
+                if let Some(code) = has_failed(machine, before).await
+                    && !self.listens(machine).await
+                {
+                    let what = format!("the app ended before it answered, with exit code {code}");
+                    return Err(self.unhealthy(machine, &what).await);
                 }
             }
             tokio::time::sleep(PAUSE).await;
@@ -90,14 +95,12 @@ impl Run {
 
     /// The failure, with what helps to mend it in log and text.
     async fn unhealthy(&self, machine: &dyn Machine, what: &str) -> Halt {
-        let tail =
-            ask(machine, exec(&["tail", "-n", LOG_TAIL_LINES, APP_LOG]), MAX_LOG_TAIL_BYTES).await;
-        let tail = tail.map(|(_, tail)| tail).unwrap_or_default();
+        let tail = tail(machine).await;
         self.say("The end of the app's own log:").await;
         if tail.is_empty() {
             self.say("(it is empty)").await;
         }
-        for line in String::from_utf8_lossy(&tail).replace('\0', "\u{fffd}").lines() {
+        for line in tail.lines() {
             self.say(line).await;
         }
         let listeners = machine.listeners().await.unwrap_or_default();
@@ -118,11 +121,48 @@ impl Run {
     }
 }
 
-async fn is_gone(machine: &dyn Machine, process: u32) -> bool {
-    let look = format!("kill -0 {process}");
-    let mut look = exec(&["/bin/sh", "-c", &look]);
-    look.timeout_ms = Some(5000);
-    matches!(ask(machine, look, 0).await, Ok((code, _)) if code != 0)
+/// The exit code of a web process that has ended too often since `before`, which it may do
+/// once or twice while something that it needs comes up.
+async fn has_failed(machine: &dyn Machine, before: u64) -> Option<i32> {
+    let web = web(machine).await?;
+    let ends = web.ends().saturating_sub(before);
+    web.last_exit_code.filter(|_| ends >= MAX_ENDS)
+}
+
+async fn web(machine: &dyn Machine) -> Option<Watched> {
+    let processes = timeout(LOOK_LIMIT, machine.processes()).await.ok()?.ok()?;
+    processes.into_iter().find(|process| process.name == WEB)
+}
+
+/// The last lines of the web process, as far as they come.
+async fn tail(machine: &dyn Machine) -> String {
+    let query = LogQuery {
+        whose: Whose::Process(WEB.to_owned()),
+        tail: Some(LOG_TAIL_LINES),
+        ..LogQuery::default()
+    };
+    let mut tail = String::new();
+    let read = async {
+        let mut lines = machine.logs(query).await?;
+        while let Some(some) = lines.next().await.transpose()? {
+            tail.push_str(&some.text.replace('\0', "\u{fffd}"));
+            tail.push('\n');
+            // However much a guest says is asked for.
+            keep_end(&mut tail);
+        }
+        Ok::<_, GuestError>(())
+    };
+    // What came until then may help all the same.
+    let _ = timeout(LOOK_LIMIT, read).await;
+    tail
+}
+
+fn keep_end(text: &mut String) {
+    let mut start = text.len().saturating_sub(MAX_LOG_TAIL_BYTES);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    text.drain(..start);
 }
 
 /// Asks for `/` and reads the status line; redirects are an answer like any other.
@@ -157,6 +197,14 @@ fn parse_status(head: &[u8]) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_text_is_kept() {
+        let mut text = "ü".repeat(MAX_LOG_TAIL_BYTES) + "end";
+        keep_end(&mut text);
+        assert_eq!(text.len(), MAX_LOG_TAIL_BYTES - 1);
+        assert!(text.ends_with("üend"));
+    }
 
     #[test]
     fn the_status_line_is_read() {

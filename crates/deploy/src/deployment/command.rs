@@ -6,10 +6,10 @@ use futures_util::StreamExt;
 use pando_guest_protocol::session::Exec;
 use pando_node::guest::{ExecEvent, ExecInput};
 
+use super::environment::script;
 use super::lines::Lines;
 use super::run::{Halt, Run, in_sandbox};
-use super::tools::PROFILE;
-use crate::detect::{Plan, quoted};
+use crate::detect::Plan;
 use crate::machine::{Machine, broken_off, exec};
 
 /// How long each may take.
@@ -47,16 +47,13 @@ impl Run {
             return Ok(());
         };
         self.say(format!("$ {command}")).await;
-        let mut exec = exec(&["/bin/sh", "-c", &self.script(plan, command)]);
+        let mut exec = exec(&["/bin/sh", "-c", &script(plan, &self.folder(), command)]);
         exec.cwd = Some(folder);
-        match step {
-            // Tools ask nothing and draw no bars where this is set. NODE_ENV is not:
-            // a build needs what npm leaves out in production.
-            Step::Install | Step::Hooks | Step::Build => exec.env.insert("CI".into(), "1".into()),
-            Step::Release => exec.env.insert("NODE_ENV".into(), "production".into()),
+        exec.env = match step {
+            Step::Install | Step::Hooks => self.environment(plan).installing(),
+            Step::Build => self.environment(plan).building(),
+            Step::Release => self.environment(plan).running(),
         };
-        exec.env.extend(plan.env.clone());
-        exec.env.extend(self.env.clone());
         self.to_its_end(machine, &format!("`{command}`"), exec).await
     }
 
@@ -93,17 +90,5 @@ impl Run {
             return Err(Halt::Failed(format!("{what} failed with exit code {}", done.exit_code)));
         }
         Ok(())
-    }
-
-    /// A command for the shell, with the plan's tools, and its folders before their PATH.
-    pub(super) fn script(&self, plan: &Plan, command: &str) -> String {
-        let mut script = String::new();
-        script.push_str(&format!("[ ! -f {PROFILE} ] || . {PROFILE}\n"));
-        if !plan.path.is_empty() {
-            let folders = plan.path.iter().map(|path| quoted(&format!("{}/{path}", self.folder())));
-            let folders = folders.collect::<Vec<_>>().join(":");
-            script.push_str(&format!("export PATH={folders}:\"$PATH\"\n"));
-        }
-        script + command
     }
 }

@@ -3,7 +3,9 @@
 //! [`state`] decides what follows; [`run`] is the one task that acts, and hands
 //! each step to a file of its own: `fetch`, `install`, `command` (install and build),
 //! `start`, `check`, `flip`; `machine` makes what it all happens in. What need not be built is
-//! brought back: `beginning` decides, `ready` acts, `prune` keeps little. [`create`] and [`supersede`] are what requests and
+//! brought back: `beginning` decides, `ready` acts, `prune` keeps little. What commands and
+//! processes find in their environment is made in [`environment`], also for those that are run
+//! [`once`]. [`create`] and [`supersede`] are what requests and
 //! webhooks do to rows. [`sweep`] removes sandboxes that nobody needs, [`revive`] brings back an app
 //! whose sandbox died.
 
@@ -11,12 +13,14 @@ pub(crate) mod beginning;
 mod check;
 mod command;
 pub(crate) mod create;
+pub(crate) mod environment;
 mod fetch;
 mod flip;
 mod install;
 mod lines;
 pub(crate) mod log;
 mod machine;
+pub(crate) mod once;
 pub(crate) mod prune;
 mod ready;
 pub(crate) mod reason;

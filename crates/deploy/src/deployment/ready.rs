@@ -91,14 +91,14 @@ impl Run {
                 ))
                 .await;
                 self.step_done().await?;
-                self.check(&*machine, None).await?;
+                self.check(&*machine).await?;
             }
             Beginning::Built { .. } => {
                 self.save(next).await?;
                 self.say(format!("Starting what deployment {} built.", origin.id.short())).await;
-                let process = self.start(&*machine, &plan, &plan.serve).await?;
+                self.start(&*machine, &plan, &plan.serve).await?;
                 self.step_done().await?;
-                self.check(&*machine, Some(process)).await?;
+                self.check(&*machine).await?;
                 self.keep_ready(&*machine).await?;
             }
         }

@@ -194,9 +194,9 @@ impl Run {
         machine = self.run_machine(machine, &plan).await?;
         self.command(&*machine, Step::Release, &plan).await?;
         self.step_done().await?;
-        let process = self.start(&*machine, &plan, &plan.serve).await?;
+        self.start(&*machine, &plan, &plan.serve).await?;
         self.step_done().await?;
-        self.check(&*machine, Some(process)).await?;
+        self.check(&*machine).await?;
         self.keep_ready(&*machine).await
     }
 

@@ -1,55 +1,86 @@
-//! Starting the app: a process that lives on in the sandbox.
+//! Starting the app: processes that the sandbox's agent keeps running.
 
+use pando_guest_protocol::supervise::{DEFAULT_GRACE_MS, MAX_SUPERVISED, Supervise, Supervised};
+
+use super::environment::{Environment, Variables, script};
 use super::run::{Halt, Run};
 use crate::detect::{Pages, Plan, Serve};
-use crate::machine::{Machine, exec};
+use crate::machine::Machine;
 
-/// Where the app's own output goes, in the sandbox.
-pub(super) const APP_LOG: &str = "/var/log/pando/app.log";
+/// The process that answers on the app's port.
+pub(super) const WEB: &str = "web";
 
 /// The program of every template that serves a folder (`crates/guest/src/pages`).
 const PAGES: &str = "pando-pages";
 
 impl Run {
-    /// Starts it; its process id in the sandbox.
+    /// Starts what answers on the port, and what runs beside it.
     pub(super) async fn start(
         &self,
         machine: &dyn Machine,
         plan: &Plan,
         serve: &Serve,
-    ) -> Result<u32, Halt> {
+    ) -> Result<(), Halt> {
+        let count = plan.workers.len() + 1;
+        if count > MAX_SUPERVISED {
+            return Err(Halt::Failed(format!(
+                "it has {count} processes, and an app has {MAX_SUPERVISED} at most; \
+                 take some out of the Procfile"
+            )));
+        }
+        let environment = self.environment(plan);
+        let mut processes = vec![self.web(plan, serve, environment.web()).await?];
+        for (name, command) in &plan.workers {
+            self.say(format!("{name}: $ {command}")).await;
+            processes.push(self.process(name, self.shell(plan, command), Variables::new()));
+        }
+        let list = Supervise { env: environment.running(), processes };
+        let started = machine.supervise(list).await;
+        started.map_err(|error| Halt::Failed(format!("the app could not be started: {error}")))
+    }
+
+    pub(super) fn environment<'a>(&'a self, plan: &'a Plan) -> Environment<'a> {
+        Environment::of(&self.context, &self.app, &self.row, plan, &self.env)
+    }
+
+    async fn web(&self, plan: &Plan, serve: &Serve, env: Variables) -> Result<Supervised, Halt> {
         let (port, folder) = (self.app.port.to_string(), self.folder());
-        let mut exec = match serve {
+        let argv = match serve {
             Serve::Command(command) => {
                 self.say(format!("$ {command}")).await;
-                exec(&["/bin/sh", "-c", &self.script(plan, command)])
+                self.shell(plan, command)
             }
             Serve::Folder(Pages { folder: below, single_page }) => {
                 let served =
                     if below.is_empty() { folder.clone() } else { format!("{folder}/{below}") };
                 self.say(format!("Serving the files of {served} on port {port}.")).await;
-                let mut exec = exec(&[PAGES, "--port", &port, &served]);
+                let mut argv = vec![PAGES.to_owned()];
                 if *single_page {
-                    exec.argv.insert(1, "--single-page".to_owned());
+                    argv.push("--single-page".to_owned());
                 }
-                exec
+                argv.extend(["--port".to_owned(), port, served]);
+                argv
             }
             // Resolved after the build.
             Serve::BuiltFolder(_) | Serve::Image => {
                 return Err(Halt::Failed("there is nothing to serve".into()));
             }
         };
-        exec.cwd = Some(folder);
-        exec.detached_log = Some(APP_LOG.to_owned());
-        exec.env.insert("NODE_ENV".into(), "production".into());
-        exec.env.extend(plan.env.clone());
-        exec.env.extend(self.env.clone());
-        // Last: where it must listen is not for the app's settings to say twice.
-        exec.env.insert("PORT".into(), port);
-        exec.env.insert("HOST".into(), "0.0.0.0".into());
-        let started = machine.start(exec).await;
-        let started = started
-            .map_err(|error| Halt::Failed(format!("the app could not be started: {error}")))?;
-        Ok(started.pid)
+        Ok(self.process(WEB, argv, env))
+    }
+
+    fn shell(&self, plan: &Plan, command: &str) -> Vec<String> {
+        ["/bin/sh".to_owned(), "-c".to_owned(), script(plan, &self.folder(), command)].into()
+    }
+
+    fn process(&self, name: &str, argv: Vec<String>, env: Variables) -> Supervised {
+        Supervised {
+            name: name.to_owned(),
+            argv,
+            cwd: Some(self.folder()),
+            env,
+            user: None,
+            grace_ms: DEFAULT_GRACE_MS,
+        }
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pando_types::{AppId, DeploymentId};
+use pando_guest_protocol::supervise::DEFAULT_GRACE_MS;
+use pando_types::{AppId, DeploymentId, OrgId, SandboxId};
+use tokio::time::timeout;
 
 use crate::context::Context;
 use crate::error::DeployError;
@@ -11,6 +13,8 @@ use crate::job::Outcome;
 
 /// How soon to look again at a deployment whose task has not stopped yet.
 const STILL_RUNNING: Duration = Duration::from_millis(500);
+/// How long its processes are waited for: what each is given, and a little for the rest.
+const STOP_LIMIT: Duration = Duration::from_millis(DEFAULT_GRACE_MS + 5_000);
 
 pub(crate) async fn run(
     context: &Arc<Context>,
@@ -29,6 +33,7 @@ pub(crate) async fn run(
     let serving = app_row.and_then(|app| app.active_sandbox);
     for (sandbox, made_for) in context.machines.list(app).await? {
         if made_for == Some(deployment) && serving != Some(sandbox) {
+            stop(context, row.org, sandbox).await;
             context.machines.remove(row.org, sandbox).await?;
             tracing::info!(
                 sandbox = sandbox.short(),
@@ -38,4 +43,16 @@ pub(crate) async fn run(
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Lets processes end in order, a job that a worker is at among them. A machine that does
+/// not take part goes all the same.
+async fn stop(context: &Context, org: OrgId, sandbox: SandboxId) {
+    match timeout(STOP_LIMIT, context.machines.stop(org, sandbox)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::debug!(sandbox = sandbox.short(), %error, "its processes did not end in order");
+        }
+        Err(_) => tracing::debug!(sandbox = sandbox.short(), "its processes did not end in time"),
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use pando_guest_protocol::supervise::is_process_name;
+
 /// The most processes that are taken.
 const MAX_PROCESSES: usize = 32;
 /// The longest command that is taken.
@@ -21,9 +23,7 @@ impl Procfile {
         let lines = text.lines().filter_map(|line| {
             let (name, command) = line.split_once(':')?;
             let (name, command) = (name.trim(), command.trim());
-            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-            let good = (1..=64).contains(&name.len())
-                && name.bytes().all(is_name)
+            let good = is_process_name(name)
                 && (1..=MAX_COMMAND_BYTES).contains(&command.len())
                 && !command.contains('\0');
             good.then(|| (name, command.to_owned()))

@@ -13,10 +13,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use pando_guest_protocol::session::{Exec, Listener, Started};
+use pando_guest_protocol::log::LogQuery;
+use pando_guest_protocol::session::{Exec, Listener};
+use pando_guest_protocol::supervise::{Supervise, Watched};
 use pando_node::DiskName;
 use pando_node::control::{AppMachine, Ending};
-use pando_node::guest::{ExecEvent, ExecInput, GuestError};
+use pando_node::guest::{ExecEvent, ExecInput, GuestError, LogStream};
 use pando_types::{AppId, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
@@ -58,6 +60,9 @@ pub trait Machines: Send + Sync + 'static {
     async fn remove(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError>;
     /// A running machine.
     async fn open(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, PublicError>;
+    /// Asks the processes of a machine that runs to end, and waits until they have. One that
+    /// sleeps is left alone.
+    async fn stop(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError>;
     /// Whether a machine can serve: not when it failed or is gone.
     async fn is_well(&self, id: SandboxId) -> Result<bool, PublicError>;
     /// The machines that end, each as it does.
@@ -93,8 +98,12 @@ pub trait Machines: Send + Sync + 'static {
 pub trait Machine: Send + Sync {
     /// Runs a command; dropping its output kills it.
     async fn run(&self, exec: Exec, input: ExecInput) -> Result<Output, GuestError>;
-    /// Starts a command that lives on.
-    async fn start(&self, exec: Exec) -> Result<Started, GuestError>;
+    /// Keeps these processes running, and no others; returns when those that had to end have.
+    async fn supervise(&self, list: Supervise) -> Result<(), GuestError>;
+    /// How those processes are.
+    async fn processes(&self) -> Result<Vec<Watched>, GuestError>;
+    /// What commands and processes have said.
+    async fn logs(&self, query: LogQuery) -> Result<LogStream, GuestError>;
     /// What its template has of the tools that apps name: name and version.
     async fn tools(&self) -> Result<BTreeMap<String, String>, GuestError>;
     /// What listens.

@@ -5,9 +5,11 @@ use std::io;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use pando_guest_protocol::session::{Exec, Listener, Started};
+use pando_guest_protocol::log::LogQuery;
+use pando_guest_protocol::session::{Exec, Listener};
+use pando_guest_protocol::supervise::{Supervise, Watched};
 use pando_node::control::{Ending, Sandboxes};
-use pando_node::guest::{ExecInput, Guest, GuestError};
+use pando_node::guest::{ExecInput, Guest, GuestError, LogStream};
 use pando_node::{ConnectError, DiskName, Node};
 use pando_store::{Actual, Store};
 use pando_types::sandbox::CreateSandbox;
@@ -71,6 +73,15 @@ impl Machines for NodeMachines {
     async fn open(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, PublicError> {
         let guest = self.sandboxes.guest(org, id).await?;
         Ok(Box::new(NodeMachine { guest, node: self.node.clone(), id }))
+    }
+
+    async fn stop(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError> {
+        let row = self.store.sandbox_get(id).await.map_err(|error| PublicError::from(&error))?;
+        if row.is_none_or(|row| row.actual != Actual::Running) {
+            return Ok(());
+        }
+        let guest = self.sandboxes.guest(org, id).await?;
+        guest.supervise(Supervise::default()).await.map_err(|error| PublicError::from(&error))
     }
 
     async fn is_well(&self, id: SandboxId) -> Result<bool, PublicError> {
@@ -137,8 +148,16 @@ impl Machine for NodeMachine {
         Ok(self.guest.exec_stream(exec, input).await?.boxed())
     }
 
-    async fn start(&self, exec: Exec) -> Result<Started, GuestError> {
-        self.guest.start(exec).await
+    async fn supervise(&self, list: Supervise) -> Result<(), GuestError> {
+        self.guest.supervise(list).await
+    }
+
+    async fn processes(&self) -> Result<Vec<Watched>, GuestError> {
+        Ok(self.guest.supervised().await?.apart().0)
+    }
+
+    async fn logs(&self, query: LogQuery) -> Result<LogStream, GuestError> {
+        self.guest.logs(query).await
     }
 
     async fn tools(&self) -> Result<BTreeMap<String, String>, GuestError> {

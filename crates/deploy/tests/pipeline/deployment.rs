@@ -83,7 +83,8 @@ async fn an_app_that_ends_early_fails_with_its_last_words() {
     let app = world.app(|app| app.start_command = Some("echo no such module; exit 3".into())).await;
     let failed = world.ended(app.id).await;
     assert_eq!(failed.status, DeploymentStatus::Failed);
-    assert!(failed.error.unwrap().starts_with("the app ended before it answered"));
+    let error = failed.error.unwrap();
+    assert_eq!(error, "the app ended before it answered, with exit code 3");
     assert!(failed.build_logs.unwrap().contains("no such module"));
     let app = world.deploy.app_get(world.org, app.id).await.unwrap();
     assert_eq!(app.status, AppStatus::Error);

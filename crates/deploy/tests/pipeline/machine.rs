@@ -12,16 +12,19 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use pando_deploy::machine::{Machine, MachineSpec, Machines, Output};
-use pando_guest_protocol::session::{Exec, ExecDone, Failure, FailureKind, Listener, Started};
+use pando_guest_protocol::log::{self, LogLines, LogQuery, Whose};
+use pando_guest_protocol::session::{Exec, ExecDone, Failure, FailureKind, Listener};
+use pando_guest_protocol::supervise::{ProcessState, Supervise, Supervised, Watched};
 use pando_node::DiskName;
 use pando_node::control::{AppMachine, Ending};
-use pando_node::guest::{ExecEvent, ExecInput, GuestError};
+use pando_node::guest::{ExecEvent, ExecInput, GuestError, LogStream};
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
 use rustix::process::{Pid, Signal};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
 use tokio_util::io::ReaderStream;
 
 #[derive(Default)]
@@ -39,17 +42,18 @@ struct Local {
     deployment: DeploymentId,
     root: PathBuf,
     groups: Arc<Mutex<Vec<Pid>>>,
+    kept: Arc<Mutex<BTreeMap<String, Kept>>>,
     /// Where this host has what the guest has on its port.
     port: u16,
     /// What was started in it: a copy of the machine starts the same.
-    started: Arc<Mutex<Option<Exec>>>,
+    started: Arc<Mutex<Supervise>>,
 }
 
 /// A machine that was kept.
 #[derive(Clone)]
 struct Ready {
     root: PathBuf,
-    started: Option<Exec>,
+    started: Supervise,
 }
 
 /// A copy of a folder, links as links.
@@ -57,6 +61,15 @@ fn copy(from: &Path, to: &Path) {
     let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
     assert!(copied.success());
 }
+
+/// A process that is kept running, as a guest's agent does.
+struct Kept {
+    watched: Watched,
+    task: AbortHandle,
+}
+
+/// How long one that ended waits for its next start.
+const RESTART_AFTER: Duration = Duration::from_millis(50);
 
 /// All machines of one test.
 #[derive(Clone)]
@@ -125,6 +138,9 @@ impl Drop for State {
 
 impl Local {
     fn kill(&self) {
+        for (_, kept) in std::mem::take(&mut *self.kept.lock().unwrap()) {
+            kept.task.abort();
+        }
         for group in self.groups.lock().unwrap().drain(..) {
             let _ = rustix::process::kill_process_group(group, Signal::KILL);
         }
@@ -133,9 +149,9 @@ impl Local {
     /// A text of a command with the machine's folders in place of a guest's.
     fn here(&self, text: &str) -> String {
         let root = self.root.display().to_string();
-        let log = text.replace("/var/log/pando", "\u{1}").replace("/opt/pando", "\u{2}");
+        let text = text.replace("/opt/pando", "\u{1}");
         let mut out = String::new();
-        let mut rest = log.as_str();
+        let mut rest = text.as_str();
         while let Some(at) = rest.find("/app") {
             let (before, after) = (&rest[..at], &rest[at + 4..]);
             let whole = after.is_empty() || after.starts_with([' ', '/', '\n']);
@@ -144,7 +160,7 @@ impl Local {
             rest = after;
         }
         out.push_str(rest);
-        out.replace('\u{1}', &format!("{root}/log")).replace('\u{2}', &format!("{root}/opt"))
+        out.replace('\u{1}', &format!("{root}/opt"))
     }
 
     fn command(&self, exec: &Exec) -> Command {
@@ -163,6 +179,67 @@ impl Local {
     }
 }
 
+impl Local {
+    fn log(&self, process: &str) -> PathBuf {
+        self.root.join(format!("log/{process}.log"))
+    }
+
+    /// Runs a process again and again.
+    async fn keep(self, process: Supervised) {
+        let mut exec = Exec {
+            argv: process.argv,
+            cwd: process.cwd,
+            env: process.env,
+            user: process.user,
+            timeout_ms: None,
+            detached_log: None,
+        };
+        if process.name == "web" {
+            self.listen_here(&mut exec);
+        }
+        let log = std::fs::File::create(self.log(&process.name)).unwrap();
+        loop {
+            let mut command = self.command(&exec);
+            command.stdout(log.try_clone().unwrap()).stderr(log.try_clone().unwrap());
+            let mut child = command.spawn().unwrap();
+            self.remember(&child);
+            let pid = child.id().unwrap();
+            self.note(&process.name, |watched| {
+                watched.state = ProcessState::Running { pid, since_ms: 0 };
+            });
+            let status = child.wait().await.unwrap();
+            self.note(&process.name, |watched| {
+                watched.state = ProcessState::Waiting { until_ms: 0 };
+                watched.last_exit_code = status.code();
+            });
+            tokio::time::sleep(RESTART_AFTER).await;
+            self.note(&process.name, |watched| watched.restarts += 1);
+        }
+    }
+
+    fn note(&self, process: &str, change: impl FnOnce(&mut Watched)) {
+        if let Some(kept) = self.kept.lock().unwrap().get_mut(process) {
+            change(&mut kept.watched);
+        }
+    }
+
+    /// On this host, many have the port that a guest has for itself.
+    fn listen_here(&self, exec: &mut Exec) {
+        let (guest_port, port) = (exec.env["PORT"].clone(), self.port.to_string());
+        if exec.argv[0] == "pando-pages" {
+            // It is in guests alone.
+            let folder = exec.argv.pop().unwrap();
+            let served = ["python3", "-m", "http.server", &guest_port, "--directory", &folder];
+            exec.argv = served.map(str::to_owned).into();
+        }
+        exec.argv
+            .iter_mut()
+            .filter(|word| **word == guest_port)
+            .for_each(|word| word.clone_from(&port));
+        exec.env.insert("PORT".into(), port);
+    }
+}
+
 #[async_trait]
 impl Machines for LocalMachines {
     async fn create(&self, spec: MachineSpec) -> Result<Option<SandboxId>, PublicError> {
@@ -171,9 +248,9 @@ impl Machines for LocalMachines {
         let id = SandboxId::new();
         let root = self.root.join(id.to_string());
         let (from, started) = match &spec.begins {
-            AppMachine::Empty => (None, None),
+            AppMachine::Empty => (None, Supervise::default()),
             AppMachine::Disk(name) => match self.state().disks.get(name).cloned() {
-                Some(disk) => (Some(disk), None),
+                Some(disk) => (Some(disk), Supervise::default()),
                 None => return Ok(None),
             },
             AppMachine::Ready(snapshot) => match self.state().ready.get(snapshot).cloned() {
@@ -192,12 +269,11 @@ impl Machines for LocalMachines {
             deployment: spec.deployment,
             root,
             groups: Arc::default(),
+            kept: Arc::default(),
             port: free_port(),
             started: Arc::default(),
         };
-        if let Some(exec) = started {
-            Machine::start(&local, exec).await.unwrap();
-        }
+        Machine::supervise(&local, started).await.unwrap();
         let mut state = self.state();
         state.made += 1;
         state.machines.insert(id, local);
@@ -226,6 +302,11 @@ impl Machines for LocalMachines {
         let local = self.state().machines.get(&id).cloned();
         let local = local.ok_or_else(|| PublicError::new(Code::NotFound, "no such machine"))?;
         Ok(Box::new(local))
+    }
+
+    async fn stop(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError> {
+        let stopped = self.open(org, id).await?.supervise(Supervise::default()).await;
+        stopped.map_err(|error| PublicError::from(&error))
     }
 
     async fn is_well(&self, id: SandboxId) -> Result<bool, PublicError> {
@@ -326,31 +407,39 @@ impl Machine for Local {
         Ok(stream::select(stdout, stderr).chain(exit).boxed())
     }
 
-    async fn start(&self, exec: Exec) -> Result<Started, GuestError> {
-        *self.started.lock().unwrap() = Some(exec.clone());
-        let log = std::fs::File::create(self.here(exec.detached_log.as_deref().unwrap()));
-        let log = log.map_err(|error| failed(&error))?;
-        let (guest_port, port) = (exec.env["PORT"].clone(), self.port.to_string());
-        let mut exec = exec;
-        if exec.argv[0] == "pando-pages" {
-            // It is in guests alone.
-            let folder = exec.argv.pop().unwrap();
-            let served = ["python3", "-m", "http.server", &guest_port, "--directory", &folder];
-            exec.argv = served.map(str::to_owned).into();
+    async fn supervise(&self, list: Supervise) -> Result<(), GuestError> {
+        self.kill();
+        self.started.lock().unwrap().clone_from(&list);
+        for mut process in list.processes {
+            let mut env = list.env.clone();
+            env.append(&mut process.env);
+            let name = process.name.clone();
+            let watched = Watched {
+                name: name.clone(),
+                state: ProcessState::Starting,
+                restarts: 0,
+                last_exit_code: None,
+            };
+            let keeping = self.clone().keep(Supervised { env, ..process });
+            let mut kept = self.kept.lock().unwrap();
+            let task = tokio::spawn(keeping).abort_handle();
+            kept.insert(name, Kept { watched, task });
         }
-        exec.argv
-            .iter_mut()
-            .filter(|word| **word == guest_port)
-            .for_each(|word| word.clone_from(&port));
-        exec.env.insert("PORT".into(), port);
-        let mut command = self.command(&exec);
-        command.stdout(log.try_clone().unwrap()).stderr(log);
-        let mut child = command.spawn().map_err(|error| failed(&error))?;
-        self.remember(&child);
-        let pid = child.id().unwrap();
-        // As the agent does: it is reaped, and its number is free then.
-        tokio::spawn(async move { child.wait().await });
-        Ok(Started { pid })
+        Ok(())
+    }
+
+    async fn processes(&self) -> Result<Vec<Watched>, GuestError> {
+        Ok(self.kept.lock().unwrap().values().map(|kept| kept.watched.clone()).collect())
+    }
+
+    async fn logs(&self, query: LogQuery) -> Result<LogStream, GuestError> {
+        let Whose::Process(name) = query.whose else { panic!("asked of one process only") };
+        let said = std::fs::read_to_string(self.log(&name)).unwrap_or_default();
+        let lines: Vec<&str> = said.lines().collect();
+        let skip = lines.len().saturating_sub(query.tail.unwrap_or(usize::MAX));
+        let (text, process) = (lines[skip..].join("\n"), Some(name));
+        let lines = LogLines { time_ms: 0, output: log::Output::Stdout, pid: 1, process, text };
+        Ok(stream::iter([Ok(lines)]).boxed())
     }
 
     async fn tools(&self) -> Result<BTreeMap<String, String>, GuestError> {

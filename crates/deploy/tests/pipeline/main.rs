@@ -8,6 +8,7 @@ mod deployment;
 mod env;
 mod machine;
 mod preview;
+mod processes;
 mod restart;
 mod revive;
 mod webhook;

@@ -47,8 +47,9 @@ pub struct Guest {
     seat: Seat,
     observed: watch::Receiver<Observed>,
     account: Account,
-    /// Its sandbox is not idle as long as there is a client, or something that it began.
-    _in_use: Arc<InUse>,
+    /// Its sandbox is not idle as long as there is a client, or something that it began;
+    /// but for one that only looks on.
+    _in_use: Option<Arc<InUse>>,
 }
 
 /// Why a guest did not do what it was asked.
@@ -69,6 +70,15 @@ pub enum GuestError {
     /// The agent says of a directory that it holds what none can.
     #[error("the sandbox's agent names `{0}` in a directory, which is no name")]
     NoName(String),
+    /// The agent speaks of a process that was never asked for.
+    #[error("the sandbox's agent keeps a process `{0}`, which is no name of one")]
+    NoProcess(String),
+    /// The agent lists more than there can be.
+    #[error("the sandbox's agent lists more than {most} processes")]
+    TooMany {
+        /// The limit.
+        most: usize,
+    },
     /// The sandbox was deleted, or its machine died.
     #[error("the sandbox has ended")]
     Gone,
@@ -121,9 +131,11 @@ impl From<&GuestError> for PublicError {
                     .hint("write what is long to a file in the sandbox, and name that");
             }
             GuestError::TooLarge { .. } | GuestError::Body(_) => Code::TooLarge,
-            GuestError::Connect(_) | GuestError::Frame(_) | GuestError::NoName(_) => {
-                Code::GuestFailed
-            }
+            GuestError::Connect(_)
+            | GuestError::Frame(_)
+            | GuestError::NoName(_)
+            | GuestError::NoProcess(_)
+            | GuestError::TooMany { .. } => Code::GuestFailed,
         };
         Self::new(code, error.to_string())
     }
@@ -136,7 +148,14 @@ impl Guest {
         account: Account,
         in_use: InUse,
     ) -> Self {
-        Self { seat, observed, account, _in_use: Arc::new(in_use) }
+        Self { seat, observed, account, _in_use: Some(Arc::new(in_use)) }
+    }
+
+    /// The same client, which is no use of its sandbox any more: it may fall asleep, and what
+    /// is under way ends with [`GuestError::Asleep`] then.
+    #[must_use]
+    pub fn looking_on(self) -> Self {
+        Self { _in_use: None, ..self }
     }
 
     /// Where what is held for this client is counted.

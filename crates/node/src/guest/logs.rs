@@ -1,12 +1,15 @@
-//! The lines that a guest's commands have said.
+//! The lines that a guest's commands and processes have said.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
-use pando_guest_protocol::log::{LogLines, LogQuery, MAX_LOG_BYTES, MAX_LOG_LINE_BYTES};
+use pando_guest_protocol::log::{
+    LogLines, LogQuery, MAX_LOG_BYTES, MAX_LOG_LINE_BYTES, MAX_PROCESS_LOG_BYTES,
+};
 use pando_guest_protocol::session::Operation;
+use pando_guest_protocol::supervise::{MAX_SUPERVISED, is_process_name};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -16,7 +19,7 @@ use super::lines;
 
 /// Most bytes of frames of an answer that does not follow: JSON may take six bytes
 /// for one of the text, and the agent keeps no more than its limit.
-const MAX_ANSWER_BYTES: usize = 8 * MAX_LOG_BYTES;
+const MAX_ANSWER_BYTES: usize = 8 * (MAX_LOG_BYTES + MAX_SUPERVISED * MAX_PROCESS_LOG_BYTES);
 
 /// How long the guest may be waited for in all, for an answer that does not follow:
 /// the agent has it ready. The time that the client takes does not count.
@@ -88,6 +91,10 @@ impl Coming {
             let Some(lines) = lines::values::<LogLines>(&frame)? else { return Ok(None) };
             if lines.iter().flat_map(|lines| lines.text.split('\n')).any(is_too_long) {
                 return Err(GuestError::TooLarge { limit_bytes: MAX_LINE_BYTES });
+            }
+            let mut names = lines.iter().filter_map(|lines| lines.process.as_deref());
+            if let Some(name) = names.find(|name| !is_process_name(name)) {
+                return Err(GuestError::NoProcess(crate::quote(name)));
             }
             if !self.follow {
                 self.came_bytes += frame.payload.len();

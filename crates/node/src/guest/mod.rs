@@ -15,6 +15,7 @@ mod lines;
 mod logs;
 mod machine;
 mod repl;
+mod supervise;
 mod terminal;
 
 pub use client::{Guest, GuestError};

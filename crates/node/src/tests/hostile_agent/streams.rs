@@ -45,7 +45,7 @@ async fn follow(guest: Guest) -> Result<(), GuestError> {
 
 fn line() -> Vec<u8> {
     let text = "y".repeat(1000);
-    let lines = LogLines { time_ms: 1, output: Output::Stdout, pid: 1, text };
+    let lines = LogLines { time_ms: 1, output: Output::Stdout, pid: 1, process: None, text };
     let mut line = serde_json::to_vec(&lines).unwrap();
     line.push(b'\n');
     frame(Kind::Data, &line)
