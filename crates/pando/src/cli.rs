@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::commands::direct_args::DirectArgs;
 use crate::commands::noun_args::NounArgs;
 use crate::commands::{
     app, bake, completions, doctor, key, org, preview, sandbox, serve, snapshot, teardown,
@@ -40,6 +41,10 @@ pub enum Command {
     Volume(NounArgs<volume::Verb>),
     /// Repositories with a stable URL
     App(NounArgs<app::Verb>),
+    /// Show what the processes of an app say (as `app logs`)
+    Logs(DirectArgs<app::logs::LogsArgs>),
+    /// Run a command once where an app is live (as `app run`)
+    Run(DirectArgs<app::run::RunArgs>),
     /// Apps that live as long as a pull request
     Preview(NounArgs<preview::Verb>),
     /// API keys
@@ -51,7 +56,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs it. The exit code is the remote command's for `sandbox exec` and `sandbox shell`, else 0.
+    /// Runs it. The exit code is the remote command's for `run`, `sandbox exec` and `sandbox shell`, else 0.
     pub async fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Self::Serve(args) => crate::serve::run(args).await?,
@@ -62,7 +67,9 @@ impl Command {
             Self::Snapshot(args) => snapshot::run(args).await?,
             Self::Template(args) => template::run(args).await?,
             Self::Volume(args) => volume::run(args).await?,
-            Self::App(args) => app::run(args).await?,
+            Self::App(args) => return app::run(args).await,
+            Self::Logs(direct) => app::logs::run(&direct.client, direct.args).await?,
+            Self::Run(direct) => return app::run::run(&direct.client, direct.args).await,
             Self::Preview(args) => preview::run(args).await?,
             Self::Key(args) => key::run(args).await?,
             Self::Org(args) => org::run(args).await?,
@@ -102,6 +109,20 @@ mod tests {
     fn json_may_follow_the_verb() {
         let Ok(Command::App(args)) = parsed("pando app ls --json") else { panic!("not parsed") };
         assert!(args.client.json);
+    }
+
+    #[test]
+    fn logs_and_run_need_no_noun() {
+        let Ok(Command::Run(run)) = parsed("pando run shop --json -- rake db:seed --json") else {
+            panic!("not parsed")
+        };
+        assert_eq!((run.args.app.as_str(), run.args.command.len()), ("shop", 3));
+        assert!(run.client.json && parsed("pando run shop").is_err());
+        let Ok(Command::Logs(logs)) = parsed("pando logs shop -f --process web") else {
+            panic!("not parsed")
+        };
+        assert!(logs.args.follow && logs.args.process.as_deref() == Some("web"));
+        assert!(parsed("pando app logs shop --build --tail 3").is_err());
     }
 
     #[test]

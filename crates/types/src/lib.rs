@@ -15,6 +15,7 @@ pub mod machine;
 mod number;
 pub mod page;
 mod present;
+pub mod process;
 pub mod quota;
 pub mod repl;
 pub mod route;

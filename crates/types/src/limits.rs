@@ -40,7 +40,9 @@ pub const MAX_TERMINAL_SIDE: u16 = 1000;
 pub const MAX_TERMINAL_COMMAND_BYTES: usize = 4096;
 /// The longest name of a kind of terminal (`TERM`), in bytes.
 pub const MAX_TERM_BYTES: usize = 64;
-/// The most lines that `tail` of a sandbox's log asks for.
+/// The longest name of a process of an app.
+pub const MAX_PROCESS_NAME_BYTES: usize = 32;
+/// The most lines that `tail` of a log asks for.
 pub const MAX_LOG_TAIL: usize = 100_000;
 /// The latest time that `since` of a sandbox's log names, in Unix seconds: far off, and exact in a double.
 pub const MAX_LOG_SINCE_SECS: f64 = 1e11;

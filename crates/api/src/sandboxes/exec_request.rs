@@ -32,7 +32,7 @@ pub fn check(command: ExecCommand) -> Result<Checked, PublicError> {
     let env = command.env.unwrap_or_default();
     check_surroundings(command.cwd.as_deref(), command.user.as_deref(), &env)?;
     let exec = Exec {
-        argv: argv(command.cmd)?,
+        argv: argv("cmd", command.cmd)?,
         cwd: command.cwd,
         env,
         user: command.user,
@@ -107,7 +107,8 @@ pub fn lost() -> PublicError {
     PublicError::new(Code::GuestFailed, message)
 }
 
-fn timeout(seconds: Option<f64>) -> Result<Duration, PublicError> {
+/// When a command's process group is killed.
+pub fn timeout(seconds: Option<f64>) -> Result<Duration, PublicError> {
     let Some(seconds) = seconds else {
         return Ok(limits::DEFAULT_EXEC_TIMEOUT);
     };
@@ -119,28 +120,27 @@ fn timeout(seconds: Option<f64>) -> Result<Duration, PublicError> {
     })
 }
 
-/// A command as an argv that the guest can start.
-pub fn argv(command: Command) -> Result<Vec<String>, PublicError> {
+/// A command as an argv that the guest can start; `field` is what the request calls it.
+pub fn argv(field: &'static str, command: Command) -> Result<Vec<String>, PublicError> {
+    let empty = |what| PublicError::invalid(field, format!("`{field}` is empty: there is {what}"));
     let argv = match command {
-        Command::Shell(text) if text.trim().is_empty() => {
-            return Err(PublicError::invalid("cmd", "`cmd` is empty: there is nothing to run"));
-        }
+        Command::Shell(text) if text.trim().is_empty() => return Err(empty("nothing to run")),
         Command::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text],
         Command::Argv(argv) if argv.first().is_none_or(String::is_empty) => {
-            return Err(PublicError::invalid("cmd", "`cmd` is empty: there is no program to run"));
+            return Err(empty("no program to run"));
         }
         Command::Argv(argv) => argv,
     };
     for argument in &argv {
-        no_nul("cmd", argument)?;
+        no_nul(field, argument)?;
     }
     // Each string ends in a NUL in the kernel's count, whose limit for one string
     // (MAX_ARG_STRLEN, 32 pages) is the same number.
     let bytes: usize = argv.iter().map(|argument| argument.len() + 1).sum();
     if bytes > limits::MAX_COMMAND_BYTES {
         let most = limits::MAX_COMMAND_BYTES;
-        let message = format!("`cmd` is {bytes} bytes long; the most is {most}");
-        return Err(PublicError::invalid("cmd", message).hint(
+        let message = format!("`{field}` is {bytes} bytes long; the most is {most}");
+        return Err(PublicError::invalid(field, message).hint(
             "write the script to a file (`PUT …/fs?path=…`), or send it as `stdin` of a shell",
         ));
     }

@@ -45,16 +45,21 @@ pub async fn exec_stream(
         .exec_stream(command.exec, stdin)
         .await
         .map_err(|error| exec_request::failed("cmd", error))?;
-    Ok(sse::response(messages(events, command.timeout)))
+    Ok(sse::response(messages(events, command.timeout, "cmd")))
 }
 
-/// The messages of `events`: the last one is `exit` or `error`, always.
-fn messages<S>(events: S, timeout: Duration) -> impl Stream<Item = Message> + Send
+/// The messages of `events`: the last one is `exit` or `error`, always. `program` is what the
+/// request calls its command.
+pub(crate) fn messages<S>(
+    events: S,
+    timeout: Duration,
+    program: &'static str,
+) -> impl Stream<Item = Message> + Send
 where
     S: Stream<Item = Result<ExecEvent, GuestError>> + Send + 'static,
 {
     let state = (Box::pin(events), Encoder::new(timeout), VecDeque::new());
-    stream::unfold(state, |(mut events, mut encoder, mut queue)| async move {
+    stream::unfold(state, move |(mut events, mut encoder, mut queue)| async move {
         loop {
             if let Some(message) = queue.pop_front() {
                 return Some((message, (events, encoder, queue)));
@@ -63,7 +68,7 @@ where
                 return None;
             }
             let event = events.next().await.map(|event| {
-                event.map_err(|error| exec_request::failed("cmd", error).into_error())
+                event.map_err(|error| exec_request::failed(program, error).into_error())
             });
             queue.extend(encoder.take(event));
         }
@@ -127,7 +132,7 @@ mod tests {
 
     async fn sent(events: Vec<ExecEvent>) -> Vec<Message> {
         let events = stream::iter(events.into_iter().map(Ok));
-        messages(events, Duration::from_secs(2)).collect().await
+        messages(events, Duration::from_secs(2), "cmd").collect().await
     }
 
     #[tokio::test]

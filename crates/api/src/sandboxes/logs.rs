@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use futures_util::future::Either;
 use futures_util::{StreamExt, stream};
-use pando_guest_protocol::log::{LogLines, LogQuery, Output};
+use pando_guest_protocol::log::{LogLines, LogQuery, Output, Whose};
 use pando_node::guest::{GuestError, LogStream};
 use pando_types::limits::{MAX_LOG_SINCE_SECS, MAX_LOG_TAIL};
 use pando_types::schema::value::{LogOutput, LogSince, LogTail};
@@ -46,9 +46,9 @@ pub struct Asked {
     timestamps: Option<bool>,
 }
 
-/// What commands have said in a sandbox: the last lines of all that were run, streamed or left running.
+/// What commands have said in a sandbox, and the processes of an app: the last lines of all that were run, streamed or left running.
 ///
-/// The sandbox keeps the last 2 MiB; what is typed and shown at a terminal is not in it. With
+/// The sandbox keeps the last 2 MiB, and 1 MiB of each process of an app; what is typed and shown at a terminal is not in it. With
 /// `follow=true` it is a stream of server-sent events, each `{"line", "stream", "time", "pid"}`,
 /// that goes on with what comes, until the sandbox ends, or with an `error` event if the sandbox's
 /// agent fails; else it is lines of text.
@@ -78,7 +78,7 @@ pub async fn logs(
 
 /// The same lines, once the first of them are there: a guest that fails before is told
 /// by the status.
-async fn begun(mut lines: LogStream) -> Result<LogStream, GuestError> {
+pub(crate) async fn begun(mut lines: LogStream) -> Result<LogStream, GuestError> {
     Ok(match lines.next().await.transpose()? {
         Some(first) => stream::iter([Ok(first)]).chain(lines).boxed(),
         // It has ended, and must not be asked again.
@@ -98,6 +98,7 @@ fn wanted(query: Option<&str>) -> Result<LogQuery, PublicError> {
     };
     let since = query::number(query, "since", 0.0..=MAX_LOG_SINCE_SECS)?;
     Ok(LogQuery {
+        whose: Whose::All,
         output,
         tail: query::number(query, "tail", 0..=MAX_LOG_TAIL)?,
         // In range, so the cast loses nothing but a fraction of a millisecond.
@@ -106,14 +107,16 @@ fn wanted(query: Option<&str>) -> Result<LogQuery, PublicError> {
     })
 }
 
-fn name(output: Output) -> &'static str {
+/// An output as it stands in a line.
+pub(crate) fn name(output: Output) -> &'static str {
     match output {
         Output::Stdout => "stdout",
         Output::Stderr => "stderr",
     }
 }
 
-fn time(line: &LogLines) -> String {
+/// When a line was said.
+pub(crate) fn time(line: &LogLines) -> String {
     Timestamp::from_millis(i64::try_from(line.time_ms).unwrap_or(i64::MAX)).to_rfc3339()
 }
 
@@ -155,7 +158,7 @@ fn rows(lines: LogLines, timestamps: bool) -> impl Iterator<Item = Vec<u8>> + Se
 
 /// The lines of a text, made one by one: a text of newlines alone would become a
 /// hundred times as long.
-fn each(text: String) -> impl Iterator<Item = String> + Send {
+pub(crate) fn each(text: String) -> impl Iterator<Item = String> + Send {
     let mut start = Some(0);
     iter::from_fn(move || {
         let rest = text.get(start?..)?;
@@ -184,6 +187,7 @@ mod tests {
         assert_eq!(wanted(None).unwrap(), LogQuery::default());
         let query = "stream=stderr&follow=true&tail=10&since=1.5";
         let want = LogQuery {
+            whose: Whose::All,
             output: Some(Output::Stderr),
             tail: Some(10),
             since_ms: Some(1500),
@@ -210,7 +214,8 @@ mod tests {
     }
 
     fn line() -> Result<LogLines, GuestError> {
-        Ok(LogLines { time_ms: 0, output: Output::Stdout, pid: 7, text: "hello".to_owned() })
+        let text = "hello".to_owned();
+        Ok(LogLines { time_ms: 0, output: Output::Stdout, pid: 7, process: None, text })
     }
 
     fn broken() -> Result<LogLines, GuestError> {
@@ -250,7 +255,7 @@ mod tests {
     #[test]
     fn a_line_as_text_and_as_an_event() {
         let text = "näh\r\n".to_owned();
-        let lines = LogLines { time_ms: 250, output: Output::Stderr, pid: 7, text };
+        let lines = LogLines { time_ms: 250, output: Output::Stderr, pid: 7, process: None, text };
         let rows = |timestamps| {
             let text = rows(lines.clone(), timestamps).flatten().collect();
             String::from_utf8(text).unwrap()

@@ -4,7 +4,7 @@ pub mod create;
 pub mod delete;
 pub mod events;
 pub mod exec;
-mod exec_request;
+pub(crate) mod exec_request;
 pub mod exec_stream;
 pub mod exec_ws;
 pub mod fork;

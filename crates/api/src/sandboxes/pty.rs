@@ -141,7 +141,7 @@ fn argv(command: String) -> Result<Vec<String>, PublicError> {
         );
         return Err(PublicError::invalid("cmd", message));
     }
-    exec_request::argv(Command::Shell(command))
+    exec_request::argv("cmd", Command::Shell(command))
 }
 
 /// Serves a terminal until its program ends or its client leaves; dropping both its

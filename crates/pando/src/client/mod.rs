@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub use config::ClientArgs;
-pub use events::Events;
+pub use events::{Event, Events};
 pub use socket::{Listen, Said, Socket, Speak};
 
 /// How long a connection may take.
@@ -92,7 +92,8 @@ impl Client {
         if is_good { Ok(sent) } else { Err(refusal(sent).await?) }
     }
 
-    async fn json(&self, request: RequestBuilder) -> Result<Value, ClientError> {
+    /// Sends a request whose answer is JSON, or nothing.
+    pub async fn json(&self, request: RequestBuilder) -> Result<Value, ClientError> {
         let response = self.send(request.timeout(ANSWER_TIMEOUT)).await?;
         let status = response.status().as_u16();
         let bytes = response.bytes().await.map_err(ClientError::Broken)?;

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod bake;
 pub mod completions;
+pub mod direct_args;
 pub mod doctor;
 pub mod host_args;
 pub mod key;

@@ -8,8 +8,8 @@ use super::{NO_NUL, NOT_BLANK, VARIABLE, filled, text};
 use crate::limits::{
     MAX_APP_ENV_BYTES, MAX_CELL_BYTES, MAX_CRON_BYTES, MAX_DOTENV_BYTES, MAX_ENV_NAME_BYTES,
     MAX_LOG_SINCE_SECS, MAX_LOG_TAIL, MAX_PATH_BYTES, MAX_PATH_COMPONENT_BYTES,
-    MAX_SCHEDULE_COMMAND_BYTES, MAX_TERM_BYTES, MAX_TERMINAL_COMMAND_BYTES, MAX_TERMINAL_SIDE,
-    MAX_USER_BYTES, MAX_VOLUME_NAME_BYTES, MAX_WEBHOOK_NAME_BYTES,
+    MAX_PROCESS_NAME_BYTES, MAX_SCHEDULE_COMMAND_BYTES, MAX_TERM_BYTES, MAX_TERMINAL_COMMAND_BYTES,
+    MAX_TERMINAL_SIDE, MAX_USER_BYTES, MAX_VOLUME_NAME_BYTES, MAX_WEBHOOK_NAME_BYTES,
 };
 
 /// A value by its name and what the document says of it.
@@ -40,6 +40,10 @@ value!(/** When a schedule is due. */ CronText, filled(MAX_CRON_BYTES, CRON));
 value!(
     /** What a schedule runs. */
     ScheduleCommand, filled(MAX_SCHEDULE_COMMAND_BYTES, NOT_BLANK)
+);
+value!(
+    /** What a process of an app is called. */
+    ProcessName, filled(MAX_PROCESS_NAME_BYTES, "^[A-Za-z][A-Za-z0-9_-]*$")
 );
 value!(/** The id of a code session. */ ReplId, filled(32, "^[0-9a-f]{32}$"));
 value!(/** The code of a cell. */ CellCode, text(MAX_CELL_BYTES, NO_NUL));

@@ -4,7 +4,7 @@ use pando_types::DeploymentId;
 use pando_types::app::{CreateDeployment, Deployment, Rollback};
 use serde::Serialize;
 
-use super::{find, logs};
+use super::{build_log, find};
 use crate::client::{Client, ClientArgs, read};
 use crate::error::Failure;
 use crate::output;
@@ -89,5 +89,5 @@ async fn begin(
             output::line(&deployment.id.to_string())
         };
     }
-    logs::follow(&api, &format!("{path}/deploys/{}", deployment.id), client.json).await
+    build_log::follow(&api, &format!("{path}/deploys/{}", deployment.id), client.json).await
 }

@@ -78,7 +78,7 @@ pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
     }
     let app: App = read(&answer)?;
     output::say(&format!(
-        "app {} ({}); `pando app logs {} -f` follows it",
+        "app {} ({}); `pando app logs {} --build -f` follows it",
         app.name, app.id, app.name
     ));
     output::line(&app.url)

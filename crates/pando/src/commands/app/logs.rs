@@ -1,69 +1,112 @@
-//! `pando app logs`.
+//! `pando app logs`, which is `pando logs`, too.
 
-use pando_types::app::{Deployment, DeploymentStatus};
-use pando_types::page::List;
+use pando_types::process::AppLog;
 use reqwest::Method;
+use serde::Deserialize;
 
-use super::find;
-use crate::client::{Client, ClientArgs, read};
-use crate::commands::word;
+use super::{build_log, find};
+use crate::client::{ClientArgs, Events, read};
 use crate::error::Failure;
 use crate::output;
 
-/// Whose.
+/// Whose, and which lines.
 #[derive(Debug, clap::Args)]
 pub struct LogsArgs {
     /// The app's name or id
-    app: String,
-    /// Go on until the deployment ends; exit 1 unless it is live then
+    pub app: String,
+    /// Go on with what comes, until Ctrl-C; with --build until the deployment ends, and exit 1
+    /// unless it is live then
     #[arg(short, long)]
-    follow: bool,
+    pub follow: bool,
+    /// Only what this process says: web, or the name of its line in the Procfile
+    #[arg(short, long, value_name = "NAME")]
+    pub process: Option<String>,
+    /// Of what is kept, only the last so many lines
+    #[arg(long, value_name = "LINES")]
+    tail: Option<usize>,
+    /// Begin each line with its time
+    #[arg(short, long)]
+    timestamps: bool,
+    /// What the latest deployment says, from fetching to the health check, instead of the
+    /// processes of the one that is live
+    #[arg(short, long, conflicts_with_all = ["process", "tail", "timestamps"])]
+    build: bool,
 }
 
-/// Prints the log of the latest deployment, or that deployment as JSON.
+/// One line, as an event has it.
+#[derive(Deserialize)]
+struct Line {
+    line: String,
+    process: Option<String>,
+    time: String,
+}
+
+/// Prints lines. With --json: one object of all lines, or with --follow one object a line.
 pub async fn run(client: &ClientArgs, args: LogsArgs) -> Result<(), Failure> {
+    if args.build {
+        return build_log::run(client, &args.app, args.follow).await;
+    }
     let api = client.client()?;
     let app = find(&api, &args.app).await?;
-    let deployments = format!("/apps/{}/deploys", app.id);
-    let list: List<Deployment> = read(&api.get(&format!("{deployments}?limit=1")).await?)?;
-    let Some(latest) = list.items.into_iter().next() else {
-        let error = anyhow::anyhow!("{} has no deployment yet", app.name);
-        return Err(Failure::new(error, "push to its branch, or wait for its first one"));
-    };
-    let path = format!("{deployments}/{}", latest.id);
+    let mut query = Vec::new();
+    query.extend(args.process.map(|process| ("process", process)));
+    query.extend(args.tail.map(|tail| ("tail", tail.to_string())));
+    let request = api.request(Method::GET, &format!("/apps/{}/logs", app.id));
     if args.follow {
-        return follow(&api, &path, client.json).await;
+        query.push(("follow", "true".to_owned()));
+        let events = api.events(request.query(&query)).await?;
+        return tokio::select! {
+            outcome = follow(events, args.timestamps, client.json) => outcome,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        };
     }
-    let answer = api.get(&path).await?;
+    let answer = api.json(request.query(&query)).await?;
     if client.json {
         return output::json(&answer);
     }
-    let deployment: Deployment = read(&answer)?;
-    output::say(&format!("deployment {} ({})", deployment.id, word(&deployment.status)));
-    output::raw(&output::printable(deployment.build_logs.as_deref().unwrap_or_default()))
+    for line in read::<AppLog>(&answer)?.lines {
+        let time = args.timestamps.then(|| time_of(line.at_ms));
+        output::line(&shown(time, line.process.as_deref(), &line.text))?;
+    }
+    Ok(())
 }
 
-/// Shows what a deployment says until it ends.
-pub(super) async fn follow(api: &Client, path: &str, json: bool) -> Result<(), Failure> {
-    let mut events = api.events(api.request(Method::GET, &format!("{path}/logs"))).await?;
+fn time_of(at_ms: u64) -> String {
+    pando_types::Timestamp::from_millis(i64::try_from(at_ms).unwrap_or(i64::MAX)).to_rfc3339()
+}
+
+async fn follow(mut events: Events, timestamps: bool, json: bool) -> Result<(), Failure> {
     while let Some(event) = events.next().await? {
-        if event.name.is_empty() && event.data == "end" {
-            break;
+        if event.name == "error" {
+            let error = anyhow::Error::msg(event.data).context("the log broke off");
+            let hint = "it goes on when the app is used again, or was deployed anew";
+            return Err(Failure::new(error, hint));
         }
-        if !json {
-            output::line(&output::printable(&event.data))?;
+        if json {
+            output::line(&event.data)?;
+            continue;
         }
+        let line: Line = serde_json::from_str(&event.data).map_err(anyhow::Error::new)?;
+        output::line(&shown(timestamps.then_some(line.time), line.process.as_deref(), &line.line))?;
     }
-    let answer = api.get(path).await?;
-    if json {
-        output::json(&answer)?;
+    Ok(())
+}
+
+/// `web | text`, after the time where that is asked for.
+fn shown(time: Option<String>, process: Option<&str>, text: &str) -> String {
+    let time = time.map_or_else(String::new, |time| format!("{time} "));
+    let process = output::printable(process.unwrap_or("-"));
+    format!("{time}{process} | {}", output::printable(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_begins_with_its_process() {
+        assert_eq!(shown(None, Some("web"), "up"), "web | up");
+        let time = time_of(250);
+        assert_eq!(shown(Some(time), None, "up"), "1970-01-01T00:00:00.250Z - | up");
     }
-    let deployment: Deployment = read(&answer)?;
-    if deployment.status == DeploymentStatus::Live {
-        return Ok(());
-    }
-    let why = deployment.error.unwrap_or_else(|| word(&deployment.status));
-    let error =
-        anyhow::Error::msg(why).context(format!("deployment {} is not live", deployment.id));
-    Err(Failure::new(error, "what was live before stays live; push a fix to try again"))
 }

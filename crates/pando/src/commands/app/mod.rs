@@ -1,13 +1,18 @@
 //! `pando app`.
 
 pub mod again;
+mod build_log;
 pub mod create;
 pub mod deliveries;
 pub mod env;
 pub mod logs;
 pub mod ls;
+pub mod ps;
 pub mod rm;
+pub mod run;
 pub mod set;
+
+use std::process::ExitCode;
 
 use pando_types::app::App;
 use pando_types::page::List;
@@ -30,8 +35,12 @@ pub enum Verb {
     Rollback(again::RollbackArgs),
     /// Start what is live anew, with the environment of now and without a build
     Restart(again::RestartArgs),
-    /// Show what the latest deployment says
+    /// Show what its processes say, or with --build its latest deployment
     Logs(logs::LogsArgs),
+    /// List its processes
+    Ps(ps::PsArgs),
+    /// Run a command once where it is live
+    Run(run::RunArgs),
     /// Change an app and its previews, from the next deployment on
     Set(Box<set::SetArgs>),
     /// What webhooks said about its repository, newest first, and what became of each
@@ -44,19 +53,22 @@ pub enum Verb {
 }
 
 /// Runs one.
-pub async fn run(args: NounArgs<Verb>) -> Result<(), Failure> {
+pub async fn run(args: NounArgs<Verb>) -> Result<ExitCode, Failure> {
     match args.verb {
-        Verb::Create(verb) => create::run(&args.client, *verb).await,
-        Verb::Ls => ls::run(&args.client).await,
-        Verb::Deploy(verb) => again::deploy(&args.client, verb).await,
-        Verb::Rollback(verb) => again::rollback(&args.client, verb).await,
-        Verb::Restart(verb) => again::restart(&args.client, verb).await,
-        Verb::Logs(verb) => logs::run(&args.client, verb).await,
-        Verb::Set(verb) => set::run(&args.client, *verb).await,
-        Verb::Deliveries(verb) => deliveries::run(&args.client, verb).await,
-        Verb::Env(verb) => env::run(&args.client, verb).await,
-        Verb::Rm(verb) => rm::run(&args.client, verb).await,
+        Verb::Run(verb) => return run::run(&args.client, verb).await,
+        Verb::Create(verb) => create::run(&args.client, *verb).await?,
+        Verb::Ls => ls::run(&args.client).await?,
+        Verb::Deploy(verb) => again::deploy(&args.client, verb).await?,
+        Verb::Rollback(verb) => again::rollback(&args.client, verb).await?,
+        Verb::Restart(verb) => again::restart(&args.client, verb).await?,
+        Verb::Logs(verb) => logs::run(&args.client, verb).await?,
+        Verb::Ps(verb) => ps::run(&args.client, verb).await?,
+        Verb::Set(verb) => set::run(&args.client, *verb).await?,
+        Verb::Deliveries(verb) => deliveries::run(&args.client, verb).await?,
+        Verb::Env(verb) => env::run(&args.client, verb).await?,
+        Verb::Rm(verb) => rm::run(&args.client, verb).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The app with this id, or else this name.

@@ -79,7 +79,10 @@ pub async fn run(client: &ClientArgs, args: ExecArgs) -> Result<ExitCode, Failur
     if client.json {
         let mut kept = Kept::default();
         let end = follow(socket.listen, &taken, &mut kept).await?;
-        output::json(&serde_json::to_value(kept.result(&end)).map_err(anyhow::Error::new)?)?;
+        output::json(
+            &serde_json::to_value(kept.result(end.code, end.duration_ms))
+                .map_err(anyhow::Error::new)?,
+        )?;
         return Ok(exit_code(end.code));
     }
     let end = follow(socket.listen, &taken, &mut Through).await?;
@@ -87,13 +90,13 @@ pub async fn run(client: &ClientArgs, args: ExecArgs) -> Result<ExitCode, Failur
 }
 
 /// Where output goes.
-trait Outputs {
+pub(crate) trait Outputs {
     fn stdout(&mut self, bytes: &[u8]) -> Result<(), Failure>;
     fn stderr(&mut self, bytes: &[u8]) -> Result<(), Failure>;
 }
 
 /// To this program's own.
-struct Through;
+pub(crate) struct Through;
 
 impl Outputs for Through {
     fn stdout(&mut self, bytes: &[u8]) -> Result<(), Failure> {
@@ -107,7 +110,7 @@ impl Outputs for Through {
 
 /// Into memory, up to the limit of an answer.
 #[derive(Default)]
-struct Kept {
+pub(crate) struct Kept {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     truncated: bool,
@@ -120,13 +123,13 @@ impl Kept {
         bytes.len() > room
     }
 
-    fn result(self, end: &wire::End) -> ExecResult {
+    pub(crate) fn result(self, exit_code: i32, duration_ms: u64) -> ExecResult {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         ExecResult {
             stdout: text(self.stdout),
             stderr: text(self.stderr),
-            exit_code: end.code,
-            duration_ms: end.duration_ms,
+            exit_code,
+            duration_ms,
             truncated: self.truncated,
         }
     }
@@ -166,7 +169,7 @@ async fn follow(
 }
 
 /// Exit codes of Linux are one byte.
-fn exit_code(code: i32) -> ExitCode {
+pub(crate) fn exit_code(code: i32) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
