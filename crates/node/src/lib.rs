@@ -53,6 +53,7 @@ pub use sandbox::policy::State;
 pub use sandbox::spare::{Disk, Spare};
 pub use shared::Report;
 pub use slots::WarmSlots;
+pub use pando_vm::sys::fault;
 pub use visitors::Visitors;
 
 /// An error and its causes in one line.

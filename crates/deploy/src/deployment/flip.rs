@@ -1,6 +1,7 @@
 //! The flip: the app's host leads to the new sandbox, in one transaction; the
 //! former one goes on for a moment, for what is under way there.
 
+use pando_node::fault::{self, Fault};
 use pando_store::Swap;
 
 use super::run::{Halt, Run};
@@ -31,6 +32,7 @@ impl Run {
         }
         report::put(&mut tx, &self.app, &live, &mut effects).await?;
         self.context.commit(tx, effects).await?;
+        fault::point(Fault::DeployFlipped);
         self.row = live;
         self.say(format!("Live at {}.", self.context.urls.label(&self.app.label))).await;
         Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pando_node::control::AppMachine;
+use pando_node::fault::{self, Fault};
 use pando_store::AppKind;
 use pando_types::limits::DEFAULT_PREVIEW_IDLE;
 use pando_types::{Code, PublicError, SandboxId};
@@ -81,6 +82,7 @@ impl Run {
         let machines = Arc::clone(&self.context.machines);
         let kept = machines.keep_disk(self.row.org, builder, &name).await;
         kept.map_err(|error| Halt::Failed(format!("what was built could not be kept: {error}")))?;
+        fault::point(Fault::DeployBuiltKept);
         if plan.install.is_none() && plan.build.is_none() && plan.tools.is_empty() {
             return Ok(machine);
         }

@@ -1,6 +1,7 @@
 //! Deployments that need not be built: what an earlier one left is begun with.
 
 use pando_node::control::AppMachine;
+use pando_node::fault::{self, Fault};
 use pando_store::DeploymentRow;
 use pando_types::{DeploymentId, SnapshotId};
 
@@ -113,6 +114,7 @@ impl Run {
         let mut named = self.row.clone();
         named.snapshot = Some(snapshot);
         self.save(named).await?;
+        fault::point(Fault::DeployReadyNamed);
         let kept = self.context.machines.keep_ready(self.row.org, sandbox, snapshot).await;
         if let Err(error) = kept {
             let mut without = self.row.clone();
@@ -120,6 +122,7 @@ impl Run {
             self.save(without).await?;
             self.say(format!("It is not kept for a rollback: {error}.")).await;
         }
+        fault::point(Fault::DeployReadyKept);
         Ok(())
     }
 }

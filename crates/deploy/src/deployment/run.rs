@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pando_node::fault::{self, Fault};
 use pando_store::{AppKind, AppRow, DeploymentRow, Presence, Swap};
+use pando_types::app::DeploymentStatus;
 use pando_types::{AppId, DeploymentId, PublicError, SandboxId};
 use tokio::task::JoinHandle;
 
@@ -211,7 +213,11 @@ impl Run {
     pub(super) async fn step_done(&mut self) -> Result<(), Halt> {
         let now = self.context.store.now();
         let next = state::advance(&self.row, Event::StepDone, now).ok_or(Halt::Ended)?;
-        self.save(next).await
+        self.save(next).await?;
+        if let Some(here) = entered(self.row.status) {
+            fault::point(here);
+        }
+        Ok(())
     }
 
     /// Keeps the row, unless somebody ended the deployment.
@@ -306,6 +312,20 @@ impl Run {
             }
         }
     }
+}
+
+/// Where a test may end the server.
+fn entered(status: DeploymentStatus) -> Option<Fault> {
+    Some(match status {
+        DeploymentStatus::Fetching => Fault::DeployFetching,
+        DeploymentStatus::Detecting => Fault::DeployDetecting,
+        DeploymentStatus::Installing => Fault::DeployInstalling,
+        DeploymentStatus::Building => Fault::DeployBuilding,
+        DeploymentStatus::Releasing => Fault::DeployReleasing,
+        DeploymentStatus::Starting => Fault::DeployStarting,
+        DeploymentStatus::Checking => Fault::DeployChecking,
+        _ => return None,
+    })
 }
 
 /// A folder of the repository, in the sandbox.

@@ -124,6 +124,28 @@ points! {
     DeleteUnfiled = "delete.unfiled",
     /// Nothing of it is left but its row.
     DeleteReleased = "delete.released",
+    /// A deployment is about to fetch its commit.
+    DeployFetching = "deploy.fetching",
+    /// Its commit is in the mirror.
+    DeployDetecting = "deploy.detecting",
+    /// What it is, is known; it has no machine.
+    DeployInstalling = "deploy.installing",
+    /// It is installed, and its layer is kept.
+    DeployBuilding = "deploy.building",
+    /// It is built, in the machine that built it.
+    DeployReleasing = "deploy.releasing",
+    /// What was built is kept, and the machine that built it is there.
+    DeployBuiltKept = "deploy.built_kept",
+    /// It has the machine that runs it, and nothing runs there.
+    DeployStarting = "deploy.starting",
+    /// Its processes run, and nobody asked them anything.
+    DeployChecking = "deploy.checking",
+    /// Its row names the machine that is to be kept of it, which is not there.
+    DeployReadyNamed = "deploy.ready_named",
+    /// That is kept, and nothing leads to the deployment.
+    DeployReadyKept = "deploy.ready_kept",
+    /// It is live, and the one before it is there.
+    DeployFlipped = "deploy.flipped",
 }
 
 /// Ends the process, or holds this thread, when it was told to here.
