@@ -42,8 +42,9 @@ impl World {
         let server = Server::start(Options { arguments, ..Options::default() }).await?;
         let first = version(0);
         let repo = forge.create_repo("acme/shop", &files(&first), "main").await?;
+        remove_apps(&server).await?;
         let body = json!({
-            "name": "shop", "git_url": repo.clone_url(), "git_branch": "main",
+            "name": "dies", "git_url": repo.clone_url(), "git_branch": "main",
             "install_command": "date +%s%N >installed", "build_command": "cp installed built",
         });
         let app = server.request(Method::POST, "/v1/apps").json(&body).send().await?;
@@ -99,6 +100,22 @@ impl World {
     }
 }
 
+/// What a run that failed left.
+async fn remove_apps(server: &Server) -> anyhow::Result<()> {
+    let list = server.request(Method::GET, "/v1/apps").send().await?.error_for_status()?;
+    let list: Value = list.json().await?;
+    for app in list["items"].as_array().context("no list")? {
+        let path = format!("/v1/apps/{}", app["id"].as_str().context("no id")?);
+        server.request(Method::DELETE, &path).send().await?.error_for_status()?;
+        let begun = Instant::now();
+        while server.request(Method::GET, &path).send().await?.status() != 404 {
+            ensure!(begun.elapsed() < DEPLOY_LIMIT, "{app} stays");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Ok(())
+}
+
 fn files<'a>(app: &'a [(&'static str, Vec<u8>)]) -> Vec<(&'a str, &'a [u8])> {
     app.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect()
 }
@@ -149,13 +166,7 @@ async fn a_deployment_ends_wherever_the_server_did() -> anyhow::Result<()> {
     // What is kept is of the last few, and nothing is once the app is gone.
     let (disks, snapshots) = (kept(&world.server, "disks")?, kept(&world.server, "snapshots")?);
     ensure!(disks.len() <= 8 && snapshots.len() <= 4, "{disks:?} {snapshots:?}");
-    let gone = world.server.request(Method::DELETE, &world.path("")).send().await?;
-    ensure!(gone.status() == 204);
-    let begun = Instant::now();
-    while world.server.request(Method::GET, &world.path("")).send().await?.status() != 404 {
-        ensure!(begun.elapsed() < DEPLOY_LIMIT, "the app stays");
-        tokio::time::sleep(PAUSE).await;
-    }
+    remove_apps(&world.server).await?;
     let disks: Vec<_> =
         kept(&world.server, "disks")?.into_iter().filter(|name| name != "empty.raw").collect();
     let snapshots = kept(&world.server, "snapshots")?;

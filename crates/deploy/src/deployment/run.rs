@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 
 use super::command::Step;
 use super::log::Log;
-use super::prune;
 use super::redact::Redactor;
 use super::state::{self, Event, MAX_ATTEMPTS};
 use super::supersede;
@@ -93,9 +92,6 @@ pub(crate) async fn run(
         done = run.steps() => done,
     };
     run.take_leave(&halted).await;
-    if let Err(error) = prune::prune(context, &run.app).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "what was kept of an app stays");
-    }
     // Every line is written before the end is told to anyone.
     let Run { app, row, log, redactor, creating, .. } = run;
     drop(log);

@@ -1,4 +1,5 @@
-//! Removing the sandboxes of a deployment that does not serve (any more).
+//! Removing the sandboxes of a deployment that does not serve (any more), and what is kept of
+//! its app and not gone back to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use pando_guest_protocol::supervise::DEFAULT_GRACE_MS;
 use pando_types::{AppId, DeploymentId, OrgId, SandboxId};
 use tokio::time::timeout;
 
+use super::prune;
 use crate::context::Context;
 use crate::error::DeployError;
 use crate::job::Outcome;
@@ -30,7 +32,7 @@ pub(crate) async fn run(
         return Ok(Outcome::Done);
     };
     let app_row = context.store.app_get(app).await?;
-    let serving = app_row.and_then(|app| app.active_sandbox);
+    let serving = app_row.as_ref().and_then(|app| app.active_sandbox);
     for (sandbox, made_for) in context.machines.list(app).await? {
         if made_for == Some(deployment) && serving != Some(sandbox) {
             stop(context, row.org, sandbox).await;
@@ -41,6 +43,9 @@ pub(crate) async fn run(
                 "sandbox removed"
             );
         }
+    }
+    if let Some(app) = app_row {
+        prune::prune(context, &app).await?;
     }
     Ok(Outcome::Done)
 }
