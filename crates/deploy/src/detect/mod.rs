@@ -41,7 +41,7 @@ mod workspace;
 
 pub(crate) use error::DetectError;
 pub(crate) use framework::Framework;
-pub(crate) use plan::{Pages, Plan, Serve, Tool};
+pub(crate) use plan::{Pages, Plan, PlannedProcess, Serve, Tool};
 pub(crate) use sources::{Sources, read};
 pub(crate) use text::quoted;
 
@@ -163,8 +163,8 @@ fn processes(facts: &Facts<'_>, plan: &mut Plan) {
     }
     for (name, command) in &facts.procfile.workers {
         plan.because(&format!("Process {name}: `{command}`"), "the Procfile has a line of it");
+        plan.processes.push(PlannedProcess { name: name.clone(), command: command.clone() });
     }
-    plan.workers.clone_from(&facts.procfile.workers);
 }
 
 fn override_with(settings: &Settings, plan: &mut Plan) {

@@ -31,14 +31,32 @@ pub(crate) struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
     pub serve: Serve,
-    /// What runs beside it, by name: the other lines of a Procfile.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub workers: BTreeMap<String, String>,
+    /// What runs beside it, in the order to start it; what serves is [`Plan::serve`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<PlannedProcess>,
+    /// What is run at certain times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cron: Vec<PlannedCron>,
+    /// By what it is known that the app works.
+    #[serde(default, skip_serializing_if = "Health::is_default")]
+    pub health: Health,
+    /// Where the app listens; none where only the app's own port is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Variables of the app that only install and build see: what runs has none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub build_secrets: Vec<String>,
+    /// The size of its sandbox, where somebody names one.
+    #[serde(default, skip_serializing_if = "Resources::is_default")]
+    pub resources: Resources,
+    /// When its sandbox is put to sleep; none where the kind of app decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Idle>,
     /// Folders that go before PATH in every command, from the app's folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
-    /// What the framework needs to answer on `0.0.0.0:$PORT` to the app's own host. The user's
-    /// environment wins.
+    /// What the framework needs to answer on `0.0.0.0:$PORT` to the app's own host, then what
+    /// `pando.toml` sets. The app's own environment wins.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     /// A Dockerfile that is there, from the app's folder, used or not.
@@ -75,6 +93,85 @@ pub(crate) enum Serve {
     Image,
 }
 
+/// A process that runs beside the one that serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlannedProcess {
+    pub name: String,
+    pub command: String,
+}
+
+/// A command that is run at certain times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlannedCron {
+    pub name: String,
+    /// A cron expression that can be read, with one space between its fields; in UTC.
+    pub schedule: String,
+    pub command: String,
+    /// Seconds until a run is ended.
+    pub timeout_seconds: u32,
+}
+
+/// By what it is known that an app works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Health {
+    pub protocol: Protocol,
+    /// What is asked for by HTTP: visible ASCII that begins with `/`.
+    pub path: String,
+    /// Seconds that it may take from its start; the server's own limit where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_seconds: Option<u32>,
+}
+
+/// How an app is asked whether it works.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Protocol {
+    /// It answers below status 500.
+    #[default]
+    Http,
+    /// It takes a connection.
+    Tcp,
+}
+
+/// The size of a sandbox; none where the app's own holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Resources {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u32>,
+}
+
+/// When a sandbox is put to sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Idle {
+    Never,
+    /// After so long without use.
+    After {
+        seconds: u32,
+    },
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { protocol: Protocol::Http, path: "/".to_owned(), grace_seconds: None }
+    }
+}
+
+impl Health {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Resources {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Files to serve.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pages {
@@ -106,7 +203,13 @@ impl Plan {
             build: None,
             release: None,
             serve,
-            workers: BTreeMap::new(),
+            processes: Vec::new(),
+            cron: Vec::new(),
+            health: Health::default(),
+            port: None,
+            build_secrets: Vec::new(),
+            resources: Resources::default(),
+            idle: None,
             path: Vec::new(),
             env: BTreeMap::new(),
             dockerfile: None,

@@ -113,11 +113,12 @@ fn settings_win_over_a_procfile_and_it_over_the_framework() {
     let found = detect(&Settings::default(), &sources).unwrap();
     assert_eq!(found.serve, Serve::Command("node web.js".into()));
     assert_eq!(found.release.as_deref(), Some("node migrate.js"));
-    assert_eq!(found.workers["worker"], "node worker.js");
+    let worker = PlannedProcess { name: "worker".into(), command: "node worker.js".into() };
+    assert_eq!(found.processes, [worker]);
     let settings = Settings { start: Some("node mine.js".into()), ..Settings::default() };
     let found = detect(&settings, &sources).unwrap();
     assert_eq!(found.serve, Serve::Command("node mine.js".into()));
-    assert_eq!(found.workers.len(), 1);
+    assert_eq!(found.processes.len(), 1);
 }
 
 #[test]
