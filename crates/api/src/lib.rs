@@ -32,6 +32,7 @@ mod refusal;
 mod refusals;
 mod router;
 mod sandboxes;
+mod schemas;
 mod snapshots;
 mod socket;
 mod sse;

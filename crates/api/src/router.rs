@@ -12,7 +12,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     Api, Requests, apps, auth, health, held, later, me, metrics, openapi, previews, refusal,
-    sandboxes, snapshots, templates, trace, volumes, webhooks,
+    sandboxes, schemas, snapshots, templates, trace, volumes, webhooks,
 };
 
 type Routes = Vec<UtoipaMethodRouter<Api>>;
@@ -98,7 +98,7 @@ fn signed() -> Routes {
 
 /// Free for all.
 fn free() -> Routes {
-    vec![routes!(health::health)]
+    vec![routes!(health::health), routes!(schemas::pando_toml)]
 }
 
 /// The API as one service. `/openapi.json` and `/docs` are part of it.

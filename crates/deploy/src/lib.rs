@@ -6,6 +6,7 @@
 //! - `deployment`: from the queue to live, step by step; `state` is the picture;
 //! - `git`: mirrors on the host; `detect`: what kind of app it is, and why;
 //! - `layer`: what was installed, kept for the next deployment;
+//! - `manifest`: what `pando.toml` in a repository may say;
 //! - `machine`: the seam to the node; `forge`: comments and statuses;
 //! - `job`: what is to be done, and survives a restart; `worker`: who does it.
 //!
@@ -29,6 +30,7 @@ mod git;
 mod job;
 mod layer;
 pub mod machine;
+pub mod manifest;
 mod preview;
 mod secret;
 mod webhook;

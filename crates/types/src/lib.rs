@@ -24,6 +24,7 @@ pub mod schedule;
 pub mod schema;
 pub mod snapshot;
 pub mod template;
+pub mod toml;
 pub mod url;
 pub mod volume;
 

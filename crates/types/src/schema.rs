@@ -18,13 +18,16 @@ use crate::limits::{
 };
 
 /// Text without NUL: it becomes an argument, a name or a value that C reads.
-const NO_NUL: &str = r"^[^\x00]*$";
+pub const NO_NUL: &str = r"^[^\x00]*$";
 
 /// What a variable of an app is called.
-const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+pub const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
 /// Text that is not blank, and without NUL.
-const NOT_BLANK: &str = r"^[^\x00]*[^\x00\s][^\x00]*$";
+pub const NOT_BLANK: &str = r"^[^\x00]*[^\x00\s][^\x00]*$";
+
+/// Five fields of what the fields of cron are written in; not all of those are some.
+pub const CRON: &str = r"^[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}$";
 
 fn filled(longest: usize, pattern: &str) -> Object {
     let mut text = text(longest, pattern);

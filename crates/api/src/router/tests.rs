@@ -65,7 +65,9 @@ impl Shell {
         let parts = Parts {
             keyed: later::add_to(keyed),
             signed,
-            free: Router::new().route("/healthz", get(async || "ok")),
+            free: Router::new()
+                .route("/healthz", get(async || "ok"))
+                .route("/v1/schemas/pando.toml.json", get(crate::schemas::pando_toml)),
             document: document(),
         };
         let requests = Requests::default();
@@ -185,7 +187,7 @@ async fn all_of_v1_needs_a_key_and_the_rest_does_not() {
     for path in ["/v1/label", "/v1/no-such-route", "/v1/snapshots", "/v1/sandboxes/x/fork"] {
         assert_eq!(status("GET", path).await, 401, "{path}");
     }
-    for path in ["/healthz", "/openapi.json", "/docs/"] {
+    for path in ["/healthz", "/openapi.json", "/docs/", "/v1/schemas/pando.toml.json"] {
         assert_eq!(status("GET", path).await, 200, "{path}");
     }
     assert_eq!(status("POST", "/v1/webhooks/probe").await, 200);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pando_store::AppRow;
+use pando_store::{AppKind, AppRow};
 use pando_types::PublicError;
 use pando_types::app::{CreateApp, UpdateApp};
 use pando_types::limits::{
@@ -11,7 +11,7 @@ use pando_types::limits::{
 };
 
 use super::env::judge;
-use crate::detect::{Framework, Settings};
+use crate::detect::{Framework, Settings, Stage};
 use crate::git::{GitUrl, is_branch};
 
 const DEFAULT_BRANCH: &str = "main";
@@ -20,9 +20,9 @@ const DEFAULT_TEMPLATE: &str = "base";
 const SDK_DEFAULT_TEMPLATE: &str = "code-interpreter";
 const DEFAULT_PORT: u16 = 3000;
 /// The agent's own.
-const AGENT_PORT: u16 = pando_guest_protocol::SESSION_PORT;
+pub(crate) const AGENT_PORT: u16 = pando_guest_protocol::SESSION_PORT;
 /// The longest command.
-const MAX_COMMAND_BYTES: usize = 4096;
+pub(crate) const MAX_COMMAND_BYTES: usize = 4096;
 const MAX_FOLDER_BYTES: usize = 512;
 
 /// A request that can be carried out.
@@ -150,12 +150,24 @@ pub(crate) fn changed(app: &AppRow, change: UpdateApp) -> CreateApp {
 }
 
 /// What detection must respect; `host` is where the app is reached.
+///
+/// A row holds a port and a size in any case: what is as without a word counts as not set, so
+/// that `pando.toml` may say it.
 pub(crate) fn of(app: &AppRow, host: String) -> Settings {
+    let set = |value: u32, default: u32| (value != default).then_some(value);
     Settings {
         framework: app.framework.as_deref().and_then(Framework::named),
         install: app.install_command.clone(),
         build: app.build_command.clone(),
         start: app.start_command.clone(),
+        folder: None,
+        port: (app.port != DEFAULT_PORT).then_some(app.port),
+        cpu: set(app.cpu, DEFAULT_CPU),
+        memory_mib: set(app.memory_mib, DEFAULT_MEMORY_MIB),
+        stage: match app.kind {
+            AppKind::App => Stage::Production,
+            AppKind::Preview(_) => Stage::Preview,
+        },
         host: Some(host),
     }
 }

@@ -1,5 +1,7 @@
 //! Why there is no plan.
 
+use crate::manifest::Problems;
+
 /// Each says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DetectError {
@@ -9,6 +11,8 @@ pub(crate) enum DetectError {
         "found nothing that is known {0}: no package.json, index.html, requirements.txt, go.mod and the like; set start_command, or root_directory if the app is in another folder"
     )]
     Nothing(String),
+    #[error("{0}")]
+    Manifest(Problems),
     #[error("{0} is no JSON object: {1}")]
     PackageJson(String, String),
     #[error(

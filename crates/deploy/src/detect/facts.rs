@@ -49,9 +49,9 @@ impl<'a> Facts<'a> {
         self.package.as_ref().is_some_and(|package| package.depends_on(name))
     }
 
-    /// Whether what serves is said already: by the settings or a Procfile.
+    /// Whether what serves is said already: by the settings, `pando.toml` or a Procfile.
     pub(super) fn starts_itself(&self) -> bool {
-        self.settings.start.is_some() || self.procfile.web.is_some()
+        self.settings.starts() || self.procfile.web.is_some()
     }
 
     /// The workspace's root, where the app is in one.

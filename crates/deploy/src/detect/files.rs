@@ -8,6 +8,10 @@ pub(super) const MAX_WHOLE_BYTES: usize = 256 << 10;
 /// Files that are only begun: what is wanted stands at their head.
 pub(super) const MAX_HEAD_BYTES: usize = 8 << 10;
 
+/// What says how the app is deployed, here or at the repository's root.
+pub(super) const MANIFEST: &str = crate::manifest::FILE_NAME;
+pub(super) const MAX_MANIFEST_BYTES: usize = crate::manifest::MAX_BYTES;
+
 /// Files that name a version of something: looked for in the app's folder, then in the
 /// workspace's root.
 pub(super) const VERSION_FILES: [&str; 15] = [

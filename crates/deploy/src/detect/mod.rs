@@ -10,6 +10,7 @@
 //! Whatever a repository holds, detection ends: texts, lists and depths are bounded,
 //! nothing backtracks, and what is put into a command is quoted or of plain letters.
 
+mod declared;
 mod deno;
 mod elixir;
 mod error;
@@ -41,48 +42,96 @@ mod workspace;
 
 pub(crate) use error::DetectError;
 pub(crate) use framework::Framework;
-pub(crate) use plan::{Pages, Plan, PlannedProcess, Serve, Tool};
+pub(crate) use plan::{Pages, Plan, PlannedProcess, Protocol, Serve, Tool};
 pub(crate) use sources::{Sources, read};
-pub(crate) use text::quoted;
+pub(crate) use text::{inside, quoted, shown};
 
 use facts::Facts;
 use framework::Family;
 use rules::Rule;
 
-/// What the user set; `None` where detection decides, empty for no command.
+/// What the user set on the app, or in `pando.toml`; `None` where detection decides, empty for
+/// no command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub framework: Option<Framework>,
     pub install: Option<String>,
     pub build: Option<String>,
     pub start: Option<String>,
+    /// Files to serve instead of a command; in `pando.toml` alone.
+    pub folder: Option<String>,
+    pub port: Option<u16>,
+    pub cpu: Option<u32>,
+    pub memory_mib: Option<u32>,
+    pub stage: Stage,
     /// The host that the app is reached by, without a port; for servers that refuse others.
     pub host: Option<String>,
 }
 
+/// Which of its lives an app is deployed for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Stage {
+    #[default]
+    Production,
+    /// That of a pull request.
+    Preview,
+}
+
+impl Settings {
+    /// These, and where they say nothing, others.
+    fn or(&self, others: Self) -> Self {
+        let serves = self.start.is_some();
+        Self {
+            framework: self.framework.or(others.framework),
+            install: self.install.clone().or(others.install),
+            build: self.build.clone().or(others.build),
+            start: self.start.clone().or(others.start),
+            folder: self.folder.clone().or(others.folder).filter(|_| !serves),
+            port: self.port.or(others.port),
+            cpu: self.cpu.or(others.cpu),
+            memory_mib: self.memory_mib.or(others.memory_mib),
+            stage: self.stage,
+            host: self.host.clone(),
+        }
+    }
+
+    /// Whether they say what serves.
+    fn starts(&self) -> bool {
+        self.start.is_some() || self.folder.is_some()
+    }
+}
+
+/// How it follows on "because".
+const SETTINGS_SAY_SO: &str = "the settings say so";
+
 /// Files that an image is built from.
 const DOCKERFILES: [&str; 2] = ["Dockerfile", "Containerfile"];
 
-/// Decides. What the user set wins everywhere.
+/// Decides. What the user set wins everywhere: on the app first, then in `pando.toml`.
 pub(crate) fn detect(settings: &Settings, sources: &Sources) -> Result<Plan, DetectError> {
     if sources.app.names.is_empty() && !sources.app.path.is_empty() {
         return Err(DetectError::NoFolder(sources.app.path.clone()));
     }
-    let family = settings.framework.map(Framework::family);
+    let declared = declared::find(sources)?;
+    let in_file = declared.settings();
+    let wishes = settings.or(in_file.clone());
+    let family = wishes.framework.map(Framework::family);
     let reads_package = family.is_none_or(|family| family == Family::Node);
-    let facts = Facts::gather(settings, sources, reads_package)?;
+    let facts = Facts::gather(&wishes, sources, reads_package)?;
     let dockerfile = sources.app.first(&DOCKERFILES);
-    let found = match settings.framework {
-        Some(framework) => {
-            rules::of(framework, &facts).map(|rule| (rule, "the settings say so".to_owned()))
-        }
+    let found = match wishes.framework {
+        Some(framework) => rules::of(framework, &facts).map(|rule| {
+            let is_set = settings.framework.is_some();
+            (rule, if is_set { SETTINGS_SAY_SO } else { declared::SAYS_SO }.to_owned())
+        }),
         None => rules::find(&facts),
     };
+    let single_page = found.as_ref().is_some_and(|(rule, _)| rule.web.single_page);
     let mut plan = match found {
         Some((rule, why)) => match by(rule, &facts, &why) {
             // An image may be all that there is, beside a package.json of tools.
             Err(error)
-                if settings.framework.is_none()
+                if wishes.framework.is_none()
                     && dockerfile.is_some()
                     && !matches!(error, DetectError::Version { .. }) =>
             {
@@ -102,7 +151,9 @@ pub(crate) fn detect(settings: &Settings, sources: &Sources) -> Result<Plan, Det
         ));
     }
     processes(&facts, &mut plan);
-    override_with(settings, &mut plan);
+    override_with(&in_file, declared::SAYS_SO, &mut plan);
+    declared.apply(settings.stage, single_page, &mut plan);
+    override_with(settings, SETTINGS_SAY_SO, &mut plan);
     tools::add_others(&facts, &mut plan);
     // Each is a line of the log, and no file may begin another.
     for line in plan.reasons.iter_mut().chain(&mut plan.warnings) {
@@ -135,12 +186,13 @@ fn by(rule: &Rule, facts: &Facts<'_>, why: &str) -> Result<Plan, DetectError> {
     }
 }
 
-/// A folder with nothing that is known, and a start command from elsewhere.
+/// A folder with nothing that is known, and what serves from elsewhere.
 fn bare(facts: &Facts<'_>) -> Plan {
     let start = Serve::Command(String::new());
-    let mut plan = Plan::new(Framework::Node, &facts.sources.app.path, start);
-    let who = if facts.settings.start.is_some() { "the settings say" } else { "the Procfile says" };
-    plan.reasons.push(format!("Nothing here is known: only what {who}."));
+    let serves_files = facts.settings.folder.is_some();
+    let framework = if serves_files { Framework::Static } else { Framework::Node };
+    let mut plan = Plan::new(framework, &facts.sources.app.path, start);
+    plan.reasons.push("Nothing here is known: only what is said of it.".into());
     plan
 }
 
@@ -154,7 +206,7 @@ fn image(facts: &Facts<'_>) -> Result<Plan, DetectError> {
 
 /// What a Procfile says: its web line wins over the framework's.
 fn processes(facts: &Facts<'_>, plan: &mut Plan) {
-    if let (Some(web), None) = (&facts.procfile.web, &facts.settings.start) {
+    if let (Some(web), false) = (&facts.procfile.web, facts.settings.starts()) {
         plan.starts(web, "the Procfile has a web line");
     }
     if let Some(release) = &facts.procfile.release {
@@ -167,21 +219,33 @@ fn processes(facts: &Facts<'_>, plan: &mut Plan) {
     }
 }
 
-fn override_with(settings: &Settings, plan: &mut Plan) {
+fn override_with(settings: &Settings, who: &str, plan: &mut Plan) {
     for (name, wish, command) in [
         ("Install", &settings.install, &mut plan.install),
         ("Build", &settings.build, &mut plan.build),
     ] {
-        match wish.as_deref() {
-            None => continue,
-            Some("") => *command = None,
-            Some(wish) => *command = Some(wish.to_owned()),
-        }
-        let what =
-            command.as_deref().map_or_else(|| "nothing".into(), |command| format!("`{command}`"));
-        plan.reasons.push(format!("{name}: {what}, because the settings say so."));
+        let Some(wish) = wish else { continue };
+        *command = Some(wish.clone()).filter(|wish| !wish.is_empty());
+        let what = shown_command(command.as_deref());
+        plan.reasons.push(format!("{name}: {what}, because {who}."));
     }
     if let Some(start) = &settings.start {
-        plan.starts(start, "the settings say so");
+        plan.starts(start, who);
     }
+    if let Some(port) = settings.port {
+        plan.because(&format!("Port {port}"), who);
+        plan.port = Some(port);
+    }
+    if let Some(cpu) = settings.cpu {
+        plan.because(&format!("Size: {cpu} vCPUs"), who);
+        plan.resources.cpu = Some(cpu);
+    }
+    if let Some(memory_mib) = settings.memory_mib {
+        plan.because(&format!("Size: {memory_mib} MiB of memory"), who);
+        plan.resources.memory_mib = Some(memory_mib);
+    }
+}
+
+fn shown_command(command: Option<&str>) -> String {
+    command.map_or_else(|| "nothing".into(), |command| format!("`{command}`"))
 }

@@ -1,6 +1,7 @@
 //! What detection decides, kept with the deployment.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +158,19 @@ pub(crate) enum Idle {
 impl Default for Health {
     fn default() -> Self {
         Self { protocol: Protocol::Http, path: "/".to_owned(), grace_seconds: None }
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.protocol {
+            Protocol::Http => write!(f, "GET {} below status 500", self.path)?,
+            Protocol::Tcp => f.write_str("a connection is taken")?,
+        }
+        match self.grace_seconds {
+            Some(seconds) => write!(f, " within {seconds} s"),
+            None => Ok(()),
+        }
     }
 }
 

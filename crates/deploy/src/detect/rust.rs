@@ -21,7 +21,7 @@ pub(super) fn plan(rule: &Rule, facts: &Facts<'_>, why: &str) -> Result<Plan, De
     let why = if is_locked { "Cargo.lock is there" } else { "there is no Cargo.lock" };
     plan.installs(format!("cargo fetch{locked}"), why);
     let manifest = sources.text("Cargo.toml").unwrap_or_default();
-    let manifest: toml::Table = manifest.parse().unwrap_or_default();
+    let manifest = super::text::toml(manifest).unwrap_or_default();
     let package = manifest.get("package");
     let text = |key: &str| package.and_then(|package| package.get(key)?.as_str());
     let bins: Vec<&str> = manifest

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
 use super::files::{
-    ABOVE_FILES, APP_FILES, HEADS, LISTED, MAX_ABOVE, MAX_HEAD_BYTES, MAX_NAMES,
-    MAX_PACKAGE_JSON_BYTES, MAX_WHOLE_BYTES, PACKAGE_JSON, VERSION_FILES,
+    ABOVE_FILES, APP_FILES, HEADS, LISTED, MANIFEST, MAX_ABOVE, MAX_HEAD_BYTES, MAX_MANIFEST_BYTES,
+    MAX_NAMES, MAX_PACKAGE_JSON_BYTES, MAX_WHOLE_BYTES, PACKAGE_JSON, VERSION_FILES,
 };
 use crate::git::{GitError, Mirror};
 
@@ -143,9 +143,10 @@ async fn fill(
 ) -> Result<(), GitError> {
     let wholes = wholes.map(|name| (name, MAX_WHOLE_BYTES, false));
     let heads = HEADS.into_iter().map(|name| (name, MAX_HEAD_BYTES, true));
-    let package = [(PACKAGE_JSON, MAX_PACKAGE_JSON_BYTES, false)];
+    let own =
+        [(PACKAGE_JSON, MAX_PACKAGE_JSON_BYTES, false), (MANIFEST, MAX_MANIFEST_BYTES, false)];
     let wanted: Vec<(&str, usize, bool)> =
-        package.into_iter().chain(wholes).chain(heads).filter(|(name, ..)| dir.has(name)).collect();
+        own.into_iter().chain(wholes).chain(heads).filter(|(name, ..)| dir.has(name)).collect();
     for wanted in wanted.chunks(AT_ONCE) {
         let paths: Vec<String> = wanted.iter().map(|(name, ..)| dir.path_of(name)).collect();
         let reads =

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::files::{ABOVE_FILES, APP_FILES, HEADS, VERSION_FILES};
-use super::plan::Built;
+use super::plan::{Built, Idle};
 use super::sources::Dir;
 use super::*;
 
@@ -122,6 +122,100 @@ fn settings_win_over_a_procfile_and_it_over_the_framework() {
 }
 
 #[test]
+fn settings_win_over_the_file_and_it_over_a_procfile() {
+    let file = "[build]\nframework = 'node'\ninstall = 'make deps'\n[web]\ncommand = 'node file.js'\nport = 1\n[workers.a]\ncommand = 'a'\n[resources]\ncpu = 1\nmemory_mb = 512\n";
+    let texts = [
+        ("go.mod", "module x\n"),
+        ("Procfile", "web: node proc.js\nworker: node worker.js\n"),
+        ("pando.toml", file),
+    ];
+    let sources = sources(&[], &texts);
+    let found = detect(&Settings::default(), &sources).unwrap();
+    assert_eq!(found.framework, Framework::Node);
+    assert_eq!(found.reasons[0], "Node app, because pando.toml says so.");
+    assert_eq!(found.serve, Serve::Command("node file.js".into()));
+    assert_eq!((found.port, found.install.as_deref()), (Some(1), Some("make deps")));
+    assert_eq!((found.resources.cpu, found.resources.memory_mib), (Some(1), Some(512)));
+    assert_eq!(found.processes, [PlannedProcess { name: "a".into(), command: "a".into() }]);
+    let settings = Settings {
+        framework: Some(Framework::Go),
+        install: Some(String::new()),
+        start: Some("./mine".into()),
+        port: Some(2),
+        memory_mib: Some(768),
+        ..Settings::default()
+    };
+    let found = detect(&settings, &sources).unwrap();
+    assert_eq!((found.framework, &found.serve), (Framework::Go, &Serve::Command("./mine".into())));
+    assert_eq!((found.port, found.install), (Some(2), None));
+    assert_eq!((found.resources.cpu, found.resources.memory_mib), (Some(1), Some(768)));
+    let last: Vec<_> = found.reasons.iter().filter(|reason| reason.starts_with("Port")).collect();
+    assert_eq!(
+        last,
+        ["Port 1, because pando.toml says so.", "Port 2, because the settings say so."]
+    );
+}
+
+#[test]
+fn previews_and_the_app_itself_may_differ() {
+    let file = "[web]\ncommand = 'x'\n[cron.a]\nschedule = '0 3 * * *'\ncommand = 'a'\n[env]\nA = '1'\nB = '1'\n[preview]\nenv = { B = '2' }\nidle_minutes = 0\n[production]\nidle_minutes = 5\n";
+    let found = |file: &str, stage| {
+        let settings = Settings { stage, ..Settings::default() };
+        detect(&settings, &sources(&[], &[("pando.toml", file)])).unwrap()
+    };
+    let (app, preview) = (found(file, Stage::Production), found(file, Stage::Preview));
+    assert_eq!((&*app.env["A"], &*app.env["B"]), ("1", "1"));
+    assert_eq!((&*preview.env["A"], &*preview.env["B"]), ("1", "2"));
+    assert_eq!((app.idle, preview.idle), (Some(Idle::After { seconds: 300 }), Some(Idle::Never)));
+    assert_eq!((app.cron.len(), preview.cron.len()), (1, 0));
+    let why = "Not run: cron a, because this is a preview, and pando.toml has no `cron = true` in [preview].";
+    assert!(preview.reasons.iter().any(|reason| reason == why), "{:?}", preview.reasons);
+    let file = format!(
+        "preview.cron = true\nproduction.cron = false\n{}",
+        file.replace("[preview]\n", "")
+            .replace("[production]\nidle_minutes = 5\n", "")
+            .replace("env = { B = '2' }\nidle_minutes = 0\n", "")
+    );
+    assert_eq!(found(&file, Stage::Preview).cron.len(), 1);
+    assert!(found(&file, Stage::Production).cron.is_empty());
+}
+
+#[test]
+fn what_serves_files_needs_nothing_that_is_known() {
+    let file = "[web]\nfolder = './site/'\n";
+    let texts = [("pando.toml", file), ("Makefile", "")];
+    let found = detect(&Settings::default(), &sources(&[], &texts)).unwrap();
+    let site = Built { folders: vec!["site".into()], single_page: false };
+    assert_eq!((found.framework, found.serve), (Framework::Static, Serve::BuiltFolder(site)));
+    // A framework with its router in the browser keeps it.
+    let package = r#"{"dependencies":{"vite":"8"}}"#;
+    let texts = [("pando.toml", file), ("package.json", package)];
+    let found = detect(&Settings::default(), &sources(&[], &texts)).unwrap();
+    let site = Built { folders: vec!["site".into()], single_page: true };
+    assert_eq!((found.framework, found.serve), (Framework::Vite, Serve::BuiltFolder(site)));
+    let settings = Settings { start: Some("./mine".into()), ..Settings::default() };
+    let found = detect(&settings, &sources(&[], &texts)).unwrap();
+    assert_eq!(found.serve, Serve::Command("./mine".into()));
+}
+
+#[test]
+fn a_file_that_is_wrong_ends_it() {
+    let mut sources = sources(&["index.html"], &[("pando.toml", "[web]\nprot = 1\n")]);
+    let error = detect(&Settings::default(), &sources).unwrap_err().to_string();
+    assert!(error.ends_with("`prot` is no key of [web]; the nearest is `port`"), "{error}");
+    sources.app.texts.clear();
+    let error = detect(&Settings::default(), &sources).unwrap_err().to_string();
+    assert_eq!(error, "pando.toml, line 1: it is larger than 64 KiB");
+}
+
+#[test]
+fn a_plan_of_an_older_row_is_read() {
+    let row = r#"{"framework":"node","install_folder":"","serve":{"command":"x"},"workers":{"a":"b"},"reasons":[]}"#;
+    let plan: Plan = serde_json::from_str(row).unwrap();
+    assert_eq!(plan, Plan::new(Framework::Node, "", Serve::Command("x".into())));
+}
+
+#[test]
 fn a_framework_that_is_set_is_not_looked_for() {
     let set = |framework| Settings { framework: Some(framework), ..Settings::default() };
     let both = sources(&["server.js"], &[("package.json", "{}"), ("go.mod", "module x\n")]);
@@ -215,6 +309,22 @@ fn a_plan_is_the_same_after_it_was_kept() {
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
 }
 
+/// Such a file once ended the whole server.
+#[test]
+fn the_deepest_toml_fits_a_small_stack() {
+    let dotted = vec!["a"; 79].join(".");
+    let text = format!("x={}1{}", format!("{{{dotted}=").repeat(79), "}".repeat(79));
+    let small = std::thread::Builder::new().stack_size(1 << 20);
+    let all = small.spawn(move || {
+        for file in ["pyproject.toml", "Pipfile", "Cargo.toml", "mise.toml", "rust-toolchain.toml"]
+        {
+            let files = sources(&["main.py"], &[(file, &text), ("go.mod", "module x\n")]);
+            let _ = detect(&Settings::default(), &files);
+        }
+    });
+    all.unwrap().join().unwrap();
+}
+
 /// Names and beginnings that lead deep into the planners.
 fn texts() -> impl Strategy<Value = Vec<(String, String)>> {
     let names: Vec<&str> = APP_FILES
@@ -223,7 +333,7 @@ fn texts() -> impl Strategy<Value = Vec<(String, String)>> {
         .chain(&HEADS)
         .chain(&ABOVE_FILES)
         .copied()
-        .chain(["package.json"])
+        .chain(["package.json", "pando.toml"])
         .collect();
     let beginnings = prop_oneof![
         Just("{\"scripts\":{\"build\":\"x\"},\"dependencies\":{\"vite\":\"1\",\"next\":\"1\"}}"),
@@ -235,6 +345,7 @@ fn texts() -> impl Strategy<Value = Vec<(String, String)>> {
         Just("[tool.poetry]\n"),
         Just("lts/*\n"),
         Just("web: x\n"),
+        Just("[web]\ncommand = 'x'\n[workers.a]\ncommand = 'a'\n[env]\nA = 'x'\n"),
         Just(""),
     ];
     let one = (proptest::sample::select(names), beginnings, any::<String>(), any::<bool>())

@@ -1,6 +1,8 @@
 //! Small readers of text that strangers wrote: each looks at every byte a bounded
 //! number of times.
 
+use pando_types::toml::is_shallow;
+
 /// The longest piece of a file that is shown in a reason.
 const MAX_SHOWN_CHARS: usize = 120;
 
@@ -8,7 +10,7 @@ const MAX_SHOWN_CHARS: usize = 120;
 const MAX_PATH_BYTES: usize = 256;
 
 /// A text as it may stand in a reason: one line, and not a long one.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text
         .trim()
         .chars()
@@ -20,6 +22,11 @@ pub(super) fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// A text in TOML; none where it is something else, or deeper than anybody writes.
+pub(super) fn toml(text: &str) -> Option<toml::Table> {
+    is_shallow(text).then(|| text.parse().ok())?
 }
 
 /// As one word for the shell.
@@ -83,7 +90,7 @@ pub(super) fn is_word(letter: char) -> bool {
 }
 
 /// A path below the app's folder that a file names, in one spelling; none where it leads out.
-pub(super) fn inside(path: &str) -> Option<String> {
+pub(crate) fn inside(path: &str) -> Option<String> {
     joined("", path)
 }
 

@@ -78,6 +78,36 @@ async fn a_failure_keeps_the_old_version_and_leaves_no_machine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pando_toml_is_followed_and_one_that_is_wrong_ends_the_deployment() {
+    let world = World::new().await;
+    let files: [(&str, &[u8]); 2] = [
+        ("site/index.html", b"from the file"),
+        ("pando.toml", b"[build]\ncommand = \"echo $COLOUR $SHAPE\"\n[web]\nfolder = \"site\"\n[env]\nCOLOUR = \"green\"\nSHAPE = \"round\"\n"),
+    ];
+    world.repo.push("main", &files, "a file").await.unwrap();
+    let env = BTreeMap::from([("SHAPE".to_owned(), "oval".to_owned())]);
+    let app = world.app(|app| app.env = Some(env)).await;
+    let first = world.ended(app.id).await;
+    let log = first.build_logs.clone().unwrap();
+    assert_eq!(first.status, DeploymentStatus::Live, "{log}");
+    assert!(log.contains("Serves the files of site, because pando.toml says so."), "{log}");
+    // What is set on the app goes before the file.
+    assert!(log.contains("green oval"), "{log}");
+    assert!(world.target(&app).unwrap().sandbox.is_some());
+    let wrong: &[u8] = b"[web]\nfolder = \"site\"\nprot = 80\n";
+    let pushed = world.repo.push("main", &[("pando.toml", wrong)], "wrong").await.unwrap();
+    let delivery = world.webhook("push", &world.push("main", &pushed.sha)).await;
+    let failed = world.ended_of(app.id, delivery.deployments[0]).await;
+    assert_eq!(failed.status, DeploymentStatus::Failed);
+    assert_eq!(failed.phases.last().unwrap().status, DeploymentStatus::Detecting);
+    let said = "pando.toml, line 3, column 1:\n  3 | prot = 80\n    | ^^^^ `prot` is no key of [web]; the nearest is `port`";
+    assert_eq!(failed.error.as_deref(), Some(said));
+    assert!(failed.build_logs.unwrap().contains(said));
+    assert!(world.target(&app).unwrap().sandbox.is_some());
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_ends_early_fails_with_its_last_words() {
     let world = World::new().await;
     let app = world.app(|app| app.start_command = Some("echo no such module; exit 3".into())).await;

@@ -28,4 +28,5 @@ mod volumes;
 pub use apps::AppMachine;
 pub use ending::Ending;
 pub use sandboxes::Sandboxes;
+pub use schedules::{BadCron, Cron};
 pub use templates::{Contents, Templates, Upload};

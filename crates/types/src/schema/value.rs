@@ -4,7 +4,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{Number, PartialSchema, ToSchema};
 
-use super::{NO_NUL, NOT_BLANK, VARIABLE, filled, text};
+use super::{CRON, NO_NUL, NOT_BLANK, VARIABLE, filled, text};
 use crate::limits::{
     MAX_APP_ENV_BYTES, MAX_CELL_BYTES, MAX_CRON_BYTES, MAX_DOTENV_BYTES, MAX_ENV_NAME_BYTES,
     MAX_LOG_SINCE_SECS, MAX_LOG_TAIL, MAX_PATH_BYTES, MAX_PATH_COMPONENT_BYTES,
@@ -62,8 +62,6 @@ value!(
 );
 value!(/** A webhook's proof. */ WebhookSignature, filled(71, "^sha256=[0-9a-f]{64}$"));
 
-/// Five fields of what the fields of cron are written in; not all of those are some.
-const CRON: &str = r"^[0-9A-Za-z*,/#-]+( [0-9A-Za-z*,/#-]+){4}$";
 /// What [`LanguageName`] may be.
 const LANGUAGES: &str = "^(python|python3|py|javascript|js|node|nodejs|bash|sh|shell)$";
 

@@ -28,7 +28,7 @@ impl Needs {
                 needs.add(line, file);
             }
         }
-        let table = |file: &str| sources.text(file).and_then(|it| it.parse::<toml::Table>().ok());
+        let table = |file: &str| sources.text(file).and_then(text::toml);
         if let Some(project) = table("pyproject.toml") {
             let list = project.get("project").and_then(|it| it.get("dependencies")?.as_array());
             for line in list.into_iter().flatten().filter_map(toml::Value::as_str) {

@@ -35,7 +35,7 @@ fn tool_versions(whole: &str) -> Vec<(String, String)> {
 }
 
 fn mise(whole: &str) -> Option<Vec<(String, String)>> {
-    let table = whole.parse::<toml::Table>().ok()?;
+    let table = text::toml(whole)?;
     let tools = table.get("tools")?.as_table()?.iter().filter_map(|(name, value)| {
         let one = match value {
             toml::Value::Array(versions) => versions.first()?,

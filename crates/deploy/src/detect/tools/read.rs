@@ -20,7 +20,7 @@ pub(super) fn json(whole: &str, keys: &[&str]) -> Option<String> {
 /// The text at a path of keys.
 pub(super) fn toml(whole: &str, keys: &[&str]) -> Option<String> {
     let (first, rest) = keys.split_first()?;
-    let table = whole.parse::<toml::Table>().ok()?;
+    let table = text::toml(whole)?;
     let found = rest.iter().try_fold(table.get(*first)?, |value, key| value.get(key))?;
     filled(found.as_str()?)
 }

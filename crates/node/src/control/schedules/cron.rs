@@ -9,11 +9,11 @@ const FIELDS: usize = 5;
 
 /// An expression that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cron(String);
+pub struct Cron(String);
 
 /// Why a text is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadCron {
+pub enum BadCron {
     /// It is too long.
     #[error("it is longer than {MAX_CRON_BYTES} bytes")]
     Long,
@@ -30,7 +30,10 @@ pub(super) enum BadCron {
 
 impl Cron {
     /// Reads an expression; between its fields is one space then.
-    pub(super) fn parse(text: &str) -> Result<Self, BadCron> {
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn parse(text: &str) -> Result<Self, BadCron> {
         if text.len() > MAX_CRON_BYTES {
             return Err(BadCron::Long);
         }
@@ -49,13 +52,15 @@ impl Cron {
     }
 
     /// As it is kept.
-    pub(super) fn as_str(&self) -> &str {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The first time after `after` at which it is due; none where it is not within
     /// [`MAX_CRON_YEARS`].
-    pub(super) fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+    #[must_use]
+    pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         let after = DateTime::<Utc>::from_timestamp(after.as_secs(), 0)?;
         let year = after.year();
         // Without these years, 30 February is sought until the year 5000, day by day.

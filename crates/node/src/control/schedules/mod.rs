@@ -21,7 +21,7 @@ use pando_types::schedule::{ChangeSchedule, CreateSchedule, Schedule, ScheduleMi
 use pando_types::{Code, OrgId, PublicError, SandboxId, ScheduleId, Timestamp};
 use tokio::sync::Notify;
 
-use self::cron::Cron;
+pub use self::cron::{BadCron, Cron};
 use super::sandboxes::{Sandboxes, failed, seconds};
 
 /// When a refused schedule is worth another try: one may have been deleted.

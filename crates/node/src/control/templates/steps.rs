@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use pando_types::PublicError;
+use pando_types::toml::is_shallow;
 use serde::Deserialize;
 
 /// What the file says.
@@ -36,6 +37,9 @@ fn base() -> String {
 
 /// The Dockerfile of a `template.toml`.
 pub(super) fn dockerfile(text: &str) -> Result<String, PublicError> {
+    if !is_shallow(text) {
+        return Err(refused("its tables lie too deep in each other".to_owned()));
+    }
     let file: File = toml::from_str(text).map_err(|error| {
         let what = error.to_string();
         refused(what.trim_end().to_owned())
@@ -138,6 +142,7 @@ mod tests {
             ("ports = [70000]\nstart = \"x\"", "u16"),
             ("env = { \"A B\" = \"x\" }", "A B"),
             ("env = { A = \"x\\ny\" }", "env.A"),
+            (&format!("steps = {}{}", "[".repeat(70), "]".repeat(70)), "too deep"),
         ] {
             let error = dockerfile(text).unwrap_err();
             assert_eq!(error.field.as_deref(), Some("template_toml"));

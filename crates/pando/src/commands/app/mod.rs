@@ -2,6 +2,7 @@
 
 pub mod again;
 mod build_log;
+pub mod check;
 pub mod create;
 pub mod deliveries;
 pub mod env;
@@ -26,6 +27,8 @@ use crate::error::Failure;
 pub enum Verb {
     /// Make an app of a repository, deploy it, and print its URL
     Create(Box<create::CreateArgs>),
+    /// Say what is wrong with the pando.toml of a folder, without a server
+    Check(check::CheckArgs),
     /// List apps and their previews
     #[command(visible_alias = "list")]
     Ls,
@@ -57,6 +60,7 @@ pub async fn run(args: NounArgs<Verb>) -> Result<ExitCode, Failure> {
     match args.verb {
         Verb::Run(verb) => return run::run(&args.client, verb).await,
         Verb::Create(verb) => create::run(&args.client, *verb).await?,
+        Verb::Check(verb) => check::run(&verb)?,
         Verb::Ls => ls::run(&args.client).await?,
         Verb::Deploy(verb) => again::deploy(&args.client, verb).await?,
         Verb::Rollback(verb) => again::rollback(&args.client, verb).await?,
