@@ -87,7 +87,50 @@ fn the_deepest_file_fits_a_small_stack() {
     }
 }
 
+/// How deep tables and lists lie in each other, of whatever could be read.
+fn depth(text: &str) -> usize {
+    use toml::de::{DeTable, DeValue};
+    let (document, _) = DeTable::parse_recoverable(text);
+    let mut deepest = 0;
+    let mut rest: Vec<_> = document.get_ref().values().map(|value| (1, value.get_ref())).collect();
+    while let Some((depth, value)) = rest.pop() {
+        deepest = deepest.max(depth);
+        match value {
+            DeValue::Table(table) => {
+                rest.extend(table.values().map(|value| (depth + 1, value.get_ref())));
+            }
+            DeValue::Array(list) => {
+                rest.extend(list.iter().map(|value| (depth + 1, value.get_ref())));
+            }
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Pieces of tables, each some times, one after the other.
+fn pieces() -> impl Strategy<Value = String> {
+    let all = [
+        "[", "]", "{", "}", "[[", "]]", "a.a.a.a=", "a.b", "a=", "x", ".", "=", ",", "\n", " ",
+        "1", "'", "\"", "'''", "\"\"\"", "#", "\\",
+    ];
+    let piece = proptest::collection::vec(proptest::sample::select(all.to_vec()), 1..6);
+    let times = (piece, 1..90_usize).prop_map(|(piece, times)| piece.concat().repeat(times));
+    proptest::collection::vec(times, 1..6).prop_map(|all| all.concat())
+}
+
 proptest! {
+    /// However wrong the text: what is left of it is dropped, too.
+    #[test]
+    fn what_is_read_is_shallow(text in pieces()) {
+        if pando_types::toml::is_shallow(&text) {
+            // A header and a dotted key below it add 80 each.
+            let most = pando_types::toml::MAX_TOML_DEPTH + 160;
+            prop_assert!(depth(&text) <= most, "{}", depth(&text));
+        }
+        let _ = check(FILE_NAME, &text);
+    }
+
     #[test]
     fn any_text_is_read(text in any::<String>()) {
         let _ = check(FILE_NAME, &text);
