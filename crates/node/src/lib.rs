@@ -47,13 +47,13 @@ pub use node::{
     BadDiskName, BegunDisk, Child, ConnectError, DiskName, Forked, Life, Node, NodeConfig,
     NodeError, Observation, SandboxSpec, Snapshot, Source,
 };
+pub use pando_vm::sys::fault;
 pub use quotas::Quotas;
 pub use routes::Routes;
 pub use sandbox::policy::State;
 pub use sandbox::spare::{Disk, Spare};
 pub use shared::Report;
 pub use slots::WarmSlots;
-pub use pando_vm::sys::fault;
 pub use visitors::Visitors;
 
 /// An error and its causes in one line.

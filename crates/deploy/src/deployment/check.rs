@@ -1,6 +1,7 @@
 //! The health check: the app answers HTTP on its port, asked from outside the
 //! sandbox as a browser would.
 
+use std::fmt;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::run::{Halt, Run};
 use super::start::WEB;
+use crate::detect::{Health, Plan, Protocol};
 use crate::machine::Machine;
 
 /// The pause between two questions.
@@ -21,6 +23,11 @@ const PAUSE: Duration = Duration::from_millis(250);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// How often to look how the process is.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long an app that answers is watched: some end with their first request, or once they
+/// have read what they need.
+const SETTLE: Duration = Duration::from_secs(1);
+/// How often the log says that it is still waited for.
+const TELL_EVERY: Duration = Duration::from_secs(15);
 /// How long a look may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// How often the process may end before its first answer; then it is not waited for.
@@ -35,31 +42,80 @@ const MAX_LOG_TAIL_BYTES: usize = 16 * 1024;
 /// What one question came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Answer {
+    Connected,
     Status(u16),
     NoHttp,
     NotYet,
 }
 
+impl Answer {
+    fn is_good(&self) -> bool {
+        match self {
+            Self::Connected => true,
+            Self::Status(status) => *status < FIRST_BAD_STATUS,
+            Self::NoHttp | Self::NotYet => false,
+        }
+    }
+}
+
+/// Follows on "the app".
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected => f.write_str("takes connections"),
+            Self::Status(status) => write!(f, "answers with status {status}"),
+            Self::NoHttp => f.write_str("answers in no HTTP"),
+            Self::NotYet => f.write_str("does not answer"),
+        }
+    }
+}
+
+/// Whether an app that answers is watched for a moment before it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settle {
+    /// It was just started: some answer, and end at once.
+    Watch,
+    /// It goes on as it was when it had been watched.
+    Skip,
+}
+
 impl Run {
-    pub(super) async fn check(&self, machine: &dyn Machine) -> Result<(), Halt> {
-        let port = self.app.port;
-        self.say(format!("Waiting until the app answers on port {port}.")).await;
-        let deadline = Instant::now() + self.context.health_grace;
+    pub(super) async fn check(
+        &self,
+        machine: &dyn Machine,
+        plan: &Plan,
+        settle: Settle,
+    ) -> Result<(), Halt> {
+        let (port, health) = (self.port, &plan.health);
+        let grace = health
+            .grace_seconds
+            .map_or(self.context.health_grace, |seconds| Duration::from_secs(seconds.into()));
+        let seconds = grace.as_secs();
+        let what = match health.protocol {
+            Protocol::Http if health.path == "/" => format!("answers on port {port}"),
+            Protocol::Http => format!("answers {} on port {port}", health.path),
+            Protocol::Tcp => format!("takes a connection on port {port}"),
+        };
+        self.say(format!("Waiting until the app {what}, for {seconds} s at most.")).await;
+        let begun = Instant::now();
+        let deadline = begun + grace;
         // One that goes on in a copy of a machine has ended there before.
         let before = web(machine).await.map_or(0, |web| web.ends());
-        let mut look = Instant::now() + LOOK_EVERY;
+        let (mut look, mut tell) = (begun + LOOK_EVERY, begun + TELL_EVERY);
         let mut last = Answer::NotYet;
         while Instant::now() < deadline {
-            match self.question(machine, deadline).await {
-                Answer::Status(status) if status < FIRST_BAD_STATUS => {
-                    self.say(format!("The app answers: status {status}.")).await;
+            let answer = self.question(machine, health, deadline).await;
+            match answer.is_good() {
+                true if settle == Settle::Skip || self.goes_on(machine, health, deadline).await => {
+                    self.say(format!("The app {answer}.")).await;
                     return Ok(());
                 }
-                Answer::NotYet => {}
-                answer => last = answer,
+                false if answer != Answer::NotYet => last = answer,
+                _ => {}
             }
-            if Instant::now() >= look {
-                look = Instant::now() + LOOK_EVERY;
+            let now = Instant::now();
+            if now >= look {
+                look = now + LOOK_EVERY;
                 // It may have handed over to another process and left: then the port tells.
                 if let Some(code) = has_failed(machine, before).await
                     && !self.listens(machine).await
@@ -68,29 +124,47 @@ impl Run {
                     return Err(self.unhealthy(machine, &what).await);
                 }
             }
+            if now >= tell {
+                tell = now + TELL_EVERY;
+                let waited = begun.elapsed().as_secs();
+                self.say(format!("Still waiting, {waited} s of {seconds}.")).await;
+            }
             tokio::time::sleep(PAUSE).await;
         }
-        let seconds = self.context.health_grace.as_secs();
         let what = match last {
-            Answer::Status(status) => format!("the app answers with status {status} only"),
             Answer::NoHttp => format!("what listens on port {port} does not speak HTTP"),
-            Answer::NotYet => format!("the app did not answer on port {port} within {seconds} s"),
+            Answer::NotYet | Answer::Connected => {
+                format!("the app did not answer on port {port} within {seconds} s")
+            }
+            last @ Answer::Status(_) => format!("the app {last} only"),
         };
         Err(self.unhealthy(machine, &what).await)
     }
 
-    async fn question(&self, machine: &dyn Machine, deadline: Instant) -> Answer {
+    /// Whether an app that answered is as well a moment later, and has not ended in between.
+    async fn goes_on(&self, machine: &dyn Machine, health: &Health, deadline: Instant) -> bool {
+        let before = web(machine).await.map_or(0, |web| web.ends());
+        tokio::time::sleep(SETTLE).await;
+        let after = web(machine).await;
+        after.is_none_or(|web| web.ends() == before)
+            && self.question(machine, health, deadline).await.is_good()
+    }
+
+    async fn question(&self, machine: &dyn Machine, health: &Health, deadline: Instant) -> Answer {
         let limit = ANSWER_LIMIT.min(deadline.saturating_duration_since(Instant::now()));
         let asked = async {
-            let stream = machine.connect(self.app.port).await.ok()?;
-            status_of(stream, self.app.port).await
+            let stream = machine.connect(self.port).await.ok()?;
+            match health.protocol {
+                Protocol::Http => status_of(stream, self.port, &health.path).await,
+                Protocol::Tcp => Some(Answer::Connected),
+            }
         };
         timeout(limit, asked).await.ok().flatten().unwrap_or(Answer::NotYet)
     }
 
     async fn listens(&self, machine: &dyn Machine) -> bool {
         let listeners = machine.listeners().await.unwrap_or_default();
-        listeners.iter().any(|listener| listener.port == self.app.port)
+        listeners.iter().any(|listener| listener.port == self.port)
     }
 
     /// The failure, with what helps to mend it in log and text.
@@ -106,7 +180,7 @@ impl Run {
         let listeners = machine.listeners().await.unwrap_or_default();
         let mut places: Vec<String> = listeners
             .iter()
-            .filter(|listener| listener.port != self.app.port)
+            .filter(|listener| listener.port != self.port)
             .map(|listener| std::net::SocketAddr::new(listener.address, listener.port).to_string())
             .collect();
         places.dedup();
@@ -165,10 +239,10 @@ fn keep_end(text: &mut String) {
     text.drain(..start);
 }
 
-/// Asks for `/` and reads the status line; redirects are an answer like any other.
-async fn status_of(mut stream: TcpStream, port: u16) -> Option<Answer> {
+/// Asks for a path and reads the status line; redirects are an answer like any other.
+async fn status_of(mut stream: TcpStream, port: u16, path: &str) -> Option<Answer> {
     let request = format!(
-        "GET / HTTP/1.1\r\nHost: localhost:{port}\r\nUser-Agent: pando-health\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUser-Agent: pando-health\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut head = Vec::new();

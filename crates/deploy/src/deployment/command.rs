@@ -15,6 +15,9 @@ use crate::machine::{Machine, broken_off, exec};
 /// How long each may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(15 * 60);
 
+/// The exit code of what was ended by SIGKILL: 128 and its number.
+const KILLED: i32 = 137;
+
 /// A command of the plan that ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -87,7 +90,13 @@ impl Run {
             return Err(Halt::Failed(format!("{what} took longer than {minutes} minutes")));
         }
         if done.exit_code != 0 {
-            return Err(Halt::Failed(format!("{what} failed with exit code {}", done.exit_code)));
+            let killed = if done.exit_code == KILLED {
+                ", killed: most likely it used more memory than the sandbox has"
+            } else {
+                ""
+            };
+            let code = done.exit_code;
+            return Err(Halt::Failed(format!("{what} failed with exit code {code}{killed}")));
         }
         Ok(())
     }

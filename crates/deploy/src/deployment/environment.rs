@@ -15,6 +15,8 @@
 //! Install finds nothing that differs from one deployment to the next: what it leaves is a
 //! layer that others begin with.
 //!
+//! Those of the user's that `pando.toml` lists as `build.secrets` are in install and build alone.
+//!
 //! `PORT` is where requests come in, so no other process has it: two of a kind would
 //! fight for it.
 
@@ -22,6 +24,7 @@ use std::collections::BTreeMap;
 
 use pando_store::{AppKind, AppRow, DeploymentRow};
 
+use super::shape::Shape;
 use super::tools::PROFILE;
 use crate::context::Context;
 use crate::detect::{Plan, quoted};
@@ -66,13 +69,18 @@ impl<'a> Environment<'a> {
 
     /// Of everything that is run once it is built.
     pub(crate) fn running(&self) -> Variables {
-        self.over("NODE_ENV", "production", self.about())
+        let mut all = self.over("NODE_ENV", "production", self.about());
+        all.retain(|name, _| !self.plan.build_secrets.contains(name));
+        all
     }
 
     /// What the web process finds beside that, and over it: where it must listen is not for
     /// the app's settings to say twice.
     pub(crate) fn web(&self) -> Variables {
-        pairs([("PORT", self.app.port.to_string()), ("HOST", "0.0.0.0".to_owned())])
+        pairs([
+            ("PORT", Shape::of(self.app, self.plan).port.to_string()),
+            ("HOST", "0.0.0.0".to_owned()),
+        ])
     }
 
     fn over(&self, name: &'static str, value: &str, about: Variables) -> Variables {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::run::{Halt, Run};
+use super::shape::Shape;
 use crate::detect::{self, Plan};
 use crate::error::git_message;
 use crate::git::{GitError, Mirror, Wanted};
@@ -43,6 +44,7 @@ impl Run {
         if mirror.list("").await.is_ok_and(|names| names.contains(".gitmodules")) {
             self.say("Note: submodules are not fetched; their folders are empty.").await;
         }
+        self.port = Shape::of(&self.app, &plan).port;
         self.keep_plan(&plan).await?;
         Ok(plan)
     }

@@ -19,7 +19,7 @@ impl Run {
         };
         let live = state::advance(&self.row, Event::StepDone, tx.now()).ok_or(Halt::Ended)?;
         let swap = tx.deployment_swap(&self.row, &live).await?;
-        let flip = tx.app_flip(&self.app, self.row.id, sandbox).await?;
+        let flip = tx.app_flip(&self.app, self.row.id, sandbox, self.port).await?;
         // Dropped without a commit, none of it happened.
         let (Swap::Done, Some(flip)) = (swap, flip) else {
             return Err(Halt::Ended);

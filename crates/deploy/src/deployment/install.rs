@@ -21,14 +21,14 @@ impl Run {
         let listing = mirror.listing().await.map_err(super::fetch::refused)?;
         let layer = self.layer(plan, &listing);
         if let Some(layer) = &layer
-            && let Some(machine) = self.on_a_layer(layer).await?
+            && let Some(machine) = self.on_a_layer(layer, plan).await?
         {
             self.unpack(&*machine, mirror, &listing, true).await?;
             self.say("Nothing to install: the lockfiles and all else that install reads are those of an earlier deployment.").await;
             self.command(&*machine, Step::Hooks, plan).await?;
             return Ok(machine);
         }
-        let machine = self.create(AppMachine::Empty).await?.ok_or(Halt::Ended)?;
+        let machine = self.create(AppMachine::Empty, plan).await?.ok_or(Halt::Ended)?;
         self.unpack(&*machine, mirror, &listing, false).await?;
         self.tools(&*machine, plan).await?;
         self.command(&*machine, Step::Install, plan).await?;
@@ -57,7 +57,11 @@ impl Run {
     }
 
     /// A machine that begins with the layer, where there is one for this app.
-    async fn on_a_layer(&mut self, layer: &Layer) -> Result<Option<Box<dyn Machine>>, Halt> {
+    async fn on_a_layer(
+        &mut self,
+        layer: &Layer,
+        plan: &Plan,
+    ) -> Result<Option<Box<dyn Machine>>, Halt> {
         if self.row.is_fresh {
             return Ok(None);
         }
@@ -67,7 +71,7 @@ impl Run {
         let parents = layer.parents_name().into_iter().filter_map(Result::ok);
         let names: Vec<DiskName> = own.into_iter().chain(parents).collect();
         for name in names {
-            if let Some(machine) = self.create(AppMachine::Disk(name)).await? {
+            if let Some(machine) = self.create(AppMachine::Disk(name), plan).await? {
                 return Ok(Some(machine));
             }
         }

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use pando_node::control::AppMachine;
 use pando_node::fault::{self, Fault};
-use pando_store::AppKind;
-use pando_types::limits::DEFAULT_PREVIEW_IDLE;
 use pando_types::{Code, PublicError, SandboxId};
 use tokio::time::Instant;
 
 use super::run::{Halt, Run};
+use super::shape::Shape;
 use crate::detect::Plan;
 use crate::layer;
 use crate::machine::{Machine, MachineSpec, Machines, ask, exec};
@@ -30,17 +29,17 @@ impl Run {
     pub(super) async fn create(
         &mut self,
         begins: AppMachine,
+        plan: &Plan,
     ) -> Result<Option<Box<dyn Machine>>, Halt> {
+        let Shape { cpu, memory_mib, idle_timeout, .. } = Shape::of(&self.app, plan);
         let spec = MachineSpec {
             org: self.row.org,
             app: self.row.app,
             deployment: self.row.id,
             template: self.app.template.clone(),
-            cpu: self.app.cpu,
-            memory_mib: self.app.memory_mib,
-            // An app is there for all; a preview is looked at now and then.
-            idle_timeout: matches!(self.app.kind, AppKind::Preview(_))
-                .then_some(DEFAULT_PREVIEW_IDLE),
+            cpu,
+            memory_mib,
+            idle_timeout,
             begins,
         };
         let machines = Arc::clone(&self.context.machines);
@@ -91,7 +90,7 @@ impl Run {
             .remove(self.row.org, builder)
             .await
             .map_err(|error| Halt::Failed(format!("the sandbox that built stays: {error}")))?;
-        let made = self.create(AppMachine::Disk(name)).await?;
+        let made = self.create(AppMachine::Disk(name), plan).await?;
         made.ok_or_else(|| Halt::Failed("what was built is there no more: deploy again".into()))
     }
 }

@@ -28,6 +28,7 @@ mod redact;
 pub(crate) mod revive;
 pub(crate) mod run;
 mod settings;
+pub(crate) mod shape;
 mod start;
 pub(crate) mod state;
 pub(crate) mod supersede;

@@ -6,13 +6,14 @@ use pando_store::DeploymentRow;
 use pando_types::{DeploymentId, SnapshotId};
 
 use super::beginning::{self, Beginning};
+use super::check::Settle;
 use super::run::{Halt, Run};
+use super::shape::Shape;
 use super::state::{self, Event};
 use crate::context::Context;
 use crate::detect::Plan;
 use crate::error::DeployError;
 use crate::layer;
-use crate::machine::Machine;
 
 /// How many deployments that were live are looked through for the same.
 const LOOKED_THROUGH: u32 = 20;
@@ -79,8 +80,9 @@ impl Run {
         next.origin = Some(origin.id);
         next.commit.clone_from(&origin.commit);
         next.plan.clone_from(&origin.plan);
-        let Some(machine) = self.create(begins).await? else { return Ok(false) };
+        let Some(machine) = self.create(begins, &plan).await? else { return Ok(false) };
         next.sandbox = self.row.sandbox;
+        self.port = Shape::of(&self.app, &plan).port;
         match beginning {
             Beginning::Ready { snapshot, .. } => {
                 next.settings_hash.clone_from(&origin.settings_hash);
@@ -92,15 +94,15 @@ impl Run {
                 ))
                 .await;
                 self.step_done().await?;
-                self.check(&*machine).await?;
+                self.check(&*machine, &plan, Settle::Skip).await?;
             }
             Beginning::Built { .. } => {
                 self.save(next).await?;
                 self.say(format!("Starting what deployment {} built.", origin.id.short())).await;
                 self.start(&*machine, &plan, &plan.serve).await?;
                 self.step_done().await?;
-                self.check(&*machine).await?;
-                self.keep_ready(&*machine).await?;
+                self.check(&*machine, &plan, Settle::Watch).await?;
+                self.keep_ready().await?;
             }
         }
         Ok(true)
@@ -108,7 +110,7 @@ impl Run {
 
     /// Keeps the machine as it is, ready and with nobody's request in it. The deployment goes
     /// live without, too.
-    pub(super) async fn keep_ready(&mut self, _machine: &dyn Machine) -> Result<(), Halt> {
+    pub(super) async fn keep_ready(&mut self) -> Result<(), Halt> {
         let sandbox = self.row.sandbox.ok_or(Halt::Ended)?;
         let snapshot = SnapshotId::new();
         let mut named = self.row.clone();

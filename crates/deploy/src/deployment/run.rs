@@ -10,6 +10,7 @@ use pando_types::app::DeploymentStatus;
 use pando_types::{AppId, DeploymentId, PublicError, SandboxId};
 use tokio::task::JoinHandle;
 
+use super::check::Settle;
 use super::command::Step;
 use super::log::Log;
 use super::redact::Redactor;
@@ -32,6 +33,8 @@ pub(super) struct Run {
     /// Tells one environment from another, and nothing of what is in it.
     pub env_fingerprint: String,
     pub template_version: String,
+    /// Where the app listens, as far as that is known.
+    pub port: u16,
     /// The sandbox in the making: it is waited for even when the deployment stops,
     /// because only what is made whole can be removed.
     pub creating: Option<JoinHandle<Result<Option<SandboxId>, PublicError>>>,
@@ -78,6 +81,7 @@ pub(crate) async fn run(
     let mut run = Run {
         context: Arc::clone(context),
         env_fingerprint: context.sealer.fingerprint(&env_text),
+        port: app.port,
         template_version: context.machines.template_version(&app.template),
         app,
         row,
@@ -194,8 +198,8 @@ impl Run {
         self.step_done().await?;
         self.start(&*machine, &plan, &plan.serve).await?;
         self.step_done().await?;
-        self.check(&*machine).await?;
-        self.keep_ready(&*machine).await
+        self.check(&*machine, &plan, Settle::Watch).await?;
+        self.keep_ready().await
     }
 
     /// Writes down what was resolved.

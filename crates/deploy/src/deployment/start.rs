@@ -4,7 +4,7 @@ use pando_guest_protocol::supervise::{DEFAULT_GRACE_MS, MAX_SUPERVISED, Supervis
 
 use super::environment::{Environment, Variables, script};
 use super::run::{Halt, Run};
-use crate::detect::{Pages, Plan, Serve};
+use crate::detect::{Pages, Plan, PlannedProcess, Serve};
 use crate::machine::Machine;
 
 /// The process that answers on the app's port.
@@ -21,7 +21,7 @@ impl Run {
         plan: &Plan,
         serve: &Serve,
     ) -> Result<(), Halt> {
-        let count = plan.workers.len() + 1;
+        let count = plan.processes.len() + 1;
         if count > MAX_SUPERVISED {
             return Err(Halt::Failed(format!(
                 "it has {count} processes, and an app has {MAX_SUPERVISED} at most; \
@@ -30,7 +30,7 @@ impl Run {
         }
         let environment = self.environment(plan);
         let mut processes = vec![self.web(plan, serve, environment.web()).await?];
-        for (name, command) in &plan.workers {
+        for PlannedProcess { name, command } in &plan.processes {
             self.say(format!("{name}: $ {command}")).await;
             processes.push(self.process(name, self.shell(plan, command), Variables::new()));
         }
@@ -44,7 +44,7 @@ impl Run {
     }
 
     async fn web(&self, plan: &Plan, serve: &Serve, env: Variables) -> Result<Supervised, Halt> {
-        let (port, folder) = (self.app.port.to_string(), self.folder());
+        let (port, folder) = (self.port.to_string(), self.folder());
         let argv = match serve {
             Serve::Command(command) => {
                 self.say(format!("$ {command}")).await;

@@ -175,6 +175,7 @@ impl Tx {
         app: &AppRow,
         deployment: DeploymentId,
         sandbox: SandboxId,
+        port: u16,
     ) -> Result<Option<Flip>, StoreError> {
         let Some(current) = self.app_get(app.id).await? else {
             return Ok(None);
@@ -195,7 +196,7 @@ impl Tx {
             return Ok(None);
         }
         // The port that this deployment was told, whatever the next one will be.
-        let target = RouteTarget { sandbox: Some(sandbox), port: app.port };
+        let target = RouteTarget { sandbox: Some(sandbox), port };
         let route = self.route_put(app.id, &current.label, Some(target)).await?;
         Ok(Some(Flip { route, previous: current.active_sandbox.filter(|old| *old != sandbox) }))
     }

@@ -70,15 +70,15 @@ async fn a_route_grows_over_close_and_reopen() {
     let target = RouteTarget { sandbox: None, port: 3000 };
     let made = tx.route_put(first.id, &first.label, Some(target)).await.unwrap();
     let (old, new) = (SandboxId::new(), SandboxId::new());
-    let flip = tx.app_flip(&first, DeploymentId::new(), old).await.unwrap().unwrap();
+    let flip = tx.app_flip(&first, DeploymentId::new(), old, first.port).await.unwrap().unwrap();
     assert_eq!(flip.previous, None);
-    let flip = tx.app_flip(&first, DeploymentId::new(), new).await.unwrap().unwrap();
+    let flip = tx.app_flip(&first, DeploymentId::new(), new, first.port).await.unwrap().unwrap();
     assert_eq!(flip.previous, Some(old));
     assert!(flip.route.generation > made.generation);
     let (_, closed) = tx.app_leave(&first).await.unwrap();
     let closed = closed.unwrap();
     assert_eq!(closed.target, None);
-    assert!(tx.app_flip(&first, DeploymentId::new(), old).await.unwrap().is_none());
+    assert!(tx.app_flip(&first, DeploymentId::new(), old, first.port).await.unwrap().is_none());
     let second = preview(&world, &parent, 7);
     assert_eq!(tx.app_insert(&second).await.unwrap(), Insert::Done);
     let target = RouteTarget { sandbox: None, port: 3000 };
