@@ -1,6 +1,6 @@
 //! The lines that a guest's commands and processes have said.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
@@ -17,9 +17,11 @@ use super::client::{ANSWER_TIMEOUT, Guest, GuestError, within};
 use super::frames::Frames;
 use super::lines;
 
-/// Most bytes of frames of an answer that does not follow: JSON may take six bytes
-/// for one of the text, and the agent keeps no more than its limit.
-const MAX_ANSWER_BYTES: usize = 8 * (MAX_LOG_BYTES + MAX_SUPERVISED * MAX_PROCESS_LOG_BYTES);
+/// How much more an answer that does not follow may hold than the agent keeps of one process,
+/// or of all commands: a byte that is not UTF-8 became three, and a piece may come in parts.
+const MOST_OF_KEPT: usize = 4;
+/// What a piece is counted for beside its text, as the agent counts it.
+const PIECE_OVERHEAD_BYTES: usize = 64;
 
 /// How long the guest may be waited for in all, for an answer that does not follow:
 /// the agent has it ready. The time that the client takes does not count.
@@ -37,7 +39,7 @@ struct Coming {
     frames: Frames,
     guest: Guest,
     follow: bool,
-    came_bytes: usize,
+    came: Came,
     waited: Duration,
     lines: VecDeque<LogLines>,
 }
@@ -53,8 +55,8 @@ impl Guest {
         let session = self.open(Operation::Logs(query)).await?;
         let (frames, guest) = (Frames::whole(self.account()), self.clone());
         let lines = VecDeque::new();
-        let (came_bytes, waited) = (0, Duration::ZERO);
-        let coming = Coming { session, frames, guest, follow, came_bytes, waited, lines };
+        let (came, waited) = (Came::default(), Duration::ZERO);
+        let coming = Coming { session, frames, guest, follow, came, waited, lines };
         let lines = stream::unfold(Some(coming), async |coming| {
             let mut coming = coming?;
             match coming.next().await {
@@ -92,21 +94,73 @@ impl Coming {
             if lines.iter().flat_map(|lines| lines.text.split('\n')).any(is_too_long) {
                 return Err(GuestError::TooLarge { limit_bytes: MAX_LINE_BYTES });
             }
-            let mut names = lines.iter().filter_map(|lines| lines.process.as_deref());
-            if let Some(name) = names.find(|name| !is_process_name(name)) {
-                return Err(GuestError::NoProcess(crate::quote(name)));
-            }
-            if !self.follow {
-                self.came_bytes += frame.payload.len();
-                if self.came_bytes > MAX_ANSWER_BYTES {
-                    return Err(GuestError::TooLarge { limit_bytes: MAX_ANSWER_BYTES });
-                }
+            for some in &lines {
+                self.came.note(some, self.follow)?;
             }
             self.lines = lines.into();
         }
     }
 }
 
+/// What came of each process, and of commands.
+#[derive(Default)]
+struct Came {
+    bytes: HashMap<Option<String>, usize>,
+}
+
+impl Came {
+    /// Takes lines in account, which are no more than the agent keeps unless it `follows`.
+    fn note(&mut self, lines: &LogLines, follows: bool) -> Result<(), GuestError> {
+        let process = lines.process.as_deref();
+        if let Some(name) = process.filter(|name| !is_process_name(name)) {
+            return Err(GuestError::NoProcess(crate::quote(name)));
+        }
+        if follows {
+            return Ok(());
+        }
+        let kept = if process.is_some() { MAX_PROCESS_LOG_BYTES } else { MAX_LOG_BYTES };
+        let limit_bytes = MOST_OF_KEPT * kept;
+        let came = self.bytes.entry(lines.process.clone()).or_default();
+        *came += lines.text.len() + PIECE_OVERHEAD_BYTES;
+        if *came > limit_bytes {
+            return Err(GuestError::TooLarge { limit_bytes });
+        }
+        if self.bytes.len() > MAX_SUPERVISED + 1 {
+            return Err(GuestError::TooMany { most: MAX_SUPERVISED });
+        }
+        Ok(())
+    }
+}
+
 fn is_too_long(line: &str) -> bool {
     line.len() > MAX_LINE_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use pando_guest_protocol::log::Output;
+
+    use super::*;
+
+    fn lines(process: Option<String>, bytes: usize) -> LogLines {
+        let text = "y".repeat(bytes);
+        LogLines { time_ms: 1, output: Output::Stdout, pid: 1, process, text }
+    }
+
+    #[test]
+    fn each_process_says_no_more_than_is_kept_of_it() {
+        let mut came = Came::default();
+        for number in 0..MAX_SUPERVISED {
+            came.note(&lines(Some(format!("p{number}")), MAX_PROCESS_LOG_BYTES), false).unwrap();
+        }
+        came.note(&lines(None, MAX_LOG_BYTES), false).unwrap();
+        let one = || lines(Some("p1".into()), MOST_OF_KEPT * MAX_PROCESS_LOG_BYTES);
+        assert!(matches!(came.note(&one(), false), Err(GuestError::TooLarge { .. })));
+        let another = lines(Some("more".into()), 1);
+        assert!(matches!(came.note(&another, false), Err(GuestError::TooMany { .. })));
+        // Who follows has no end.
+        assert!(Came::default().note(&one(), true).is_ok());
+        let nameless = lines(Some("no.name".into()), 1);
+        assert!(matches!(came.note(&nameless, true), Err(GuestError::NoProcess(_))));
+    }
 }
