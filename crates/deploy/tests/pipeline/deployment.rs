@@ -17,7 +17,7 @@ async fn an_app_goes_live_and_says_why() {
     assert_eq!(deployment.git_commit, world.repo.head("main").await.unwrap());
     for line in [
         "Static site, because index.html is there.",
-        "The app answers: status 200.",
+        "The app answers with status 200.",
         "Live at http://shop-",
     ] {
         assert!(log.contains(line), "{line}\n{log}");
