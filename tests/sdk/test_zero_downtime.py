@@ -26,7 +26,7 @@ if (fate === 'crashes after its start') setTimeout(() => process.exit(1), 700);
 def files(version, fate):
     build = "exit 1\n" if fate == "fails to build" else "echo built >built\n"
     return {
-        "Procfile": "web: node server.js\n", "build.sh": build,
+        "pando.toml": "[web]\ncommand = 'node server.js'\nhealth = { grace_seconds = 15 }\n", "build.sh": build,
         "server.js": SERVER % {"version": version, "fate": fate},
     }
 
