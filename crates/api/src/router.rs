@@ -80,6 +80,11 @@ fn keyed() -> Routes {
         routes!(apps::logs::logs),
         routes!(apps::processes::processes),
         routes!(apps::run::run),
+        routes!(
+            apps::deploy_key::get::get,
+            apps::deploy_key::make::make,
+            apps::deploy_key::delete::delete
+        ),
         routes!(apps::deploys::create::create, apps::deploys::list::list),
         routes!(apps::deploys::get::get),
         routes!(apps::deploys::logs::logs),

@@ -13,7 +13,7 @@ use pando_node::garbage::Cache;
 use pando_node::held::{Account, Held};
 use pando_store::{AppKind, AppRow, DeploymentRow, Listed, Presence, Sealer, Store, Tx};
 use pando_types::app::{
-    App, CreateApp, CreateDeployment, Delivery, Deployment, Rollback, UpdateApp,
+    App, CreateApp, CreateDeployment, Delivery, DeployKey, Deployment, Rollback, UpdateApp,
 };
 use pando_types::page::{Cursor, List, PageRequest};
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId};
@@ -61,7 +61,8 @@ impl Deploy {
         shutdown: CancellationToken,
     ) -> Result<Self, DeployError> {
         let path = config.data.join("mirrors");
-        let mirrors = Mirrors::open(path.clone(), config.allowed_git_hosts)
+        let keeps = Arc::new(store.clone());
+        let mirrors = Mirrors::open(path.clone(), config.allowed_git_hosts, keeps)
             .map_err(|source| DeployError::Folder { path, source })?;
         let context = Arc::new(Context {
             logs: LogBook::new(store.clone()),
@@ -164,6 +165,31 @@ impl Deploy {
         change: UpdateApp,
     ) -> Result<App, PublicError> {
         Ok(self.view(&app::update::update(&self.context, org, id, change).await?))
+    }
+
+    /// The public half of the key with which an app's repository is read over ssh.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] also where it has none.
+    pub async fn deploy_key_get(&self, org: OrgId, id: AppId) -> Result<DeployKey, PublicError> {
+        Ok(app::git_access::key_get(&self.context, org, id).await?)
+    }
+
+    /// Makes that key, unless there is one.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; [`Code::Conflict`] for a preview, for an address that is not one of
+    /// ssh, and for an app that is being removed.
+    pub async fn deploy_key_make(&self, org: OrgId, id: AppId) -> Result<DeployKey, PublicError> {
+        Ok(app::git_access::key_make(&self.context, org, id).await?)
+    }
+
+    /// Forgets that key. Fine where there is none.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; [`Code::Conflict`] as for [`Deploy::deploy_key_make`].
+    pub async fn deploy_key_forget(&self, org: OrgId, id: AppId) -> Result<(), PublicError> {
+        Ok(app::git_access::key_forget(&self.context, org, id).await?)
     }
 
     /// Removes an app with its previews: their hosts lead nowhere when this

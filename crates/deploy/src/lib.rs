@@ -15,7 +15,7 @@
 //! leads to the old version until the new one answered; whatever was promised is
 //! a row before it is begun.
 //!
-//! Not yet: private repositories, and a sweep for pull requests whose closing was
+//! Not yet: a sweep for pull requests whose closing was
 //! never delivered.
 
 mod app;

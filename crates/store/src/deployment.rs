@@ -81,6 +81,21 @@ pub struct DeploymentRow {
     pub is_fresh: bool,
 }
 
+/// A commit that an app needs, and how its repository is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCommit {
+    /// Whose app it is.
+    pub org: OrgId,
+    /// Its repository.
+    pub git_url: String,
+    /// Whether that is read with a token, or would be over https.
+    pub has_git_token: bool,
+    /// Whether that is read with a key, or would be over ssh.
+    pub has_deploy_key: bool,
+    /// The commit.
+    pub commit: String,
+}
+
 fn read(row: &SqliteRow) -> Result<DeploymentRow, StoreError> {
     let columns = Columns(row);
     Ok(DeploymentRow {
@@ -186,6 +201,41 @@ impl Store {
         let rows =
             query.bind(app.to_string()).bind(i64::from(limit)).fetch_all(&self.reader).await?;
         rows.iter().map(read).collect()
+    }
+
+    /// The commits that are live in any app that is not gone, and those of its last
+    /// `latest` deployments that were.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn commit_list_kept(&self, latest: u32) -> Result<Vec<KeptCommit>, StoreError> {
+        let query = sqlx::query(
+            "SELECT DISTINCT app.org_id, app.git_url, lived.commit_sha, \
+             COALESCE(parent.git_token_sealed, app.git_token_sealed) IS NOT NULL AS has_git_token, \
+             COALESCE(parent.deploy_key_sealed, app.deploy_key_sealed) IS NOT NULL \
+             AS has_deploy_key FROM (SELECT id, app_id, commit_sha, ROW_NUMBER() OVER \
+             (PARTITION BY app_id ORDER BY id DESC) AS place FROM deployment \
+             WHERE status = $1 AND commit_sha <> '') AS lived \
+             JOIN app ON app.id = lived.app_id LEFT JOIN app AS parent ON parent.id = app.parent_id \
+             WHERE app.deleted_ms IS NULL \
+             AND (lived.place <= $2 OR lived.id = app.active_deployment_id)",
+        );
+        let rows = query
+            .bind(DeploymentStatus::Live.word())
+            .bind(i64::from(latest))
+            .fetch_all(&self.reader)
+            .await?;
+        let kept = |row: &SqliteRow| {
+            let columns = Columns(row);
+            Ok(KeptCommit {
+                org: columns.id("org_id")?,
+                git_url: columns.get("git_url")?,
+                has_git_token: columns.get("has_git_token")?,
+                has_deploy_key: columns.get("has_deploy_key")?,
+                commit: columns.get("commit_sha")?,
+            })
+        };
+        rows.iter().map(kept).collect()
     }
 
     /// [`Tx::deployment_swap`] by itself.

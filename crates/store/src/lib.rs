@@ -37,9 +37,9 @@ mod template;
 mod template_build;
 mod volume;
 
-pub use app::{AppKind, AppRow, Flip, Listed, Presence, PreviewOf};
+pub use app::{AppKind, AppRow, DeployKey, Flip, Listed, Presence, PreviewOf};
 pub use delivery::{DeliveryRow, VerdictRow};
-pub use deployment::{DeploymentRow, Entered};
+pub use deployment::{DeploymentRow, Entered, KeptCommit};
 pub use deployment_log::LogRow;
 pub use env::{Env, EnvValue};
 pub use error::StoreError;

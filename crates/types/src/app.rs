@@ -13,14 +13,20 @@ pub struct CreateApp {
     /// Lower-case letters, digits and dashes, at most 40; unique in the org.
     #[schema(min_length = 1, max_length = 40, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
     pub name: String,
-    /// The repository: `https://host/owner/repo` (with or without `.git`). `http://` only where
-    /// the operator allows the host.
+    /// The repository: `https://host/owner/repo` (with or without `.git`), or over ssh
+    /// `git@host:owner/repo` or `ssh://git@host/owner/repo`. `http://` only where the operator
+    /// allows the host.
     #[schema(
-        min_length = 9,
+        min_length = 5,
         max_length = 512,
-        pattern = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[A-Za-z0-9_~+-][A-Za-z0-9._~+-]*)+/?$"
+        pattern = r"^((https?://|ssh://([A-Za-z0-9_][A-Za-z0-9._-]{0,63}@)?)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[A-Za-z0-9_~+-][A-Za-z0-9._~+-]*)+|[A-Za-z0-9_][A-Za-z0-9._-]{0,63}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[A-Za-z0-9_~+-][A-Za-z0-9._~+-]*(/[A-Za-z0-9_~+-][A-Za-z0-9._~+-]*)*)/?$"
     )]
     pub git_url: String,
+    /// What opens a private repository over https: a token, or `user:token`. Encrypted at rest,
+    /// sent to the repository's host alone, never returned.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 1024, pattern = r"^[\x21-\x7E]+$")]
+    pub git_token: Option<String>,
     /// The branch whose pushes are deployed; default `main`.
     #[serde(default)]
     #[schema(
@@ -90,6 +96,14 @@ pub struct CreateApp {
 /// It holds from the next deployment on, also of its previews.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct UpdateApp {
+    /// What opens a private repository over https: a token, or `user:token`; null takes it away.
+    #[serde(
+        default,
+        deserialize_with = "crate::present::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(min_length = 1, max_length = 1024, pattern = r"^[\x21-\x7E]+$")]
+    pub git_token: Option<Option<String>>,
     /// The branch whose pushes are deployed.
     #[serde(
         default,
@@ -234,6 +248,12 @@ pub struct App {
     pub name: String,
     /// The repository.
     pub git_url: String,
+    /// Whether a token for its repository is kept. It is never returned.
+    #[serde(default)]
+    pub has_git_token: bool,
+    /// Whether a deploy key for its repository is kept.
+    #[serde(default)]
+    pub has_deploy_key: bool,
     /// The branch, or the pull request's head branch.
     pub git_branch: String,
     /// The template.
@@ -285,6 +305,14 @@ pub struct App {
     pub created_at: String,
     /// When it last changed: RFC 3339, UTC.
     pub updated_at: String,
+}
+
+/// A key with which an app's repository is read over ssh. Its private half never leaves the
+/// server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeployKey {
+    /// The public half, as OpenSSH writes it: what the repository's settings take as a deploy key.
+    pub public_key: String,
 }
 
 /// The states of a deployment. It moves forward only; the last four are ends.

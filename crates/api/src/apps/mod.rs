@@ -3,6 +3,7 @@
 pub mod create;
 pub mod delete;
 pub mod deliveries;
+pub mod deploy_key;
 pub mod deploys;
 pub mod env;
 pub mod get;

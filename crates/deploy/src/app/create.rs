@@ -6,6 +6,7 @@ use pando_types::route::RouteTarget;
 use pando_types::{AppId, Code, OrgId, PublicError};
 
 use super::env::Environments;
+use super::git_access::seal_token;
 use super::{label, settings};
 use crate::context::{Context, Effects};
 use crate::deployment::create::{self, Order};
@@ -30,6 +31,8 @@ pub(crate) async fn create(
         label: label::app(&wanted.name, id),
         env_sealed: Vec::new(),
         preview_env_sealed: Vec::new(),
+        git_token_sealed: seal_token(context, id, wanted.git_token.as_deref())?,
+        deploy_key: None,
         name: wanted.name,
         git_url: wanted.git_url,
         repo_key: wanted.repo_key,

@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: AppId) -> Result<Outcome, De
     prune::forget_all(context, id).await?;
     let mut tx = context.store.begin().await?;
     let _ = tx.app_bury(id).await?;
-    let is_last = tx.app_count_repo(&app.repo_key).await? == 0;
+    let is_last = tx.app_count_repo(app.org, &app.repo_key).await? == 0;
     let mut effects = Effects::default();
     if matches!(app.kind, AppKind::Preview(_)) {
         report::put_comment(&mut tx, &app, &mut effects).await?;
@@ -76,7 +76,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: AppId) -> Result<Outcome, De
     context.commit(tx, effects).await?;
     if is_last && let Ok(url) = context.mirrors.parse(&app.git_url) {
         // Only room on the disk: the next fetch makes it anew.
-        if let Err(error) = context.mirrors.remove(&url).await {
+        if let Err(error) = context.mirrors.remove(app.org, &url).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "a mirror was not removed");
         }
     }

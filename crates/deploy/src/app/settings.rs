@@ -24,6 +24,7 @@ pub(crate) const AGENT_PORT: u16 = pando_guest_protocol::SESSION_PORT;
 /// The longest command.
 pub(crate) const MAX_COMMAND_BYTES: usize = 4096;
 const MAX_FOLDER_BYTES: usize = 512;
+const MAX_GIT_TOKEN_BYTES: usize = 1024;
 
 /// A request that can be carried out.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct Wanted {
     pub name: String,
     pub git_url: String,
     pub repo_key: String,
+    pub git_token: Option<String>,
     pub git_branch: String,
     pub template: String,
     pub auto_deploy: bool,
@@ -101,6 +103,7 @@ pub(crate) fn wanted(
     Ok(Wanted {
         git_url: url.to_string(),
         repo_key: url.repo_key(),
+        git_token: git_token(request.git_token, url)?,
         git_branch,
         template,
         auto_deploy: request.auto_deploy.unwrap_or(true),
@@ -132,6 +135,7 @@ pub(crate) fn changed(app: &AppRow, change: UpdateApp) -> CreateApp {
     CreateApp {
         name: app.name.clone(),
         git_url: app.git_url.clone(),
+        git_token: change.git_token.flatten(),
         git_branch: change.git_branch.unwrap_or_else(|| Some(app.git_branch.clone())),
         template: change.template.unwrap_or_else(|| Some(app.template.clone())),
         auto_deploy: change.auto_deploy.unwrap_or(Some(app.auto_deploy)),
@@ -186,6 +190,22 @@ fn name(name: &str) -> Result<(), PublicError> {
         "name holds 1 to {MAX_APP_NAME_BYTES} lower-case letters, digits and dashes, with no dash at either end"
     );
     Err(PublicError::invalid("name", message))
+}
+
+/// A token travels in a header, and only over https.
+fn git_token(token: Option<String>, url: &GitUrl) -> Result<Option<String>, PublicError> {
+    let Some(token) = token else { return Ok(None) };
+    let refuse = |message: String| Err(PublicError::invalid("git_token", message));
+    if url.is_ssh() {
+        return refuse("git_token is for https, and git_url is an ssh address: make a deploy key (POST /v1/apps/{id}/deploy-key) instead".into());
+    }
+    let is_plain = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if token.is_empty() || token.len() > MAX_GIT_TOKEN_BYTES || !is_plain {
+        return refuse(format!(
+            "git_token holds 1 to {MAX_GIT_TOKEN_BYTES} letters, digits and signs of ASCII, without spaces"
+        ));
+    }
+    Ok(Some(token))
 }
 
 /// A folder below the repository's root, without slashes at its ends; empty for the root itself.
@@ -291,6 +311,9 @@ mod tests {
         for name in ["", "1A", "A-B", "A B"] {
             let env = BTreeMap::from([(name.to_owned(), String::new())]);
             assert_eq!(refused(|app| app.env = Some(env)), "env");
+        }
+        for token in ["", "a b", "a\n", "\u{e9}", &"x".repeat(1025)] {
+            assert_eq!(refused(|app| app.git_token = Some(token.into())), "git_token");
         }
         let env = BTreeMap::from([("A".to_owned(), "x\0".to_owned())]);
         assert_eq!(refused(|app| app.preview_env = Some(env)), "preview_env");

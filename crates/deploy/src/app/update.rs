@@ -7,6 +7,7 @@ use pando_types::{AppId, OrgId, PublicError};
 
 use super::env::{self, Environments};
 use super::find;
+use super::git_access::seal_token;
 use super::settings::{self, Wanted};
 use crate::context::Context;
 use crate::error::DeployError;
@@ -19,13 +20,17 @@ pub(crate) async fn update(
     change: UpdateApp,
 ) -> Result<AppRow, DeployError> {
     let (mut tx, app) = find::to_change(context, org, id).await?;
+    let has_git_token = change.git_token.is_some();
     let (has_env, has_preview_env) = (change.env.is_some(), change.preview_env.is_some());
     let url = context.mirrors.parse(&app.git_url);
     let url = url.map_err(|error| PublicError::invalid("git_url", error.to_string()))?;
     let templates = context.machines.templates();
     let wanted = settings::wanted(settings::changed(&app, change), &url, &templates)?;
 
-    let next = AppRow { git_branch: wanted.git_branch.clone(), ..with(&app, &wanted) };
+    let mut next = AppRow { git_branch: wanted.git_branch.clone(), ..with(&app, &wanted) };
+    if has_git_token {
+        next.git_token_sealed = seal_token(context, id, wanted.git_token.as_deref())?;
+    }
     if tx.app_change(&next).await? != Swap::Done {
         return Err(find::leaving().into());
     }

@@ -16,6 +16,8 @@ pub(crate) fn app(row: &AppRow, urls: &PublicUrls) -> App {
         id: row.id,
         name: row.name.clone(),
         git_url: row.git_url.clone(),
+        has_git_token: row.git_token_sealed.is_some(),
+        has_deploy_key: row.deploy_key.is_some(),
         git_branch: row.git_branch.clone(),
         template: row.template.clone(),
         auto_deploy: row.auto_deploy,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::run::{Halt, Run};
 use super::shape::Shape;
+use crate::app::git_access;
 use crate::detect::{self, Plan};
 use crate::error::git_message;
-use crate::git::{GitError, Mirror, Wanted};
+use crate::git::{GitError, Mirror};
 
 impl Run {
     pub(super) async fn fetch(&mut self) -> Result<Mirror, Halt> {
@@ -18,8 +19,9 @@ impl Run {
             wanted_text(&self.row.git_ref, &self.row.commit)
         ))
         .await;
-        let wanted = Wanted::of(&self.row.git_ref, &self.row.commit);
-        let mirror = context.mirrors.fetch(&url, &wanted).await.map_err(refused)?;
+        let source = git_access::source(&context, &self.app, url).await?;
+        let wanted = git_access::wanted(&context, &self.app, &self.row).await?;
+        let mirror = context.mirrors.fetch(&source, &wanted).await.map_err(refused)?;
         let mut next = self.row.clone();
         next.commit.clone_from(&mirror.commit);
         next.settings_hash = Some(self.settings_hash());
@@ -40,9 +42,6 @@ impl Run {
         }
         for warning in &plan.warnings {
             self.say(format!("Warning: {warning}")).await;
-        }
-        if mirror.list("").await.is_ok_and(|names| names.contains(".gitmodules")) {
-            self.say("Note: submodules are not fetched; their folders are empty.").await;
         }
         self.port = Shape::of(&self.app, &plan).port;
         self.keep_plan(&plan).await?;

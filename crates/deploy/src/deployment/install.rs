@@ -18,7 +18,7 @@ impl Run {
         mirror: &Mirror,
         plan: &Plan,
     ) -> Result<Box<dyn Machine>, Halt> {
-        let listing = mirror.listing().await.map_err(super::fetch::refused)?;
+        let listing = mirror.listing();
         let layer = self.layer(plan, &listing);
         if let Some(layer) = &layer
             && let Some(machine) = self.on_a_layer(layer, plan).await?

@@ -19,8 +19,10 @@ use crate::machine::{Machine, broken_off, exec, input};
 
 /// How long the tree may take into the sandbox.
 const TREE_LIMIT: Duration = Duration::from_secs(300);
-/// Files belong to root, not to numbers from the archive.
-const UNPACK: &str = "exec tar -x -C /app --no-same-owner";
+/// Files belong to root, not to numbers from the archive; whoever a template's commands run as,
+/// git is to take them for that user's own.
+const UNPACK: &str = r"printf '[safe]\n\tdirectory = /app\n' 2>/dev/null >>/etc/gitconfig
+exec tar -x -C /app --no-same-owner";
 /// Keeps the names of what comes, each ended by a NUL: files, links and submodules.
 const RECORD: &str = "mkdir -p /opt/pando && exec cat >/opt/pando/tree";
 /// Removes what came before. Folders go that are empty then, the innermost first.
@@ -50,7 +52,7 @@ impl Run {
         // What breaks the tree off is said here: the sandbox only sees an early end.
         let (tell, mut broken) = oneshot::channel();
         let mut tell = Some(tell);
-        let tree = mirror.tree().map_err(refused)?.map(move |bytes| {
+        let tree = mirror.tree().map(move |bytes| {
             bytes.map_err(|error| {
                 let told = std::io::Error::other(error.to_string());
                 if let Some(tell) = tell.take() {
@@ -87,7 +89,7 @@ impl Run {
         loop {
             let event = tokio::select! {
                 biased;
-                Ok(error) = &mut *broken => return Err(refused(error)),
+                Ok(error) = &mut *broken, if !broken.is_terminated() => return Err(refused(error)),
                 event = output.next() => event.unwrap_or_else(|| Err(broken_off())),
             };
             match event.map_err(|error| failed(&error))? {

@@ -4,6 +4,7 @@
 //! certificates, no configuration but what is said here, and no terminal. It runs
 //! in a process group of its own, which ends with whoever waits for it.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -12,14 +13,21 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::Instant;
 use tokio_util::io::ReaderStream;
 
 use super::GitError;
+use super::mirror::READ_LIMIT;
 
+/// The bytes read at once of what is handed on.
+const CHUNK_BYTES: usize = 64 * 1024;
 /// The most bytes of git's own words that are kept.
 const MAX_SAID_BYTES: usize = 8 * 1024;
+/// What follows whatever ssh said, and is of no help.
+const ADVICE: [&str; 2] =
+    ["Please make sure you have the correct access rights", "and the repository exists."];
 /// The largest file that git may write: one pack. What is larger does not become a preview.
 const MAX_FILE_BYTES: u64 = 2 << 30;
 /// What git may know of its surroundings.
@@ -40,7 +48,7 @@ const KEPT_VARIABLES: [&str; 13] = [
 ];
 /// What holds for every call. The first line refuses every transport, and the
 /// callers allow the one they need.
-const CONFIG: [&str; 16] = [
+const CONFIG: [&str; 17] = [
     "protocol.allow=never",
     "core.hooksPath=/dev/null",
     "core.attributesFile=/dev/null",
@@ -54,6 +62,7 @@ const CONFIG: [&str; 16] = [
     "http.lowSpeedLimit=1000",
     "http.lowSpeedTime=30",
     "maintenance.auto=false",
+    "repack.writeBitmaps=false",
     "submodule.recurse=false",
     "tar.umask=0022",
     "transfer.bundleURI=false",
@@ -74,14 +83,39 @@ pub(super) struct Call<'a> {
     pub dir: &'a Path,
     /// More settings, `name=value`.
     pub config: &'a [String],
+    /// More of its surroundings.
+    pub variables: &'a [(&'static str, OsString)],
     pub arguments: &'a [&'a str],
+    /// What it reads.
+    pub input: &'a [u8],
     pub limit: Duration,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// A question about what is here.
+    pub(super) fn new(dir: &'a Path, arguments: &'a [&'a str]) -> Self {
+        let limit = READ_LIMIT;
+        Self { dir, config: &[], variables: &[], arguments, input: &[], limit }
+    }
+
     fn verb(&self) -> &'static str {
-        const VERBS: [&str; 7] =
-            ["init", "fetch", "ls-remote", "rev-parse", "ls-tree", "cat-file", "archive"];
+        const VERBS: [&str; 15] = [
+            "init",
+            "fetch",
+            "ls-remote",
+            "rev-parse",
+            "rev-list",
+            "ls-tree",
+            "cat-file",
+            "archive",
+            "config",
+            "check-attr",
+            "for-each-ref",
+            "pack-objects",
+            "update-ref",
+            "repack",
+            "prune",
+        ];
         let first = self.arguments.first();
         VERBS.into_iter().find(|verb| Some(verb) == first).unwrap_or("git")
     }
@@ -106,11 +140,12 @@ impl Call<'_> {
             .env("GIT_DIR", self.dir)
             .env("HOME", self.dir)
             .env("LC_ALL", "C")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.dir)
             .args(self.arguments)
             .process_group(0)
             .kill_on_drop(true)
-            .stdin(Stdio::null())
+            .stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let child =
@@ -132,8 +167,10 @@ impl Call<'_> {
         let verb = self.verb();
         let whole = async {
             let mut running = self.spawn()?;
+            let stdin = running.child.stdin.take();
             let (stdout, stderr) = (running.child.stdout.take(), running.child.stderr.take());
-            let (output, said, status) = tokio::join!(
+            let ((), output, said, status) = tokio::join!(
+                feed(stdin, self.input),
                 keep(stdout, limit_bytes),
                 keep(stderr, MAX_SAID_BYTES),
                 running.child.wait(),
@@ -151,29 +188,24 @@ impl Call<'_> {
     }
 
     /// Starts it and hands its output out as it comes. The stream ends in an error
-    /// unless git succeeded, and after `limit_bytes`.
-    pub(super) fn stream(
-        self,
-        limit_bytes: u64,
-    ) -> Result<BoxStream<'static, Result<Bytes, GitError>>, GitError> {
+    /// unless git succeeded within its limit.
+    pub(super) fn stream(self) -> Result<BoxStream<'static, Result<Bytes, GitError>>, GitError> {
         let verb = self.verb();
         let mut running = self.spawn()?;
         let missing = || GitError::Start { verb, source: std::io::ErrorKind::BrokenPipe.into() };
         let stdout = running.child.stdout.take().ok_or_else(missing)?;
         let stderr = running.child.stderr.take();
         let said = tokio::spawn(keep(stderr, MAX_SAID_BYTES));
-        let state =
-            Some(Streaming { running, output: ReaderStream::new(stdout), said, left: limit_bytes });
+        let output = ReaderStream::with_capacity(stdout, CHUNK_BYTES);
+        let (limit, end) = (self.limit, Instant::now() + self.limit);
+        let state = Some(Streaming { running, output, said });
         Ok(stream::unfold(state, move |state| async move {
             let mut state = state?;
-            match state.output.next().await {
-                Some(Ok(bytes)) => match state.left.checked_sub(bytes.len() as u64) {
-                    Some(left) => {
-                        state.left = left;
-                        Some((Ok(bytes), Some(state)))
-                    }
-                    None => Some((Err(GitError::TooLarge { what: "tree", limit_bytes }), None)),
-                },
+            let Ok(next) = tokio::time::timeout_at(end, state.output.next()).await else {
+                return Some((Err(GitError::Timeout { verb, limit }), None));
+            };
+            match next {
+                Some(Ok(bytes)) => Some((Ok(bytes), Some(state))),
                 Some(Err(source)) => Some((Err(GitError::Start { verb, source }), None)),
                 None => state.end(verb).await.err().map(|error| (Err(error), None)),
             }
@@ -186,7 +218,6 @@ struct Streaming {
     running: Running,
     output: ReaderStream<ChildStdout>,
     said: tokio::task::JoinHandle<(Vec<u8>, bool)>,
-    left: u64,
 }
 
 impl Streaming {
@@ -219,9 +250,17 @@ fn succeeded(verb: &'static str, status: ExitStatus, said: &[u8]) -> Result<(), 
         return Ok(());
     }
     let said = String::from_utf8_lossy(said);
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let says = |line: &&str| !line.is_empty() && !ADVICE.contains(line);
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(says).collect();
     let said = lines[lines.len().saturating_sub(3)..].join("; ");
     Err(GitError::Failed { verb, code: status.code(), said })
+}
+
+/// Writes all, unless it ends before: its status tells why.
+async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
+    if let Some(mut stdin) = stdin {
+        let _ = stdin.write_all(input).await;
+    }
 }
 
 /// Reads all, keeps the beginning; whether there was more.

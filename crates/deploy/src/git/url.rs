@@ -1,15 +1,19 @@
-//! Which repository addresses are taken, in one spelling, and which hosts the
-//! server may be sent to.
+//! Which repository addresses are taken, in one spelling.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
+use std::net::IpAddr;
+
+use super::host::{self, HostPort};
 
 /// The longest address.
 const MAX_BYTES: usize = 512;
+const MAX_USER_BYTES: usize = 64;
+/// Who one is to a forge's ssh server.
+const DEFAULT_USER: &str = "git";
 
-/// An address that can be fetched from: `https://host/path`, or `http://` for a
-/// host that the operator allowed. No user, password, query or fragment.
+/// An address that can be fetched from: `https://host/path`, `ssh://user@host/path` or
+/// `user@host:path`; `http://` for a host that the operator allowed. No password, query
+/// or fragment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct GitUrl {
     scheme: Scheme,
@@ -18,54 +22,31 @@ pub(crate) struct GitUrl {
     path: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Scheme {
     Http,
     Https,
-}
-
-/// A host that the operator allows beyond public ones: without TLS, and with a
-/// private address. Without a port, each of its ports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostPort {
-    host: String,
-    port: Option<u16>,
+    /// As this user.
+    Ssh(String),
+    /// `user@host:path`: the path begins in the user's home there.
+    Scp(String),
 }
 
 /// Why an address is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UrlError {
-    #[error("a repository is named as https://host/owner/repo")]
+    #[error("a repository is named as https://host/owner/repo or git@host:owner/repo")]
     Form,
     #[error(
-        "a repository's address holds no user or password: private repositories are not supported yet"
+        "a repository's address holds no user or password: give the app a git_token, or a deploy key and an address like git@host:owner/repo"
     )]
     Credentials,
-    #[error("`{0}` may only be reached over https://")]
+    #[error("`{0}` may only be reached over https:// or ssh://")]
     Plain(String),
     #[error("`{0}` is not a public address; the operator can allow it with --allow-git-host")]
     Private(String),
     #[error("`{0}` does not resolve to an address")]
     Unresolved(String),
-}
-
-impl FromStr for HostPort {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no host or host:port");
-        let (host, port) = split_port(text).ok_or_else(wrong)?;
-        Ok(Self { host, port })
-    }
-}
-
-impl fmt::Display for HostPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.port {
-            Some(port) => write!(f, "{}:{port}", self.host),
-            None => f.write_str(&self.host),
-        }
-    }
 }
 
 impl GitUrl {
@@ -74,17 +55,32 @@ impl GitUrl {
         if text.len() > MAX_BYTES || text.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
             return Err(UrlError::Form);
         }
-        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Form)?;
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "https" => Scheme::Https,
-            "http" => Scheme::Http,
-            _ => return Err(UrlError::Form),
+        let Some((scheme, rest)) = text.split_once("://") else {
+            let (authority, path) = text.split_once(':').ok_or(UrlError::Form)?;
+            let (user, host) = authority.split_once('@').ok_or(UrlError::Form)?;
+            return Self::with(Scheme::Scp(user_name(user)?), host, path);
         };
         let (authority, path) = rest.split_once('/').ok_or(UrlError::Form)?;
-        if authority.contains('@') {
-            return Err(UrlError::Credentials);
+        let (user, host) = match authority.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, authority),
+        };
+        let scheme = match (scheme.to_ascii_lowercase().as_str(), user) {
+            ("https", None) => Scheme::Https,
+            ("http", None) => Scheme::Http,
+            ("https" | "http", Some(_)) => return Err(UrlError::Credentials),
+            ("ssh", user) => Scheme::Ssh(user_name(user.unwrap_or(DEFAULT_USER))?),
+            _ => return Err(UrlError::Form),
+        };
+        let url = Self::with(scheme, host, path)?;
+        if url.scheme == Scheme::Http && !host::is_allowed(&url.host, url.port, allowed) {
+            return Err(UrlError::Plain(url.host));
         }
-        let (host, port) = split_port(authority).ok_or(UrlError::Form)?;
+        Ok(url)
+    }
+
+    fn with(scheme: Scheme, authority: &str, path: &str) -> Result<Self, UrlError> {
+        let (host, port) = host::split_port(authority).ok_or(UrlError::Form)?;
         let path = path.trim_end_matches('/');
         let good = |segment: &str| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+".contains(&byte);
@@ -93,12 +89,35 @@ impl GitUrl {
         if path.is_empty() || !path.split('/').all(good) {
             return Err(UrlError::Form);
         }
-        let default = if scheme == Scheme::Https { 443 } else { 80 };
-        let url = Self { scheme, host, port: port.unwrap_or(default), path: path.to_owned() };
-        if scheme == Scheme::Http && !url.is_allowed(allowed) {
-            return Err(UrlError::Plain(url.host));
+        let port = match (&scheme, port) {
+            (Scheme::Scp(_), Some(_)) => return Err(UrlError::Form),
+            (_, Some(port)) => port,
+            (_, None) => scheme.port(),
+        };
+        Ok(Self { scheme, host, port, path: path.to_owned() })
+    }
+
+    /// The address that a submodule names, which may be relative to this one
+    /// (git-submodule(1)).
+    pub(super) fn join(&self, text: &str, allowed: &[HostPort]) -> Result<Self, UrlError> {
+        if !text.starts_with("./") && !text.starts_with("../") {
+            return Self::parse(text, allowed);
         }
-        Ok(url)
+        let mut parts: Vec<&str> = self.path.split('/').collect();
+        let mut rest = text;
+        loop {
+            if let Some(next) = rest.strip_prefix("../") {
+                parts.pop().ok_or(UrlError::Form)?;
+                rest = next;
+            } else if let Some(next) = rest.strip_prefix("./") {
+                rest = next;
+            } else {
+                break;
+            }
+        }
+        parts.push(rest);
+        let path = parts.join("/");
+        Self::parse(&Self { path, ..self.clone() }.to_string(), allowed)
     }
 
     /// The repository in one spelling, whatever the case, the scheme and the `.git`.
@@ -109,8 +128,8 @@ impl GitUrl {
 
     /// What its mirror is kept under: one for each repository and transport.
     pub(super) fn mirror_key(&self) -> String {
-        let scheme = if self.is_plain() { "http" } else { "https" };
-        format!("{scheme}://{}", self.repo_key())
+        let scheme = self.scheme.name();
+        format!("{scheme}://{}{}", self.scheme.user(), self.repo_key())
     }
 
     /// `owner/repo`: the last two parts of the path; empty for a shorter one.
@@ -123,34 +142,29 @@ impl GitUrl {
         }
     }
 
-    /// Whether git needs `protocol.http` for it.
-    pub(super) fn is_plain(&self) -> bool {
-        self.scheme == Scheme::Http
+    /// What git calls the way it is reached.
+    pub(super) fn protocol(&self) -> &'static str {
+        self.scheme.name()
     }
 
-    /// Where it leads, once it is known that it may: the addresses to pin git to,
-    /// so that it cannot resolve the name differently a moment later. `None` when
-    /// a proxy resolves the name.
+    pub(crate) fn is_ssh(&self) -> bool {
+        matches!(self.scheme, Scheme::Ssh(_) | Scheme::Scp(_))
+    }
+
+    /// Whether both are reached at one host, in one way: what proves who we are to the one
+    /// may be shown to the other.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        (self.protocol(), self.host(), self.port())
+            == (other.protocol(), other.host(), other.port())
+    }
+
+    /// [`host::check`] of its host.
     pub(super) async fn check(
         &self,
         allowed: &[HostPort],
         proxied: bool,
     ) -> Result<Option<Vec<IpAddr>>, UrlError> {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<IpAddr> = match host.parse() {
-            Ok(address) => vec![address],
-            Err(_) => match tokio::net::lookup_host((host, self.port)).await {
-                Ok(found) => found.map(|address| address.ip()).collect(),
-                Err(_) => Vec::new(),
-            },
-        };
-        if addresses.is_empty() {
-            return if proxied { Ok(None) } else { Err(UrlError::Unresolved(self.host.clone())) };
-        }
-        if !self.is_allowed(allowed) && !addresses.iter().copied().all(is_public) {
-            return Err(UrlError::Private(self.host.clone()));
-        }
-        Ok((!proxied).then_some(addresses))
+        host::check(&self.host, self.port, allowed, proxied).await
     }
 
     pub(super) fn host(&self) -> &str {
@@ -161,94 +175,61 @@ impl GitUrl {
         self.port
     }
 
-    fn is_allowed(&self, allowed: &[HostPort]) -> bool {
-        let fits = |known: &HostPort| {
-            known.host == self.host && known.port.is_none_or(|port| port == self.port)
-        };
-        allowed.iter().any(fits)
+    pub(super) fn authority(&self) -> String {
+        if self.port == self.scheme.port() {
+            self.host.clone()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl Scheme {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Ssh(_) | Self::Scp(_) => "ssh",
+        }
     }
 
-    fn authority(&self) -> String {
-        match (self.scheme, self.port) {
-            (Scheme::Https, 443) | (Scheme::Http, 80) => self.host.clone(),
-            (_, port) => format!("{}:{port}", self.host),
+    fn port(&self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+            Self::Ssh(_) | Self::Scp(_) => 22,
+        }
+    }
+
+    /// With the `@` after it.
+    fn user(&self) -> String {
+        match self {
+            Self::Http | Self::Https => String::new(),
+            Self::Ssh(user) | Self::Scp(user) => format!("{user}@"),
         }
     }
 }
 
 impl fmt::Display for GitUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_plain() { "http" } else { "https" };
-        write!(f, "{scheme}://{}/{}", self.authority(), self.path)
+        let (user, path) = (self.scheme.user(), &self.path);
+        match &self.scheme {
+            Scheme::Scp(_) => write!(f, "{user}{}:{path}", self.host),
+            scheme => write!(f, "{}://{user}{}/{path}", scheme.name(), self.authority()),
+        }
     }
 }
 
-/// A host name or address in lower case, and its port.
-fn split_port(text: &str) -> Option<(String, Option<u16>)> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']')?;
-            address.parse::<Ipv6Addr>().ok()?;
-            (format!("[{}]", address.to_ascii_lowercase()), port.strip_prefix(':'))
-        }
-        None => {
-            let (host, port) = match text.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (text, None),
-            };
-            (host.to_ascii_lowercase(), port)
-        }
-    };
-    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
-    let named = !host.is_empty() && host.bytes().all(good) && !host.starts_with(['-', '.']);
-    if !named && !host.starts_with('[') {
-        return None;
+fn user_name(text: &str) -> Result<String, UrlError> {
+    if text.contains(':') {
+        return Err(UrlError::Credentials);
     }
-    let port = match port {
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(port.parse::<u16>().ok().filter(|port| *port > 0)?)
-        }
-        Some(_) => return None,
-        None => None,
-    };
-    Some((host, port))
-}
-
-/// Whether an address is one of the internet's, by IANA's registries of special
-/// purpose addresses (RFC 6890).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(mapped) => is_public_v4(mapped),
-            None => is_public_v6(address),
-        },
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let shared = a == 100 && (64..128).contains(&b);
-    let benchmarks = a == 198 && (18..20).contains(&b);
-    let protocol = (a, b, c) == (192, 0, 0);
-    !(a == 0
-        || a >= 224
-        || address.is_loopback()
-        || address.is_private()
-        || address.is_link_local()
-        || address.is_documentation()
-        || shared
-        || benchmarks
-        || protocol)
-}
-
-/// Global unicast is `2000::/3`; within it, what translates to an IPv4 address or
-/// is not routed is left out.
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [a, b, ..] = address.segments();
-    let translated = a == 0x2002 || (a == 0x2001 && b < 0x200);
-    let documentation = (a, b) == (0x2001, 0x0db8) || a == 0x3fff;
-    (0x2000..0x4000).contains(&a) && !translated && !documentation
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let good = !text.is_empty()
+        && text.len() <= MAX_USER_BYTES
+        && text.bytes().all(plain)
+        && !text.starts_with(['-', '.']);
+    if good { Ok(text.to_owned()) } else { Err(UrlError::Form) }
 }
 
 #[cfg(test)]
@@ -268,23 +249,34 @@ mod tests {
             "https://github.com/acme/shop.git",
             "https://github.com:443/acme/shop/",
             "HTTPS://github.com/acme/shop.git/",
+            "git@github.com:acme/shop.git",
+            "ssh://git@GitHub.com/Acme/Shop.git",
+            "ssh://github.com:22/acme/shop",
         ] {
             let url = parse(text).unwrap();
             assert_eq!(url.repo_key(), "github.com/acme/shop", "{text}");
             assert_eq!(url.full_name().to_lowercase(), "acme/shop");
         }
-        assert_eq!(
-            parse("http://forge.lan:3000/a/b.git").unwrap().repo_key(),
-            "forge.lan:3000/a/b"
-        );
+        let key = |text: &str| parse(text).unwrap().repo_key();
+        assert_eq!(key("http://forge.lan:3000/a/b.git"), "forge.lan:3000/a/b");
+        assert_eq!(key("ssh://git@forge.lan:2222/a/b.git"), "forge.lan:2222/a/b");
     }
 
     #[test]
-    fn what_is_no_plain_https_address_is_refused() {
+    fn what_is_no_plain_address_is_refused() {
         for text in [
             "",
-            "git@github.com:acme/shop.git",
-            "ssh://github.com/a/b",
+            "github.com:acme/shop.git",
+            "-git@github.com:acme/shop.git",
+            "git@-oProxyCommand=id:acme/shop",
+            "git@github.com:22:acme/shop",
+            "git@github.com:/acme/shop",
+            "git@github.com:../shop",
+            "git@github.com:-acme\\shop",
+            "ssh://-oProxyCommand=id/a/b",
+            "ssh://a@b@github.com/a/b",
+            "ssh://git@github.com",
+            "git://github.com/a/b",
             "file:///etc",
             "/etc",
             "https://github.com",
@@ -301,45 +293,44 @@ mod tests {
             "https://github.com:99999/a/b",
             "https://github.com:x/a",
             "ext::sh -c id",
-            "https://github.com/-a\\b",
             "--upload-pack=id",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
         assert_eq!(parse("https://me:pw@github.com/a/b"), Err(UrlError::Credentials));
+        assert_eq!(parse("ssh://git:pw@github.com/a/b"), Err(UrlError::Credentials));
         assert!(matches!(parse("http://github.com/a/b"), Err(UrlError::Plain(_))));
         assert!(matches!(parse("http://forge.lan/a/b"), Err(UrlError::Plain(_))));
     }
 
     #[test]
-    fn only_addresses_of_the_internet_are_public() {
+    fn a_submodules_address_may_be_relative() {
+        let base = |text: &str| parse(text).unwrap();
+        let join = |from: &str, text: &str| base(from).join(text, &[]).map(|it| it.to_string());
+        let shop = "https://github.com/acme/shop.git";
+        assert_eq!(join(shop, "../lib.git").unwrap(), "https://github.com/acme/lib.git");
+        assert_eq!(join(shop, "../../eve/lib").unwrap(), "https://github.com/eve/lib");
+        assert_eq!(join(shop, "./lib").unwrap(), "https://github.com/acme/shop.git/lib");
+        assert_eq!(join(shop, "./../lib").unwrap(), "https://github.com/acme/lib");
+        assert_eq!(join("git@h.example:a/b", "../c").unwrap(), "git@h.example:a/c");
+        assert_eq!(
+            join("ssh://git@h.example:29/a/b", "../c").unwrap(),
+            "ssh://git@h.example:29/a/c"
+        );
+        assert_eq!(join(shop, "https://x.example/a/b").unwrap(), "https://x.example/a/b");
         for text in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "224.0.0.1",
-            "255.255.255.255",
-            "192.0.0.8",
-            "198.18.0.1",
-            "203.0.113.1",
-            "::1",
-            "::",
-            "fe80::1",
-            "fd00::1",
-            "::ffff:10.0.0.1",
-            "2002:7f00:1::",
-            "2001:db8::1",
-            "64:ff9b::7f00:1",
-            "ff02::1",
+            "../../../../etc",
+            "../..",
+            "..",
+            ".",
+            "/etc",
+            "file:///etc",
+            "../x/../../y",
+            "-u./x",
+            "ext::sh -c id",
+            "../--upload-pack=id;x",
         ] {
-            assert!(!is_public(text.parse().unwrap()), "{text}");
-        }
-        for text in ["140.82.121.4", "8.8.8.8", "2606:4700::1111", "2a01:4f8::1"] {
-            assert!(is_public(text.parse().unwrap()), "{text}");
+            assert!(join(shop, text).is_err(), "{text}");
         }
     }
 
@@ -348,18 +339,27 @@ mod tests {
         let allowed: Vec<HostPort> = vec!["127.0.0.1:3000".parse().unwrap()];
         let url = GitUrl::parse("http://127.0.0.1:3000/a/b", &allowed).unwrap();
         assert!(url.check(&allowed, false).await.is_ok());
-        let url = GitUrl::parse("https://127.0.0.1/a/b", &allowed).unwrap();
-        assert!(matches!(url.check(&allowed, false).await, Err(UrlError::Private(_))));
+        for text in ["https://127.0.0.1/a/b", "git@127.0.0.1:a/b", "ssh://git@[::1]/a/b"] {
+            let url = GitUrl::parse(text, &allowed).unwrap();
+            assert!(
+                matches!(url.check(&allowed, false).await, Err(UrlError::Private(_))),
+                "{text}"
+            );
+        }
         let url = GitUrl::parse("https://[::1]/a/b", &allowed).unwrap();
         assert!(matches!(url.check(&allowed, true).await, Err(UrlError::Private(_))));
     }
 
     proptest! {
         #[test]
-        fn any_text_is_taken_or_refused_and_stays_itself(text in "(https://)?[ -~]{0,60}") {
+        fn any_text_is_taken_or_refused_and_stays_itself(
+            text in "(https://|ssh://|git@h:)?[ -~]{0,60}"
+        ) {
             if let Ok(url) = parse(&text) {
                 prop_assert_eq!(parse(&url.to_string()), Ok(url.clone()));
-                prop_assert!(!url.to_string().contains(['@', '?', '#', ' ']));
+                prop_assert!(!url.to_string().starts_with('-'));
+                prop_assert!(!url.to_string().contains(['?', '#', ' ', '\'', '%']));
+                prop_assert!(url.is_ssh() || !url.to_string().contains('@'));
             }
         }
     }

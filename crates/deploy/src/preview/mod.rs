@@ -51,6 +51,9 @@ pub(crate) async fn ensure(
         name: format!("pr-{}-{}", pull.number, app.name),
         label: label::preview(pull.number, &app.name, app.id),
         git_branch: pull.head_branch.clone(),
+        // It is read as its app's is.
+        git_token_sealed: None,
+        deploy_key: None,
         active_deployment: None,
         active_sandbox: None,
         presence: Presence::Kept,

@@ -69,6 +69,9 @@ pub(crate) struct Repository {
     pub full_name: String,
     pub clone_url: String,
     pub html_url: String,
+    /// Its host and port may be others than those of https.
+    #[serde(default)]
+    pub ssh_url: String,
 }
 
 /// Why a delivery is no event of its name.

@@ -131,7 +131,7 @@ async fn decide(
 
 /// The spellings under which apps may know the repository.
 fn keys(context: &Context, repository: &Repository) -> BTreeSet<String> {
-    let urls = [&repository.clone_url, &repository.html_url];
+    let urls = [&repository.clone_url, &repository.html_url, &repository.ssh_url];
     urls.into_iter()
         .filter_map(|url| context.mirrors.parse(url).ok())
         .map(|url| url.repo_key())

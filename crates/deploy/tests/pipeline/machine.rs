@@ -149,6 +149,8 @@ impl Local {
     /// A text of a command with the machine's folders in place of a guest's.
     fn here(&self, text: &str) -> String {
         let root = self.root.display().to_string();
+        let git = format!("{root}/gitconfig");
+        let text = text.replace("/etc/gitconfig", &git);
         let text = text.replace("/opt/pando", "\u{1}");
         let mut out = String::new();
         let mut rest = text.as_str();

@@ -6,6 +6,7 @@
 mod again;
 mod deployment;
 mod env;
+mod git_access;
 mod machine;
 mod preview;
 mod processes;

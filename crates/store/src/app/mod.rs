@@ -16,7 +16,7 @@ macro_rules! columns {
          previews, framework, install_command, build_command, start_command, root_directory, \
          port, cpu, memory_mib, env_sealed, preview_env_sealed, parent_id, pr_number, \
          repo_full_name, active_deployment_id, active_sandbox_id, desired, created_ms, \
-         updated_ms, deleted_ms"
+         updated_ms, git_token_sealed, deploy_key_sealed, deploy_key_public, deleted_ms"
     };
 }
 
@@ -119,6 +119,11 @@ pub struct AppRow {
     pub env_sealed: Vec<u8>,
     /// Its previews' environment, sealed for column `preview_env`.
     pub preview_env_sealed: Vec<u8>,
+    /// The token that opens its repository, sealed for column `git_token`. A preview has none:
+    /// its app's is used.
+    pub git_token_sealed: Option<Vec<u8>>,
+    /// The key that opens its repository over ssh, as `git_token_sealed`.
+    pub deploy_key: Option<DeployKey>,
     /// The deployment that is live.
     pub active_deployment: Option<DeploymentId>,
     /// The sandbox that serves.
@@ -131,6 +136,15 @@ pub struct AppRow {
     pub updated: Timestamp,
     /// The status of its newest deployment. Read only: an insert ignores it.
     pub latest: Option<DeploymentStatus>,
+}
+
+/// A key pair for ssh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeployKey {
+    /// The private half, sealed for column `deploy_key`.
+    pub private_sealed: Vec<u8>,
+    /// The public half, as OpenSSH writes it.
+    pub public: String,
 }
 
 /// What a flip changed.
@@ -193,6 +207,8 @@ fn read(row: &SqliteRow) -> Result<AppRow, StoreError> {
         memory_mib: columns.number("memory_mib")?,
         env_sealed: columns.get("env_sealed")?,
         preview_env_sealed: columns.get("preview_env_sealed")?,
+        git_token_sealed: columns.get("git_token_sealed")?,
+        deploy_key: deploy_key(&columns)?,
         active_deployment: columns.maybe_id("active_deployment_id")?,
         active_sandbox: columns.maybe_id("active_sandbox_id")?,
         presence,
@@ -200,6 +216,13 @@ fn read(row: &SqliteRow) -> Result<AppRow, StoreError> {
         updated: columns.time("updated_ms")?,
         latest: columns.maybe_word("latest_status")?,
     })
+}
+
+fn deploy_key(columns: &Columns<'_>) -> Result<Option<DeployKey>, StoreError> {
+    let private: Option<Vec<u8>> = columns.get("deploy_key_sealed")?;
+    let public: Option<String> = columns.get("deploy_key_public")?;
+    let whole = private.zip(public);
+    Ok(whole.map(|(private_sealed, public)| DeployKey { private_sealed, public }))
 }
 
 impl Store {

@@ -1,10 +1,10 @@
 //! Reads and writes of apps that belong to a transaction.
 
 use pando_types::route::{RouteChange, RouteTarget};
-use pando_types::{AppId, DeploymentId, SandboxId};
+use pando_types::{AppId, DeploymentId, OrgId, SandboxId};
 use sqlx::Row;
 
-use super::{AppKind, AppRow, Flip, KEPT, Kind, read};
+use super::{AppKind, AppRow, DeployKey, Flip, KEPT, Kind, read};
 use crate::column::{Word, count};
 use crate::{Insert, StoreError, Swap, Tx};
 
@@ -26,7 +26,7 @@ impl Tx {
             "INSERT INTO app (",
             columns!(),
             ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-             $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, NULL) \
+             $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, NULL) \
              ON CONFLICT DO NOTHING"
         ));
         let result = query
@@ -59,6 +59,9 @@ impl Tx {
             .bind(KEPT)
             .bind(app.created.as_millis())
             .bind(app.updated.as_millis())
+            .bind(&app.git_token_sealed)
+            .bind(app.deploy_key.as_ref().map(|key| &key.private_sealed))
+            .bind(app.deploy_key.as_ref().map(|key| &key.public))
             .execute(self.connection())
             .await?;
         Ok(Insert::of(&result))
@@ -116,14 +119,15 @@ impl Tx {
         rows.iter().map(read).collect()
     }
 
-    /// How many apps and previews of a repository are not gone.
+    /// How many apps and previews that an org has of a repository are not gone.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub async fn app_count_repo(&mut self, repo_key: &str) -> Result<u64, StoreError> {
-        let query =
-            sqlx::query("SELECT COUNT(*) FROM app WHERE repo_key = $1 AND deleted_ms IS NULL");
-        let row = query.bind(repo_key).fetch_one(self.connection()).await?;
+    pub async fn app_count_repo(&mut self, org: OrgId, repo_key: &str) -> Result<u64, StoreError> {
+        let query = sqlx::query(
+            "SELECT COUNT(*) FROM app WHERE repo_key = $1 AND org_id = $2 AND deleted_ms IS NULL",
+        );
+        let row = query.bind(repo_key).bind(org.to_string()).fetch_one(self.connection()).await?;
         Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
     }
 
@@ -137,7 +141,8 @@ impl Tx {
             "UPDATE app SET git_branch = $2, template = $3, auto_deploy = $4, previews = $5, \
              framework = $6, install_command = $7, build_command = $8, start_command = $9, \
              root_directory = $10, port = $11, cpu = $12, memory_mib = $13, env_sealed = $14, \
-             preview_env_sealed = $15, updated_ms = $16 WHERE id = $1 AND desired = 'kept'",
+             preview_env_sealed = $15, updated_ms = $16, git_token_sealed = $17 \
+             WHERE id = $1 AND desired = 'kept'",
         );
         let result = query
             .bind(app.id.to_string())
@@ -156,12 +161,40 @@ impl Tx {
             .bind(&app.env_sealed)
             .bind(&app.preview_env_sealed)
             .bind(self.now.as_millis())
+            .bind(&app.git_token_sealed)
             .execute(self.connection())
             .await?;
         if result.rows_affected() > 0 {
             return Ok(Swap::Done);
         }
         Ok(if self.app_get(app.id).await?.is_some() { Swap::Stale } else { Swap::Missing })
+    }
+
+    /// Gives a kept app a key for ssh, or takes it away. [`Swap::Stale`] when it is being
+    /// removed.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn app_set_deploy_key(
+        &mut self,
+        id: AppId,
+        key: Option<&DeployKey>,
+    ) -> Result<Swap, StoreError> {
+        let query = sqlx::query(
+            "UPDATE app SET deploy_key_sealed = $2, deploy_key_public = $3, updated_ms = $4 \
+             WHERE id = $1 AND desired = 'kept'",
+        );
+        let result = query
+            .bind(id.to_string())
+            .bind(key.map(|key| &key.private_sealed))
+            .bind(key.map(|key| &key.public))
+            .bind(self.now.as_millis())
+            .execute(self.connection())
+            .await?;
+        if result.rows_affected() > 0 {
+            return Ok(Swap::Done);
+        }
+        Ok(if self.app_get(id).await?.is_some() { Swap::Stale } else { Swap::Missing })
     }
 
     /// Makes a deployment the live one: the app's pointer and its host's route at
@@ -232,7 +265,8 @@ impl Tx {
         let now = self.now.as_millis();
         let query = sqlx::query(
             "UPDATE app SET deleted_ms = $2, updated_ms = $2, env_sealed = $3, \
-             preview_env_sealed = $3, active_deployment_id = NULL, active_sandbox_id = NULL \
+             preview_env_sealed = $3, git_token_sealed = NULL, deploy_key_sealed = NULL, \
+             deploy_key_public = NULL, active_deployment_id = NULL, active_sandbox_id = NULL \
              WHERE id = $1 AND desired = 'deleted' AND deleted_ms IS NULL",
         );
         let result = query

@@ -1,7 +1,7 @@
-use pando_store::{AppKind, AppRow, Insert, Listed, Presence, PreviewOf, Swap};
+use pando_store::{AppKind, AppRow, DeployKey, Insert, Listed, Presence, PreviewOf, Swap};
 use pando_types::app::DeploymentStatus;
 use pando_types::route::RouteTarget;
-use pando_types::{DeploymentId, SandboxId};
+use pando_types::{AppId, DeploymentId, OrgId, SandboxId};
 
 use crate::support::World;
 
@@ -55,8 +55,9 @@ async fn a_pull_request_has_one_preview_and_is_found_by_number_alone() {
     assert_eq!(tx.app_list_previews(parent.id).await.unwrap().len(), 2);
     let apps = tx.app_list_repo(&parent.repo_key).await.unwrap();
     assert_eq!(apps, vec![parent.clone()]);
-    assert_eq!(tx.app_count_repo(&parent.repo_key).await.unwrap(), 3);
-    assert_eq!(tx.app_count_repo("elsewhere").await.unwrap(), 0);
+    assert_eq!(tx.app_count_repo(world.org, &parent.repo_key).await.unwrap(), 3);
+    assert_eq!(tx.app_count_repo(world.org, "elsewhere").await.unwrap(), 0);
+    assert_eq!(tx.app_count_repo(OrgId::new(), &parent.repo_key).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -105,4 +106,66 @@ async fn an_app_shows_the_status_of_its_newest_deployment() {
     assert_eq!(latest(&world).await, Some(DeploymentStatus::Failed));
     world.add_deployment(&world.deployment(app.id, "b")).await;
     assert_eq!(latest(&world).await, Some(DeploymentStatus::Queued));
+}
+
+#[tokio::test]
+async fn what_opens_a_repository_is_kept_until_its_app_is_gone() {
+    let world = World::new().await;
+    let mut row = world.app("shop");
+    row.git_token_sealed = Some(vec![1, 2]);
+    let _ = world.add_app(&row).await;
+    let get = async || world.store.app_get(row.id).await.unwrap().unwrap();
+    assert_eq!(get().await.git_token_sealed, Some(vec![1, 2]));
+    let key = DeployKey { private_sealed: vec![3], public: "ssh-ed25519 x".into() };
+    let mut tx = world.store.begin().await.unwrap();
+    assert_eq!(tx.app_set_deploy_key(row.id, Some(&key)).await.unwrap(), Swap::Done);
+    let change = AppRow { git_token_sealed: None, ..row.clone() };
+    assert_eq!(tx.app_change(&change).await.unwrap(), Swap::Done);
+    assert_eq!(tx.app_set_deploy_key(AppId::new(), None).await.unwrap(), Swap::Missing);
+    tx.commit().await.unwrap();
+    assert_eq!((get().await.git_token_sealed, get().await.deploy_key), (None, Some(key)));
+    let mut tx = world.store.begin().await.unwrap();
+    assert_eq!(tx.app_leave(&row).await.unwrap().0, Swap::Done);
+    assert_eq!(tx.app_set_deploy_key(row.id, None).await.unwrap(), Swap::Stale);
+    assert_eq!(tx.app_bury(row.id).await.unwrap(), Swap::Done);
+    tx.commit().await.unwrap();
+    assert_eq!(get().await.deploy_key, None);
+}
+
+#[tokio::test]
+async fn commits_that_are_live_or_were_lately_are_kept() {
+    let world = World::new().await;
+    let mut app = world.app("shop");
+    app.git_token_sealed = Some(vec![1]);
+    let _ = world.add_app(&app).await;
+    let preview = preview(&world, &app, 7);
+    let _ = world.add_app(&preview).await;
+    let mut rows = Vec::new();
+    for (app, commit, status) in [
+        (app.id, "old", DeploymentStatus::Live),
+        (app.id, "failed", DeploymentStatus::Failed),
+        (app.id, "before", DeploymentStatus::Live),
+        (app.id, "now", DeploymentStatus::Live),
+        (preview.id, "pull", DeploymentStatus::Live),
+    ] {
+        let mut row = world.deployment(app, commit);
+        (row.status, row.finished) = (status, Some(row.created));
+        world.add_deployment(&row).await;
+        rows.push(row);
+    }
+    let kept = async || {
+        let mut kept = world.store.commit_list_kept(2).await.unwrap();
+        assert!(kept.iter().all(|it| it.has_git_token && !it.has_deploy_key));
+        assert!(kept.iter().all(|it| it.org == world.org && it.git_url == app.git_url));
+        kept.sort_by(|one, other| one.commit.cmp(&other.commit));
+        kept.into_iter().map(|it| it.commit).collect::<Vec<_>>()
+    };
+    assert_eq!(kept().await, ["before", "now", "pull"]);
+    // Brought back by hand, the old one is live.
+    let mut tx = world.store.begin().await.unwrap();
+    tx.app_flip(&app, rows[0].id, SandboxId::new()).await.unwrap();
+    assert_eq!(tx.app_leave(&preview).await.unwrap().0, Swap::Done);
+    assert_eq!(tx.app_bury(preview.id).await.unwrap(), Swap::Done);
+    tx.commit().await.unwrap();
+    assert_eq!(kept().await, ["before", "now", "old"]);
 }

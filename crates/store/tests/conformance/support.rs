@@ -145,6 +145,8 @@ impl World {
             memory_mib: 2048,
             env_sealed: vec![0, 255, 1],
             preview_env_sealed: vec![],
+            git_token_sealed: None,
+            deploy_key: None,
             active_deployment: None,
             active_sandbox: None,
             presence: Presence::Kept,

@@ -1,6 +1,10 @@
 //! `pando app create`.
 
+use std::path::PathBuf;
+
 use pando_types::app::{App, CreateApp};
+
+use super::token;
 
 use crate::client::{ClientArgs, read};
 use crate::commands::pair;
@@ -12,9 +16,12 @@ use crate::output;
 pub struct CreateArgs {
     /// Its name: lower-case letters, digits and dashes
     name: String,
-    /// The repository: https://host/owner/repo
+    /// The repository: https://host/owner/repo or git@host:owner/repo
     #[arg(long, value_name = "URL")]
     repo: String,
+    /// A file with the token that opens its repository over https (- for standard input)
+    #[arg(long, value_name = "PATH")]
+    git_token_file: Option<PathBuf>,
     /// The branch whose pushes are deployed
     #[arg(long)]
     branch: Option<String>,
@@ -58,6 +65,7 @@ pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
     let request = CreateApp {
         name: args.name,
         git_url: args.repo,
+        git_token: args.git_token_file.as_deref().map(token::read).transpose()?,
         git_branch: args.branch,
         framework: args.framework,
         install_command: args.install,

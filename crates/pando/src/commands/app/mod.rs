@@ -5,6 +5,7 @@ mod build_log;
 pub mod check;
 pub mod create;
 pub mod deliveries;
+pub mod deploy_key;
 pub mod env;
 pub mod logs;
 pub mod ls;
@@ -12,6 +13,7 @@ pub mod ps;
 pub mod rm;
 pub mod run;
 pub mod set;
+mod token;
 
 use std::process::ExitCode;
 
@@ -50,6 +52,8 @@ pub enum Verb {
     Deliveries(deliveries::DeliveriesArgs),
     /// What its deployments, and its previews', are given
     Env(env::EnvArgs),
+    /// Print the key with which its repository is read over ssh, made where there is none
+    DeployKey(deploy_key::DeployKeyArgs),
     /// Remove an app with its previews
     #[command(visible_alias = "delete")]
     Rm(rm::RmArgs),
@@ -69,6 +73,7 @@ pub async fn run(args: NounArgs<Verb>) -> Result<ExitCode, Failure> {
         Verb::Ps(verb) => ps::run(&args.client, verb).await?,
         Verb::Set(verb) => set::run(&args.client, *verb).await?,
         Verb::Deliveries(verb) => deliveries::run(&args.client, verb).await?,
+        Verb::DeployKey(verb) => deploy_key::run(&args.client, verb).await?,
         Verb::Env(verb) => env::run(&args.client, verb).await?,
         Verb::Rm(verb) => rm::run(&args.client, verb).await?,
     }
@@ -106,6 +111,8 @@ pub(crate) mod tests {
             id: AppId::new(),
             name: name.into(),
             git_url: "https://git.example/o/r".into(),
+            has_git_token: false,
+            has_deploy_key: false,
             git_branch: "main".into(),
             template: "base".into(),
             auto_deploy: true,

@@ -1,8 +1,10 @@
 //! `pando app set`.
 
+use std::path::PathBuf;
+
 use pando_types::app::{App, UpdateApp};
 
-use super::find;
+use super::{find, token};
 use crate::client::{ClientArgs, read};
 use crate::commands::pair;
 use crate::error::Failure;
@@ -13,6 +15,10 @@ use crate::output;
 pub struct SetArgs {
     /// The app's name or id
     app: String,
+    /// A file with the token that opens its repository (- for standard input); an empty one
+    /// takes the token away
+    #[arg(long, value_name = "PATH")]
+    git_token_file: Option<PathBuf>,
     /// The branch whose pushes are deployed
     #[arg(long)]
     branch: Option<String>,
@@ -62,7 +68,9 @@ pub async fn run(client: &ClientArgs, args: SetArgs) -> Result<(), Failure> {
     let api = client.client()?;
     let app = find(&api, &args.app).await?;
     let detected = |given: Option<String>| given.map(|text| Some(text).filter(|it| !it.is_empty()));
+    let token = args.git_token_file.as_deref().map(token::read).transpose()?;
     let change = UpdateApp {
+        git_token: detected(token),
         git_branch: args.branch.map(Some),
         template: args.template.map(Some),
         auto_deploy: args.auto_deploy.map(Some),
