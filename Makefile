@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-apps test-api test-contract test-chaos test-sleep fuzz check fmt bench clean-data
+.PHONY: help setup build bake demo demo-stop test test-unit test-vm test-sdk test-apps test-api test-contract test-ssh test-chaos test-sleep fuzz check fmt bench clean-data
 
 # Scripts and tests look for what is built in `target`.
 unexport CARGO_TARGET_DIR
@@ -55,6 +55,9 @@ test-chaos: build ## Kill server and VMMs 200 times each amid creates and delete
 
 test-sleep: build ## 1,000 rounds of sleep and wake, a VMM killed at each step of it, a disk full below the pool (half an hour; CI: 50 rounds)
 	@PANDO_SLEEP_ROUNDS=1000 cargo nextest run --locked --profile long -p pando-e2e --run-ignored all --no-capture --test asleep --test machine_dies --test full_disk
+
+test-ssh: ## Deploy keys against a real sshd of its own (needs root and openssh-server)
+	@cargo nextest run --locked -p pando-deploy --run-ignored only ssh::
 
 test-sdk: ## The public Python SDK, unmodified, against real VMs
 	@scripts/test-sdk

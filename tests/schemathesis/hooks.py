@@ -84,6 +84,8 @@ def before_load_schema(context, raw_schema):
     # Plain HTTP is for hosts that the operator allows, and this one allows none.
     url = fields["CreateApp"]["git_url"]
     url["pattern"] = url["pattern"].replace("https?", "https")
+    # A token is for https, and this is drawn apart from the address: PATCH has it, too.
+    del fields["CreateApp"]["git_token"]
 
 
 def known(path, operation, parameter):
