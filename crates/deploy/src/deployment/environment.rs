@@ -170,6 +170,8 @@ mod tests {
             memory_mib: 512,
             env_sealed: Vec::new(),
             preview_env_sealed: Vec::new(),
+            git_token_sealed: None,
+            deploy_key: None,
             active_deployment: None,
             active_sandbox: None,
             presence: Presence::Kept,

@@ -163,7 +163,7 @@ async fn commits_that_are_live_or_were_lately_are_kept() {
     assert_eq!(kept().await, ["before", "now", "pull"]);
     // Brought back by hand, the old one is live.
     let mut tx = world.store.begin().await.unwrap();
-    tx.app_flip(&app, rows[0].id, SandboxId::new()).await.unwrap();
+    tx.app_flip(&app, rows[0].id, SandboxId::new(), app.port).await.unwrap();
     assert_eq!(tx.app_leave(&preview).await.unwrap().0, Swap::Done);
     assert_eq!(tx.app_bury(preview.id).await.unwrap(), Swap::Done);
     tx.commit().await.unwrap();
