@@ -86,9 +86,10 @@ QUICK = {
     "static": (STATIC, {}, "as it is", "Static site, because index.html is there."),
     "pnpm": (EXPRESS, {"root_directory": "apps/web", "env": {"WORD": "word"}}, "shared word",
              "Installing pnpm 9.15.0 from npm's registry."),
-    "flask": (FLASK, {}, "flask", "Flask, because requirements.txt names flask."),
 }
+# Flask is in `test_again.py`, each run.
 SLOW = {
+    "flask": (FLASK, {}, "flask", "Flask, because requirements.txt names flask."),
     "vite": (VITE, {}, '<div id="root">', "Vite, because package.json depends on vite."),
     "yarn": (YARN_PNP, {}, "pnp true", "Installing yarn 4.9.1 from npm's registry."),
     "fastapi": (FASTAPI, {}, '{"made":"fastapi"}', "FastAPI, because requirements.txt names fastapi."),

@@ -3,7 +3,8 @@
 //! A file as it is; a folder by its `index.html`; `/about` by `about.html`; what is none
 //! of these by `index.html` where the site is one page, else by `404.html` with that
 //! status. What begins with a dot is not shown, `.well-known` apart (RFC 8615): there is
-//! a `.git` in many a folder that is served.
+//! a `.git` in many a folder that is served. A link leads to what could be shown in its own
+//! place: not out of the site, or the app that it is a part of.
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use http::header::{ACCEPT, CACHE_CONTROL};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use pando_guest_protocol::control::APP_FOLDER;
 use percent_encoding::percent_decode_str;
 use tower_http::services::ServeDir;
 use tower_http::services::fs::ServeFileSystemResponseBody as Body;
@@ -26,13 +28,18 @@ const FRESH: HeaderValue = HeaderValue::from_static("public, max-age=0, must-rev
 pub(super) struct Site {
     files: ServeDir,
     folder: PathBuf,
+    /// Where what is shown may lie, however it is reached.
+    bounds: PathBuf,
     single_page: bool,
 }
 
 impl Site {
     pub(super) fn new(folder: &Path, single_page: bool) -> Self {
         let files = ServeDir::new(folder).precompressed_gzip().precompressed_br();
-        Self { files, folder: folder.to_owned(), single_page }
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let app = Path::new(APP_FOLDER);
+        let bounds = if real.starts_with(app) { app.to_owned() } else { real };
+        Self { files, folder: folder.to_owned(), bounds, single_page }
     }
 
     /// Answers a request; bodies are not read.
@@ -45,6 +52,9 @@ impl Site {
         let mut answer = Response::default();
         for (path, status) in self.tries(parts.uri.path(), &headers) {
             let Some(uri) = path.parse::<PathAndQuery>().ok().map(Uri::from) else { continue };
+            if self.leads_out(&path) {
+                continue;
+            }
             answer = self.file(&method, uri, &headers).await;
             if answer.status() != StatusCode::NOT_FOUND {
                 if answer.status() == StatusCode::OK {
@@ -73,6 +83,18 @@ impl Site {
             tries.push((MISSING.to_owned(), StatusCode::NOT_FOUND));
         }
         tries
+    }
+
+    /// Whether links lead from a path to what is not of the site.
+    fn leads_out(&self, path: &str) -> bool {
+        let Ok(path) = percent_decode_str(path).decode_utf8() else { return false };
+        let Ok(real) = self.folder.join(path.trim_start_matches('/')).canonicalize() else {
+            return false;
+        };
+        match real.strip_prefix(&self.bounds) {
+            Ok(below) => is_hidden(&below.to_string_lossy()),
+            Err(_) => true,
+        }
     }
 
     async fn file(&self, method: &Method, uri: Uri, headers: &HeaderMap) -> Response<Body> {
@@ -153,6 +175,24 @@ mod tests {
             let status = answer.status().as_u16();
             let body = answer.into_body().collect().await.unwrap().to_bytes();
             (status, kind, String::from_utf8(body.to_vec()).unwrap())
+        }
+    }
+
+    #[test]
+    fn a_link_does_not_lead_out_of_the_site() {
+        let world = World::new();
+        let folder = world.folder.path();
+        fs::write(folder.join(".secret"), "secret").unwrap();
+        for (name, target) in
+            [("out", "/etc/passwd"), ("hidden", ".secret"), ("in", "index.html"), ("gone", "nowhere")]
+        {
+            std::os::unix::fs::symlink(target, folder.join(name)).unwrap();
+        }
+        let site = Site::new(folder, false);
+        for (path, leads_out) in
+            [("/out", true), ("/hidden", true), ("/in", false), ("/gone", false), ("/", false)]
+        {
+            assert_eq!(site.leads_out(path), leads_out, "{path}");
         }
     }
 
