@@ -30,6 +30,7 @@ fn check(text: &str) {
             let label = match label {
                 HostLabel::App(label) => label,
                 HostLabel::Port { sandbox, port } => format!("{port}-{sandbox}"),
+                HostLabel::Domain(name) => panic!("{name} is under the suffix"),
             };
             let canonical = format!("{label}.{suffix}");
             let bare = name.split(':').next().unwrap_or_default();

@@ -31,6 +31,10 @@ impl Backend for OneApp {
         Resolution::Found { sandbox: self.sandbox, port: self.address.port() }
     }
 
+    fn is_domain(&self, _name: &str) -> bool {
+        false
+    }
+
     fn sleeps(&self, _sandbox: SandboxId) -> bool {
         false
     }

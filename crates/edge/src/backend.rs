@@ -12,6 +12,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Where `label` leads. Called on every request: from memory, without I/O.
     fn resolve(&self, label: &HostLabel) -> Resolution;
 
+    /// Whether `name`, in lower case, is a domain of an app: then a request for it is resolved as
+    /// [`HostLabel::Domain`]. Called on every request that is not under the suffix: from memory,
+    /// without I/O.
+    fn is_domain(&self, name: &str) -> bool;
+
     /// Whether `sandbox` sleeps, or falls asleep. From memory, without I/O.
     fn sleeps(&self, sandbox: SandboxId) -> bool;
 

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::backend::{Backend, Resolution};
 use crate::client::Client;
 use crate::headers::Origin;
-use crate::host::{self, HostError, Suffix, SuffixError};
+use crate::host::{self, HostError, HostLabel, Suffix, SuffixError};
 use crate::lane::Lanes;
 use crate::limits::Limits;
 use crate::quiet::QuietAgents;
@@ -136,12 +136,19 @@ impl<B: Backend> Edge<B> {
 }
 
 impl<B: Backend> Shared<B> {
-    /// Whether a request for `host` is the edge's.
-    pub(crate) fn holds(&self, host: &str) -> bool {
-        self.suffix.holds(host)
+    /// What `host` names; `None` where it is the API's.
+    ///
+    /// # Errors
+    /// [`Trouble::UnknownHost`] for what stands under the suffix and names nothing.
+    pub(crate) fn named(&self, host: &str) -> Option<Result<HostLabel, Trouble>> {
+        if self.suffix.holds(host) {
+            return Some(self.suffix.label(host).ok_or(Trouble::UnknownHost));
+        }
+        let name = host::domain(host).filter(|name| self.backend.is_domain(name))?;
+        Some(Ok(HostLabel::Domain(name)))
     }
 
-    /// Where `request`, whose host is `host`, goes, and what its app is told of
+    /// Where `request`, whose host is `host` and names `label`, goes, and what its app is told of
     /// `client`.
     ///
     /// # Errors
@@ -150,9 +157,9 @@ impl<B: Backend> Shared<B> {
         &self,
         request: &Request<Incoming>,
         host: &str,
+        label: &HostLabel,
         client: &Client,
     ) -> Result<(Target, Origin), Trouble> {
-        let label = self.suffix.label(host).ok_or(Trouble::UnknownHost)?;
         if request.method() == Method::CONNECT {
             match websocket::protocol_of(request) {
                 Some("websocket") => {}
@@ -165,7 +172,7 @@ impl<B: Backend> Shared<B> {
             host: host::line(request, host).ok_or(Trouble::Host(HostError::Malformed))?,
             scheme: self.scheme,
         };
-        match self.backend.resolve(&label) {
+        match self.backend.resolve(label) {
             Resolution::Found { sandbox, port } => Ok((Target { sandbox, port }, origin)),
             Resolution::UnknownSandbox => Err(Trouble::UnknownSandbox),
             Resolution::Gone => Err(Trouble::Gone),

@@ -8,6 +8,8 @@ use pando_types::SandboxId;
 
 /// The longest DNS label.
 const MAX_LABEL_BYTES: usize = 63;
+/// The longest name in DNS.
+const MAX_NAME_BYTES: usize = 253;
 
 /// The name under which every preview host stands: lower case, without a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +75,7 @@ fn name_of(host: &str) -> Option<&str> {
     Some(name.strip_suffix('.').unwrap_or(name))
 }
 
-/// The one label before the suffix.
+/// What a host names: the one label before the suffix, or a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HostLabel {
     /// `<port>-<sandbox id>`: that port of that sandbox.
@@ -85,6 +87,8 @@ pub enum HostLabel {
     },
     /// Any other DNS label, in lower case: an app's host.
     App(String),
+    /// A whole name that is not under the suffix, in lower case: a domain of an app's own.
+    Domain(String),
 }
 
 impl HostLabel {
@@ -100,6 +104,12 @@ impl HostLabel {
         }
         Some(Self::App(label.to_owned()))
     }
+}
+
+/// The whole name of a host in lower case, where it is one that can be a domain.
+pub(crate) fn domain(host: &str) -> Option<String> {
+    let name = name_of(host)?;
+    (name.len() <= MAX_NAME_BYTES && name.contains('.')).then(|| name.to_ascii_lowercase())
 }
 
 /// A port has one spelling, so a sandbox's port has one host (and one origin).
@@ -248,6 +258,16 @@ mod tests {
             "",
         ] {
             assert!(!suffix().holds(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_domain_has_one_spelling() {
+        for host in ["shop.example.com", "Shop.Example.COM:8080", "shop.example.com.:80"] {
+            assert_eq!(domain(host).as_deref(), Some("shop.example.com"), "{host}");
+        }
+        for host in ["localhost", "localhost:7070", "", "a.b:c", &"a.".repeat(200)] {
+            assert_eq!(domain(host), None, "{host}");
         }
     }
 

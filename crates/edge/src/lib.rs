@@ -3,8 +3,8 @@
 //! A request's way: [`serve()`] accepts its connection; `socket` tells the
 //! protocol and sees to both ends of the stream; `head` judges every head before
 //! anything acts on it (HTTP/1.1's in the stream's bytes, HTTP/2's as the library
-//! read them); the router looks at the host ([`host`]): a preview's goes to the
-//! [`Edge`], any other to the API. The [`Backend`] says where the label leads and
+//! read them); the router looks at the host ([`host`]): a preview's and an app's domain go
+//! to the [`Edge`], any other to the API. The [`Backend`] says where the label leads and
 //! opens the connection; the sandbox's `lane` lets the request in; `headers` cleans
 //! both heads; `forward` carries the exchange over a kept or a new connection
 //! (`wire`), and `body` the answer back; `tunnel` takes over when the protocol

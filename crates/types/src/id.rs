@@ -81,6 +81,7 @@ id!(/** One API key; the key itself is never stored. */ ApiKeyId, "api key", new
 id!(/** A repository, a branch and settings, with a stable host. */ AppId, "app", new_v4);
 id!(/** One attempt to make one commit of an app live. */ DeploymentId, "deployment", now_v7);
 id!(/** One webhook's delivery, as it came here. */ DeliveryId, "delivery", now_v7);
+id!(/** One app's claim to a domain. */ DomainId, "domain", new_v4);
 id!(/** One attempt to make a template. */ TemplateBuildId, "template build", now_v7);
 id!(/** A host that runs sandboxes; kept in its data folder for life. */ NodeId, "node", new_v4);
 id!(/** One start of the server process on a node. */ BootId, "boot", now_v7);

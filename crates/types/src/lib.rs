@@ -7,6 +7,7 @@
 pub mod api;
 pub mod app;
 pub mod clock;
+pub mod domain;
 pub mod env;
 pub mod error;
 pub mod id;
@@ -31,6 +32,6 @@ pub mod volume;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Code, PublicError, Refusal};
 pub use id::{
-    ApiKeyId, AppId, BootId, DeliveryId, DeploymentId, Epoch, Generation, JobId, NodeId, OpId,
+    ApiKeyId, AppId, BootId, DeliveryId, DeploymentId, DomainId, Epoch, Generation, JobId, NodeId, OpId,
     OrgId, SandboxId, ScheduleId, SnapshotId, TemplateBuildId, TreeId, VolumeId,
 };

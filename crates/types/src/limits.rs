@@ -207,6 +207,11 @@ pub const MAX_APP_NAME_BYTES: usize = 40;
 /// The names and values of an app's environment together, and of its previews': each travels in one
 /// frame to the guest.
 pub const MAX_APP_ENV_BYTES: usize = 64 * 1024;
+/// The longest domain of an app: with what goes before it in the name of its TXT record, it is as
+/// long as a name in DNS may be (253).
+pub const MAX_DOMAIN_BYTES: usize = 236;
+/// The most domains of an app.
+pub const MAX_DOMAINS: u32 = 50;
 /// The longest `.env` text that is imported at once; what is not a value in it counts, too.
 pub const MAX_DOTENV_BYTES: usize = 256 * 1024;
 /// The log kept of one deployment; later lines are dropped and said so.

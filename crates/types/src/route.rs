@@ -13,6 +13,18 @@ pub struct RouteTarget {
     pub port: u16,
 }
 
+/// One change of which domain is another name of an app's host. A lower or equal generation than
+/// the known one is ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainChange {
+    /// The domain, in lower case.
+    pub name: String,
+    /// Grows with each change of this domain.
+    pub generation: Generation,
+    /// The label of the host that it stands for now; `None` is a tombstone.
+    pub label: Option<String>,
+}
+
 /// One change of the route table. A lower or equal generation than the known one is ignored,
 /// so changes may come twice or out of order. Routes never expire by time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -45,11 +45,23 @@ impl PublicUrls {
         self.label(&format!("{{port}}-{sandbox}"))
     }
 
+    /// The URL of a domain of an app's own.
+    #[must_use]
+    pub fn domain(&self, name: &str) -> String {
+        let port = self.suffix.split_once(':').map_or(String::new(), |(_, port)| format!(":{port}"));
+        format!("{}://{name}{port}", self.scheme.as_str())
+    }
+
+    /// The name of the suffix, without a port.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.suffix.split_once(':').map_or(&*self.suffix, |(name, _)| name)
+    }
+
     /// The host with this label, without a port.
     #[must_use]
     pub fn host(&self, label: &str) -> String {
-        let suffix = self.suffix.split_once(':').map_or(&*self.suffix, |(suffix, _)| suffix);
-        format!("{label}.{suffix}")
+        format!("{label}.{}", self.name())
     }
 
     /// The URL of the host with this label.

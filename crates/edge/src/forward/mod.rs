@@ -144,7 +144,6 @@ fn for_client(
     visit: Visit,
 ) -> Response<Body> {
     headers::for_client(&mut headers, None);
-    headers::forbid_indexing(&mut headers);
     let streams = headers::is_event_stream(&headers).then(|| visit.lane().streams.clone());
     let mut download = Download::new(source, visit);
     if let Some(streams) = streams {

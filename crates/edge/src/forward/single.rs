@@ -140,7 +140,6 @@ fn switched(response: Response<Incoming>, over_http2: bool) -> Response<Body> {
         let protocol = headers::upgrade(&headers);
         headers::for_client(&mut headers, protocol);
     }
-    headers::forbid_indexing(&mut headers);
     let mut response = Response::new(Body::own(String::new()));
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::edge::Edge;
 use crate::head;
 use crate::headers;
-use crate::host;
+use crate::host::{self, HostLabel};
 use crate::pace::Pace;
 use crate::page::{self, Asked};
 use crate::socket::Exchange;
@@ -64,22 +64,29 @@ impl<B: Backend, S: ApiService> Router<B, S> {
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
         let asked = Asked::by(request.method(), request.headers());
         let edge = &self.edge.shared;
-        let authority = host::authority(&request);
-        let is_api = authority.as_ref().is_ok_and(|host| !edge.holds(host));
-        self.client.conversation.set_api(is_api);
-        let directed = match authority {
-            Ok(_) if is_api => return self.api.answer(request).await,
-            Ok(host) => edge.direct(&request, host, &self.client),
-            Err(error) => Err(Trouble::Host(error)),
+        let named = match host::authority(&request) {
+            Ok(host) => edge.named(host).map(|label| label.map(|label| (host, label))),
+            Err(error) => Some(Err(Trouble::Host(error))),
         };
+        self.client.conversation.set_api(named.is_none());
+        let Some(named) = named else {
+            return self.api.answer(request).await;
+        };
+        let is_preview = !matches!(&named, Ok((_, HostLabel::Domain(_))));
+        let directed =
+            named.and_then(|(host, label)| edge.direct(&request, host, &label, &self.client));
         let answer = match directed {
             Ok((target, origin)) => edge.forward(request, target, &origin, &self.client).await,
             Err(trouble) => Err(trouble),
         };
-        answer.unwrap_or_else(|trouble| {
+        let mut answer = answer.unwrap_or_else(|trouble| {
             tracing::debug!(?trouble, "a request was not forwarded");
             page::answer(trouble, asked)
-        })
+        });
+        if is_preview {
+            headers::forbid_indexing(answer.headers_mut());
+        }
+        answer
     }
 }
 

@@ -2,6 +2,8 @@
 
 use http_body_util::{BodyExt, Full};
 
+use pando_edge::{HostLabel, Resolution};
+
 use crate::support::{Stand, answering};
 
 async fn stand_with_app() -> (Stand, crate::support::App, String) {
@@ -28,6 +30,27 @@ async fn hosts_part_api_and_previews_on_one_connection() {
     assert_eq!(wire.get(&host.to_uppercase(), "/", "").await.text(), "/");
     let elsewhere = host.replace(":7070", ":80");
     assert_eq!(wire.get(&elsewhere, "/", "").await.text(), "/");
+}
+
+#[tokio::test]
+async fn a_domain_leads_to_its_app_and_search_engines_may_know_it() {
+    let (stand, app, host) = stand_with_app().await;
+    let (sandbox, _) = stand.sandbox(&app);
+    let shop = HostLabel::Domain("shop.example.com".into());
+    stand.world.resolve_to(shop.clone(), Resolution::Found { sandbox, port: 3000 });
+    let mut wire = stand.connect().await;
+    for name in ["shop.example.com", "Shop.Example.COM:7070", "shop.example.com.:80"] {
+        let answer = wire.get(name, "/v1/me", "").await;
+        assert_eq!((answer.text(), answer.header("x-robots-tag")), ("/v1/me".into(), None), "{name}");
+    }
+    for other in ["a.shop.example.com", "example.com", "shop.example.com.evil.com"] {
+        assert_eq!(wire.get(other, "/", "").await.text(), "the API at /", "{other}");
+    }
+    assert_eq!(wire.get(&host, "/", "").await.header("x-robots-tag"), Some("noindex"));
+    // Until its next request, and no longer.
+    stand.world.resolve_to(shop, Resolution::NotLive);
+    let answer = wire.get("shop.example.com", "/", "").await;
+    assert_eq!((answer.status, answer.header("x-robots-tag")), (503, Some("noindex")));
 }
 
 #[tokio::test]

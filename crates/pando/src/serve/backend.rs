@@ -9,6 +9,7 @@ use pando_edge::{Backend, ConnectError, Edge, HostLabel, Resolution};
 use pando_node::guest::GuestError;
 use pando_node::{ConnectError as NodeConnectError, Node, NodeError, Routes, State, Visitors};
 use pando_types::SandboxId;
+use pando_types::route::RouteTarget;
 use tokio::net::TcpStream;
 
 /// The guests of this node.
@@ -25,19 +26,25 @@ impl Guests {
 
 impl Backend for Guests {
     fn resolve(&self, label: &HostLabel) -> Resolution {
-        match label {
-            HostLabel::Port { sandbox, port } => match self.node.observe(*sandbox) {
-                Some(_) => Resolution::Found { sandbox: *sandbox, port: *port },
-                None => Resolution::UnknownSandbox,
-            },
-            HostLabel::App(label) => match self.routes.resolve(label) {
-                None => Resolution::UnknownApp,
-                Some(target) => match target.sandbox {
-                    Some(sandbox) => Resolution::Found { sandbox, port: target.port },
-                    None => Resolution::NotLive,
-                },
-            },
+        let target = match label {
+            HostLabel::Port { sandbox, port } => {
+                return match self.node.observe(*sandbox) {
+                    Some(_) => Resolution::Found { sandbox: *sandbox, port: *port },
+                    None => Resolution::UnknownSandbox,
+                };
+            }
+            HostLabel::App(label) => self.routes.resolve(label),
+            HostLabel::Domain(name) => self.routes.resolve_domain(name),
+        };
+        match target {
+            None => Resolution::UnknownApp,
+            Some(RouteTarget { sandbox: Some(sandbox), port }) => Resolution::Found { sandbox, port },
+            Some(RouteTarget { sandbox: None, .. }) => Resolution::NotLive,
         }
+    }
+
+    fn is_domain(&self, name: &str) -> bool {
+        self.routes.is_domain(name)
     }
 
     fn sleeps(&self, sandbox: SandboxId) -> bool {

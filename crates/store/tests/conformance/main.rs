@@ -6,6 +6,7 @@
 mod app;
 mod delivery;
 mod deployment;
+mod domain;
 mod event;
 mod files;
 mod idempotency;

@@ -6,7 +6,7 @@ use utoipa::{Number, PartialSchema, ToSchema};
 
 use super::{CRON, NO_NUL, NOT_BLANK, VARIABLE, filled, text};
 use crate::limits::{
-    MAX_APP_ENV_BYTES, MAX_CELL_BYTES, MAX_CRON_BYTES, MAX_DOTENV_BYTES, MAX_ENV_NAME_BYTES,
+    MAX_APP_ENV_BYTES, MAX_CELL_BYTES, MAX_CRON_BYTES, MAX_DOMAIN_BYTES, MAX_DOTENV_BYTES, MAX_ENV_NAME_BYTES,
     MAX_LOG_SINCE_SECS, MAX_LOG_TAIL, MAX_PATH_BYTES, MAX_PATH_COMPONENT_BYTES,
     MAX_PROCESS_NAME_BYTES, MAX_SCHEDULE_COMMAND_BYTES, MAX_TERM_BYTES, MAX_TERMINAL_COMMAND_BYTES,
     MAX_TERMINAL_SIDE, MAX_USER_BYTES, MAX_VOLUME_NAME_BYTES, MAX_WEBHOOK_NAME_BYTES,
@@ -35,6 +35,7 @@ value!(/** The language of a code session. */ LanguageName, filled(10, LANGUAGES
 value!(/** What a variable of an app is called. */ EnvName, filled(MAX_ENV_NAME_BYTES, VARIABLE));
 value!(/** The value of a variable. */ EnvValue, text(MAX_APP_ENV_BYTES, NO_NUL));
 value!(/** Lines of a `.env` file. */ EnvText, text(MAX_DOTENV_BYTES, NO_NUL));
+value!(/** A domain. */ DomainText, filled(MAX_DOMAIN_BYTES, DOMAIN));
 value!(/** What a volume is called. */ VolumeName, filled(MAX_VOLUME_NAME_BYTES, "^[a-z0-9][a-z0-9_-]*$"));
 value!(/** When a schedule is due. */ CronText, filled(MAX_CRON_BYTES, CRON));
 value!(
@@ -62,6 +63,8 @@ value!(
 );
 value!(/** A webhook's proof. */ WebhookSignature, filled(71, "^sha256=[0-9a-f]{64}$"));
 
+/// Two labels at least, the last of which is no number's beginning and not `localhost`.
+const DOMAIN: &str = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?![Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]\.?$)[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?$";
 /// What [`LanguageName`] may be.
 const LANGUAGES: &str = "^(python|python3|py|javascript|js|node|nodejs|bash|sh|shell)$";
 

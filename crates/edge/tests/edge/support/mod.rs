@@ -111,7 +111,7 @@ impl Backend for World {
         let known = self.0.lock().unwrap();
         match (known.labels.get(label), label) {
             (Some(resolution), _) => *resolution,
-            (None, HostLabel::App(_)) => Resolution::UnknownApp,
+            (None, HostLabel::App(_) | HostLabel::Domain(_)) => Resolution::UnknownApp,
             (None, HostLabel::Port { sandbox, port }) => {
                 if known.ports.keys().any(|(known, _)| known == sandbox) {
                     Resolution::Found { sandbox: *sandbox, port: *port }
@@ -120,6 +120,10 @@ impl Backend for World {
                 }
             }
         }
+    }
+
+    fn is_domain(&self, name: &str) -> bool {
+        self.0.lock().unwrap().labels.contains_key(&HostLabel::Domain(name.to_owned()))
     }
 
     fn sleeps(&self, sandbox: SandboxId) -> bool {
