@@ -7,6 +7,7 @@ use std::time::Duration;
 use pando_types::BootId;
 use pando_types::url::PublicUrls;
 
+use crate::dns::DnsServer;
 use crate::forge::Forge;
 use crate::git::HostPort;
 use crate::secret::Secret;
@@ -33,6 +34,8 @@ pub struct DeployConfig {
     pub webhook_secret: Option<Secret>,
     /// Git hosts that may be reached without TLS, and at private addresses.
     pub allowed_git_hosts: Vec<HostPort>,
+    /// Where domains of apps' own are looked up.
+    pub dns: DnsServer,
     /// Deployments at once.
     pub workers: usize,
     /// How long an app may take from its start until it answers.
@@ -52,6 +55,7 @@ impl DeployConfig {
             forge: None,
             webhook_secret: None,
             allowed_git_hosts: Vec::new(),
+            dns: DnsServer::default(),
             workers: WORKERS,
             health_grace: HEALTH_GRACE,
             drain: DRAIN,

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use pando_node::Routes;
 use pando_store::{Sealer, Store, StoreError, Tx};
-use pando_types::route::RouteChange;
+use pando_types::route::{DomainChange, RouteChange};
 use pando_types::url::PublicUrls;
 use pando_types::{AppId, BootId, DeploymentId};
 use tokio_util::sync::CancellationToken;
 
 use crate::deployment::log::LogBook;
+use crate::dns::Dns;
 use crate::forge::Forge;
 use crate::git::Mirrors;
 use crate::job::{Kind, Wakes};
@@ -25,6 +26,7 @@ pub(crate) struct Context {
     pub routes: Routes,
     pub urls: PublicUrls,
     pub forge: Option<Arc<dyn Forge>>,
+    pub dns: Dns,
     pub logs: LogBook,
     pub wakes: Wakes,
     pub running: Running,
@@ -42,6 +44,7 @@ pub(crate) struct Context {
 #[must_use]
 pub(crate) struct Effects {
     pub routes: Vec<RouteChange>,
+    pub domains: Vec<DomainChange>,
     pub stop: Vec<DeploymentId>,
     pub wake: Vec<Kind>,
 }
@@ -57,6 +60,9 @@ impl Context {
     pub(crate) fn act(&self, effects: &Effects) {
         for route in &effects.routes {
             self.routes.apply(route);
+        }
+        for domain in &effects.domains {
+            self.routes.apply_domain(domain);
         }
         for deployment in &effects.stop {
             self.running.stop(*deployment);

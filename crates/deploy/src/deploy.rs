@@ -1,6 +1,7 @@
 //! The face of deployments: what the API asks, each in one call.
 
 mod deliveries;
+mod domains;
 mod env;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::deployment::create::{self, Order};
 use crate::deployment::log::{self, LogBook, LogLine};
 use crate::deployment::reason::Reason;
 use crate::deployment::{beginning, once, revive, view};
+use crate::dns::Dns;
 use crate::error::DeployError;
 use crate::git::{Mirrors, is_branch, is_commit};
 use crate::job::Wakes;
@@ -73,6 +75,7 @@ impl Deploy {
             routes,
             urls: config.urls,
             forge: config.forge,
+            dns: Dns::new(config.dns),
             wakes: Wakes::new(),
             running: Running::default(),
             boot: config.boot,
@@ -449,6 +452,17 @@ async fn load_routes(context: &Context) -> Result<(), DeployError> {
         }
         match page.last() {
             Some(last) if page.len() == PAGE_ROUTES as usize => after = Some(last.label.clone()),
+            _ => break,
+        }
+    }
+    let mut after: Option<String> = None;
+    loop {
+        let page = context.store.domain_route_list(after.as_deref(), PAGE_ROUTES).await?;
+        for domain in &page {
+            context.routes.apply_domain(domain);
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE_ROUTES as usize => after = Some(last.name.clone()),
             _ => return Ok(()),
         }
     }

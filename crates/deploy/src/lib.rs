@@ -3,6 +3,7 @@
 //! [`Deploy`] is the face: what the API asks. Behind it, in the order of the work:
 //! - `webhook`: what a forge says happened, proven, and what is decided about it;
 //! - `preview`, `app`: the rows of pull requests and of users, and their hosts;
+//! - `domain`: names of users' own, once `dns` says that they are theirs;
 //! - `deployment`: from the queue to live, step by step; `state` is the picture;
 //! - `git`: mirrors on the host; `detect`: what kind of app it is, and why;
 //! - `layer`: what was installed, kept for the next deployment;
@@ -24,6 +25,8 @@ mod context;
 mod deploy;
 mod deployment;
 mod detect;
+mod dns;
+mod domain;
 mod error;
 pub mod forge;
 mod git;
@@ -39,6 +42,8 @@ mod worker;
 pub use config::DeployConfig;
 pub use deploy::Deploy;
 pub use deployment::log::LogLine;
+pub use dns::DnsServer;
+pub use domain::add::Added;
 pub use error::DeployError;
 pub use git::HostPort;
 pub use secret::Secret;

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::context::Context;
 use crate::error::DeployError;
 use crate::job::{Kind, Outcome, Payload, backoff};
-use crate::{app, deployment, forge};
+use crate::{app, deployment, domain, forge};
 
 /// How long a lease holds without being renewed.
 const LEASE: Duration = Duration::from_secs(60);
@@ -136,6 +136,10 @@ async fn act(context: &Arc<Context>, kind: Kind, job: &JobRow) -> Result<Outcome
             (Kind::Comment, _) => forge::report::comment(context, payload.app, job.attempts).await,
             (Kind::Sweep, Some(id)) => deployment::sweep::run(context, payload.app, id).await,
             (Kind::Status, Some(id)) => forge::report::status(context, id, job.attempts).await,
+            (Kind::Domain, _) => match payload.domain {
+                Some(id) => domain::check::run(context, id, job.attempts).await,
+                None => Ok(Outcome::Done),
+            },
             (_, None) | (Kind::Deploy, _) => Ok(Outcome::Done),
         }
     };

@@ -9,6 +9,7 @@ use pando_types::{AppId, OrgId};
 
 use crate::context::{Context, Effects};
 use crate::deployment::{prune, supersede};
+use crate::domain;
 use crate::error::DeployError;
 use crate::forge::report;
 use crate::job::{self, Kind, Outcome};
@@ -42,6 +43,7 @@ pub(crate) async fn leave(
         return Ok(());
     }
     effects.routes.extend(route);
+    domain::remove::forget(tx, app.id, None, effects).await?;
     supersede::cancel_open(tx, app, why, effects).await?;
     job::put_app(tx, Kind::Remove, app.id).await?;
     effects.wake.push(Kind::Remove);

@@ -15,11 +15,20 @@ pub(crate) enum Kind {
     Comment,
     /// Say at the commit how its deployment is. Keyed by deployment.
     Status,
+    /// Look up whose a domain is, for as long as an app claims it. Keyed by claim.
+    Domain,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Deploy, Self::Sweep, Self::Revive, Self::Remove, Self::Comment, Self::Status];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Deploy,
+        Self::Sweep,
+        Self::Revive,
+        Self::Remove,
+        Self::Comment,
+        Self::Status,
+        Self::Domain,
+    ];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -29,6 +38,7 @@ impl Kind {
             Self::Remove => "remove",
             Self::Comment => "comment",
             Self::Status => "status",
+            Self::Domain => "domain",
         }
     }
 
@@ -37,6 +47,8 @@ impl Kind {
         match self {
             Self::Deploy => deployments,
             Self::Sweep | Self::Remove => 2,
+            // Each waits for resolvers, and costs nothing meanwhile.
+            Self::Domain => 4,
             Self::Revive | Self::Comment | Self::Status => 1,
         }
     }

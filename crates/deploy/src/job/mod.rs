@@ -10,5 +10,5 @@ mod wakes;
 
 pub(crate) use kind::Kind;
 pub(crate) use outcome::{Outcome, backoff};
-pub(crate) use put::{Payload, put_app, put_deployment};
+pub(crate) use put::{Payload, put_app, put_deployment, put_domain};
 pub(crate) use wakes::Wakes;

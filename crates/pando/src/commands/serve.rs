@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use pando_deploy::DnsServer;
 use pando_node::{Overcommit, WarmSlots};
 
 use super::host_args::HostArgs;
@@ -44,6 +45,9 @@ pub struct ServeArgs {
     /// A host that repositories may be fetched from beside the forge's own (repeatable)
     #[arg(long, value_name = "HOST[:PORT]")]
     pub allow_git_host: Vec<String>,
+    /// The resolver that domains of apps are looked up with, instead of this machine's own
+    #[arg(long, value_name = "ADDRESS[:PORT]")]
+    pub dns_server: Option<DnsServer>,
     /// A file of those whose requests wake no sandbox that sleeps: a part of a User-Agent
     /// a line, instead of the list of link previews, crawlers and checks that is built in
     #[arg(long, value_name = "FILE")]

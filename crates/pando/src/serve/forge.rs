@@ -42,6 +42,7 @@ pub(super) fn config(
             host.parse::<HostPort>().map_err(anyhow::Error::msg).context("--allow-git-host")?;
         config.allowed_git_hosts.push(host);
     }
+    config.dns = args.dns_server.clone().unwrap_or_default();
     config.workers = usize::from(args.workers);
     Ok(config)
 }
