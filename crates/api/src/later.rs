@@ -11,10 +11,6 @@ use crate::refusal::Refused;
 
 /// Method, path below `/v1`, and what it would do.
 const LATER: &[(Method, &str, &str)] = &[
-    (Method::GET, "/apps/{id}/domains", "custom domains"),
-    (Method::POST, "/apps/{id}/domains", "custom domains"),
-    (Method::GET, "/apps/{id}/domains/{domain}", "custom domains"),
-    (Method::DELETE, "/apps/{id}/domains/{domain}", "custom domains"),
     (Method::GET, "/preview-repos", "switching previews by repository"),
     (Method::POST, "/preview-repos", "switching previews by repository"),
     (Method::DELETE, "/preview-repos/{id}", "switching previews by repository"),

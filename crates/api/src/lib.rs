@@ -14,6 +14,7 @@
 mod answer;
 mod apps;
 mod auth;
+mod domains;
 mod extract;
 mod health;
 mod held;
@@ -42,6 +43,7 @@ mod utf8;
 mod volumes;
 mod webhooks;
 
+pub use domains::ask::AskRate;
 pub use health::Readiness;
 pub use idempotency::Repeats;
 pub use key_usage::KeyUsage;
@@ -69,6 +71,8 @@ pub struct Api {
     pub requests: Requests,
     /// How fast keys ask.
     pub usage: KeyUsage,
+    /// How fast proxies ask about domains.
+    pub asks: AskRate,
     /// Creates that may be repeated.
     pub repeats: Repeats,
     /// Where sandboxes are reached.

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
-    Api, Requests, apps, auth, health, held, later, me, metrics, openapi, previews, refusal,
-    sandboxes, schemas, snapshots, templates, trace, volumes, webhooks,
+    Api, Requests, apps, auth, domains, health, held, later, me, metrics, openapi, previews,
+    refusal, sandboxes, schemas, snapshots, templates, trace, volumes, webhooks,
 };
 
 type Routes = Vec<UtoipaMethodRouter<Api>>;
@@ -92,13 +92,16 @@ fn keyed() -> Routes {
         routes!(apps::env::list::list),
         routes!(apps::env::set::set, apps::env::unset::unset),
         routes!(apps::env::import::import),
+        routes!(apps::domains::add::add, apps::domains::list::list),
+        routes!(apps::domains::get::get, apps::domains::remove::remove),
+        routes!(apps::domains::check::check),
         routes!(previews::list::list),
     ]
 }
 
-/// Below `/v1`, signed by the sender instead.
+/// Below `/v1`, without a key: signed by the sender, or told to all.
 fn signed() -> Routes {
-    vec![routes!(webhooks::github::github)]
+    vec![routes!(webhooks::github::github), routes!(domains::ask::ask)]
 }
 
 /// Free for all.

@@ -32,6 +32,6 @@ pub mod volume;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Code, PublicError, Refusal};
 pub use id::{
-    ApiKeyId, AppId, BootId, DeliveryId, DeploymentId, DomainId, Epoch, Generation, JobId, NodeId, OpId,
-    OrgId, SandboxId, ScheduleId, SnapshotId, TemplateBuildId, TreeId, VolumeId,
+    ApiKeyId, AppId, BootId, DeliveryId, DeploymentId, DomainId, Epoch, Generation, JobId, NodeId,
+    OpId, OrgId, SandboxId, ScheduleId, SnapshotId, TemplateBuildId, TreeId, VolumeId,
 };

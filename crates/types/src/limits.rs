@@ -212,6 +212,8 @@ pub const MAX_APP_ENV_BYTES: usize = 64 * 1024;
 pub const MAX_DOMAIN_BYTES: usize = 236;
 /// The most domains of an app.
 pub const MAX_DOMAINS: u32 = 50;
+/// How often all together may ask whether a domain is active, which needs no key.
+pub const MAX_DOMAIN_ASKS_PER_SEC: u32 = 100;
 /// The longest `.env` text that is imported at once; what is not a value in it counts, too.
 pub const MAX_DOTENV_BYTES: usize = 256 * 1024;
 /// The log kept of one deployment; later lines are dropped and said so.

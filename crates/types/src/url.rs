@@ -48,7 +48,8 @@ impl PublicUrls {
     /// The URL of a domain of an app's own.
     #[must_use]
     pub fn domain(&self, name: &str) -> String {
-        let port = self.suffix.split_once(':').map_or(String::new(), |(_, port)| format!(":{port}"));
+        let port =
+            self.suffix.split_once(':').map_or(String::new(), |(_, port)| format!(":{port}"));
         format!("{}://{name}{port}", self.scheme.as_str())
     }
 

@@ -5,6 +5,7 @@ pub mod delete;
 pub mod deliveries;
 pub mod deploy_key;
 pub mod deploys;
+pub mod domains;
 pub mod env;
 pub mod get;
 pub mod list;

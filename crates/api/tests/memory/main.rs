@@ -8,6 +8,7 @@
 
 mod agent;
 mod apps;
+mod domains;
 mod schedules;
 mod webhooks;
 mod world;

@@ -10,9 +10,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, header};
 use pando_api::key::NewKey;
-use pando_api::{Api, KeyUsage, Readiness, Repeats, Requests, router};
+use pando_api::{Api, AskRate, KeyUsage, Readiness, Repeats, Requests, router};
 use pando_deploy::machine::NodeMachines;
-use pando_deploy::{Deploy, DeployConfig, Secret};
+use pando_deploy::{Deploy, DeployConfig, DnsServer, Secret};
 use pando_guest_protocol::GUEST_ADDRESS;
 use pando_node::control::{Sandboxes, Templates};
 use pando_node::held::Budget;
@@ -106,6 +106,7 @@ impl World {
         let config = DeployConfig {
             webhook_secret: Some(Secret::new(WEBHOOK_SECRET)),
             allowed_git_hosts: vec![GIT_HOST.parse().unwrap()],
+            dns: DnsServer::At("127.0.0.1:9".parse().unwrap()),
             ..DeployConfig::new(folder, urls.clone(), BootId::new())
         };
         let deploy = Deploy::start(
@@ -128,6 +129,7 @@ impl World {
             readiness: Readiness::default(),
             requests: Requests::default(),
             usage: KeyUsage::default(),
+            asks: AskRate::default(),
             repeats: Repeats::new(store.clone(), sealer),
             urls,
             store,
@@ -193,6 +195,11 @@ impl Org {
         request.headers_mut().insert("x-api-key", self.key.parse().unwrap());
         let stream = TcpStream::connect(address).await.unwrap();
         tokio_tungstenite::client_async(request, stream).await.unwrap().0
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// The path of a route of its sandbox.

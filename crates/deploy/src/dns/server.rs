@@ -50,8 +50,8 @@ impl DnsServer {
             Self::Settings(path) => path,
         };
         let mut text = Vec::new();
-        let read = File::open(path)
-            .and_then(|file| file.take(MAX_SETTINGS_BYTES).read_to_end(&mut text));
+        let read =
+            File::open(path).and_then(|file| file.take(MAX_SETTINGS_BYTES).read_to_end(&mut text));
         if let Err(error) = read {
             tracing::debug!(%error, path = %path.display(), "the resolvers' names cannot be read");
         }

@@ -58,11 +58,7 @@ pub(crate) async fn add(
 }
 
 /// The name, if it is one that an app here can have.
-fn judge(
-    context: &Context,
-    text: &str,
-    api_host: Option<&str>,
-) -> Result<DomainName, PublicError> {
+fn judge(context: &Context, text: &str, api_host: Option<&str>) -> Result<DomainName, PublicError> {
     let refused = |message: String| PublicError::invalid("domain", message);
     let name: DomainName = text.parse().map_err(|error| refused(format!("{error}")))?;
     let suffix = context.urls.name().to_ascii_lowercase();

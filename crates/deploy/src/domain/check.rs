@@ -10,6 +10,9 @@ use crate::context::{Context, Effects};
 use crate::error::DeployError;
 use crate::job::Outcome;
 
+/// How often it is looked up anew for one who asks, when something else was found meanwhile.
+const TRIES: usize = 3;
+
 /// Looks a domain up now, for whoever asks.
 pub(crate) async fn ask(
     context: &Context,
@@ -17,8 +20,12 @@ pub(crate) async fn ask(
     app: AppId,
     domain: &str,
 ) -> Result<AppDomain, DeployError> {
-    let row = one(context, org, app, domain).await?;
-    check(context, &row).await?;
+    for _ in 0..TRIES {
+        let row = one(context, org, app, domain).await?;
+        if check(context, &row).await? {
+            break;
+        }
+    }
     super::list::get(context, org, app, domain).await
 }
 
@@ -35,9 +42,9 @@ pub(crate) async fn run(
     Ok(row.map_or(Outcome::Done, |row| Outcome::Again(policy::pause(&row, attempts))))
 }
 
-/// Looks a claim up. Nothing is written where somebody else did so meanwhile.
-async fn check(context: &Context, row: &DomainRow) -> Result<(), DeployError> {
-    let Some(app) = kept(context, row).await? else { return Ok(()) };
+/// Looks a claim up; false, and nothing is written, where somebody else did so meanwhile.
+async fn check(context: &Context, row: &DomainRow) -> Result<bool, DeployError> {
+    let Some(app) = kept(context, row).await? else { return Ok(true) };
     let finding = found(context, row, &app).await;
     let mut next = policy::after(row, &finding, context.store.now());
     let mut passed_on = None;
@@ -56,10 +63,10 @@ async fn check(context: &Context, row: &DomainRow) -> Result<(), DeployError> {
     if let Some((after, holder)) = &passed_on
         && tx.domain_settle(holder, after).await? == Swap::Stale
     {
-        return Ok(());
+        return Ok(false);
     }
     if tx.domain_settle(row, &next).await? != Swap::Done {
-        return Ok(());
+        return Ok(false);
     }
     let mut effects = Effects::default();
     if next.status != row.status {
@@ -75,7 +82,8 @@ async fn check(context: &Context, row: &DomainRow) -> Result<(), DeployError> {
     if let Some(label) = label {
         effects.domains.push(tx.domain_route_put(&row.name, label).await?);
     }
-    Ok(context.commit(tx, effects).await?)
+    context.commit(tx, effects).await?;
+    Ok(true)
 }
 
 /// Whether who has the name may keep it: its record is there, or nobody can tell.

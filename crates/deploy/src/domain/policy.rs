@@ -48,7 +48,9 @@ pub(super) fn after(row: &DomainRow, finding: &Finding, now: Timestamp) -> Domai
                 (row.status, Some(format!("{why}; it is served until {until}")), Some(since))
             }
         }
-        Finding::Missing => (DomainStatus::Pending, Some("neither record is there yet".into()), None),
+        Finding::Missing => {
+            (DomainStatus::Pending, Some("neither record is there yet".into()), None)
+        }
         Finding::Wrong(why) => (DomainStatus::Error, Some(why.clone()), None),
     };
     DomainRow { status, reason, missing, checked: Some(now), ..row.clone() }

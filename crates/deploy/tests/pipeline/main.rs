@@ -5,6 +5,8 @@
 
 mod again;
 mod deployment;
+mod dns;
+mod domain;
 mod env;
 mod git_access;
 mod machine;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use pando_deploy::forge::GitHub;
-use pando_deploy::{Deploy, DeployConfig, Secret, WebhookRequest};
+use pando_deploy::{Deploy, DeployConfig, DnsServer, Secret, WebhookRequest};
 use pando_forge::{Forge, Repo, Settings, sign};
 use pando_node::Routes;
 use pando_node::held::Budget;
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+use crate::dns::NameServer;
 use crate::machine::LocalMachines;
 
 pub const SECRET: &str = "webhook secret";
@@ -31,6 +32,7 @@ pub struct World {
     pub machines: LocalMachines,
     pub store: Store,
     pub routes: Routes,
+    pub dns: NameServer,
     pub deploy: Deploy,
     pub org: OrgId,
     shutdown: CancellationToken,
@@ -45,8 +47,9 @@ impl World {
         let machines = LocalMachines::new(&folder.path().join("machines"));
         let store = Store::open(&folder.path().join("pando.db")).await.unwrap();
         let org = store.org_default().await.unwrap().id;
-        let (deploy, routes, shutdown) = start(&folder, &forge, &store, &machines).await;
-        Self { folder, forge, repo, machines, store, routes, deploy, org, shutdown }
+        let dns = NameServer::start().await;
+        let (deploy, routes, shutdown) = start(&folder, &forge, &store, &machines, &dns).await;
+        Self { folder, forge, repo, machines, store, routes, dns, deploy, org, shutdown }
     }
 
     /// Stops the server.
@@ -59,7 +62,7 @@ impl World {
     pub async fn restart(&mut self) {
         self.stop().await;
         let (deploy, routes, shutdown) =
-            start(&self.folder, &self.forge, &self.store, &self.machines).await;
+            start(&self.folder, &self.forge, &self.store, &self.machines, &self.dns).await;
         (self.deploy, self.routes, self.shutdown) = (deploy, routes, shutdown);
     }
 
@@ -240,6 +243,7 @@ async fn start(
     forge: &Forge,
     store: &Store,
     machines: &LocalMachines,
+    dns: &NameServer,
 ) -> (Deploy, Routes, CancellationToken) {
     let urls = PublicUrls { scheme: Scheme::Http, suffix: "preview.test".into() };
     let config = DeployConfig {
@@ -247,6 +251,7 @@ async fn start(
         webhook_secret: Some(Secret::new(SECRET)),
         allowed_git_hosts: vec![forge.address().to_string().parse().unwrap()],
         drain: Duration::from_millis(50),
+        dns: DnsServer::At(dns.address),
         ..DeployConfig::new(folder.path(), urls, BootId::new())
     };
     let sealer = Sealer::open(&folder.path().join("secret.key")).unwrap();

@@ -38,7 +38,9 @@ impl Backend for Guests {
         };
         match target {
             None => Resolution::UnknownApp,
-            Some(RouteTarget { sandbox: Some(sandbox), port }) => Resolution::Found { sandbox, port },
+            Some(RouteTarget { sandbox: Some(sandbox), port }) => {
+                Resolution::Found { sandbox, port }
+            }
             Some(RouteTarget { sandbox: None, .. }) => Resolution::NotLive,
         }
     }

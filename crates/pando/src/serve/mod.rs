@@ -10,7 +10,7 @@ mod metrics;
 use std::sync::Arc;
 
 use anyhow::Context;
-use pando_api::{Api, KeyUsage, Readiness, Repeats, Requests};
+use pando_api::{Api, AskRate, KeyUsage, Readiness, Repeats, Requests};
 use pando_deploy::Deploy;
 use pando_deploy::machine::NodeMachines;
 use pando_edge::{Edge, Limits, QuietAgents};
@@ -121,6 +121,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         readiness: readiness.clone(),
         requests,
         usage: KeyUsage::default(),
+        asks: AskRate::default(),
         repeats,
         urls: urls.clone(),
     };

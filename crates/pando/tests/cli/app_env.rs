@@ -1,23 +1,16 @@
 //! `pando app env`: what it sends, and what it keeps out of sight.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery};
 use axum::http::StatusCode;
-use axum::routing::{get, post, put};
-use axum::{Json, Router};
+use axum::routing::{post, put};
 use serde_json::{Value, json};
 
-use crate::fake::{Fake, ID, said};
+use crate::fake::{self, Fake, ID, said};
 
 /// An app that answers with what it was sent.
 async fn shop() -> Fake {
-    let app = json!({
-        "id": ID, "name": "shop", "git_url": "https://h/o/r", "git_branch": "main",
-        "template": "base", "auto_deploy": true, "root_directory": "", "port": 3000, "cpu": 2,
-        "memory_mb": 2048, "status": "running", "url": "http://shop.localhost",
-        "is_preview": false, "created_at": "x", "updated_at": "x",
-    });
-    let list = json!({ "items": [app], "next_cursor": null });
     let sent = |body: Bytes| serde_json::from_slice::<Value>(&body).unwrap();
     let set = async move |Path(key): Path<String>, body: Bytes| {
         let body = sent(body);
@@ -30,8 +23,7 @@ async fn shop() -> Fake {
     let import =
         async move |body: Bytes| Json(json!({ "imported": 1, "total": 2, "sent": sent(body) }));
     let env = format!("/apps/{ID}/env");
-    let routes = Router::new()
-        .route("/apps", get(async move || Json(list)))
+    let routes = fake::shop()
         .route(&format!("{env}/{{key}}"), put(set).delete(unset))
         .route(&format!("{env}/import"), post(import));
     Fake::start(routes).await

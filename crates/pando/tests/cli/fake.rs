@@ -2,13 +2,27 @@
 
 use std::process::{Output, Stdio};
 
-use axum::Router;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 pub const ID: &str = "6f1c1f3e-8f57-4b5e-9a51-6d1f0d5a7c11";
 pub const KEY: &str = "pando_test";
+
+/// The list of apps, in which there is one that is called `shop`.
+pub fn shop() -> Router {
+    let app = json!({
+        "id": ID, "name": "shop", "git_url": "https://h/o/r", "git_branch": "main",
+        "template": "base", "auto_deploy": true, "root_directory": "", "port": 3000, "cpu": 2,
+        "memory_mb": 2048, "status": "running", "url": "http://shop.localhost",
+        "is_preview": false, "created_at": "x", "updated_at": "x",
+    });
+    let list = json!({ "items": [app], "next_cursor": null });
+    Router::new().route("/apps", get(async move || Json(list)))
+}
 
 /// The server, for as long as this lives.
 pub struct Fake {

@@ -1,6 +1,7 @@
 //! The real program against a small server that answers as the API does.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod app_domain;
 mod app_env;
 mod fake;
 

@@ -83,7 +83,8 @@ fn a_pointer_never_leads_in_a_circle_or_astray() {
     let records = HEADER_BYTES + name(ASKED.name).len() + 4;
     let here = u8::try_from(records).unwrap();
     let data = here + 12;
-    for owner in [&[0xc0, here][..], &[0xc0, here + 2], &[0xff, 0xff], &[0x80, 1], &[0x40], &[0xc0]] {
+    for owner in [&[0xc0, here][..], &[0xc0, here + 2], &[0xff, 0xff], &[0x80, 1], &[0x40], &[0xc0]]
+    {
         let bytes = answer(&ASKED, 0, &[(owner, 5, 1, &[0])]);
         assert_eq!(values(&bytes, &ASKED), Err(Fault::Malformed), "{owner:?}");
     }

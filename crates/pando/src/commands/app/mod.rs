@@ -6,6 +6,7 @@ pub mod check;
 pub mod create;
 pub mod deliveries;
 pub mod deploy_key;
+pub mod domain;
 pub mod env;
 pub mod logs;
 pub mod ls;
@@ -54,6 +55,8 @@ pub enum Verb {
     Env(env::EnvArgs),
     /// Print the key with which its repository is read over ssh, made where there is none
     DeployKey(deploy_key::DeployKeyArgs),
+    /// Domains of your own that lead to it
+    Domain(domain::DomainArgs),
     /// Remove an app with its previews
     #[command(visible_alias = "delete")]
     Rm(rm::RmArgs),
@@ -75,6 +78,7 @@ pub async fn run(args: NounArgs<Verb>) -> Result<ExitCode, Failure> {
         Verb::Deliveries(verb) => deliveries::run(&args.client, verb).await?,
         Verb::DeployKey(verb) => deploy_key::run(&args.client, verb).await?,
         Verb::Env(verb) => env::run(&args.client, verb).await?,
+        Verb::Domain(verb) => domain::run(&args.client, verb).await?,
         Verb::Rm(verb) => rm::run(&args.client, verb).await?,
     }
     Ok(ExitCode::SUCCESS)

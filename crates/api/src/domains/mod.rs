@@ -1,0 +1,3 @@
+//! `/v1/domains`: what a TLS proxy in front asks.
+
+pub mod ask;
