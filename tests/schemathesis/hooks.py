@@ -21,7 +21,7 @@ DISRUPTIVE = {
 }
 # These end what the others go on with, so they find things of their own.
 FINAL = {
-    "app_delete", "repl_close", "schedule_delete", "snapshot_delete", "template_delete",
+    "app_delete", "domain_remove", "repl_close", "schedule_delete", "snapshot_delete", "template_delete",
     "volume_delete",
 }
 # A stream that is followed ends with its sandbox: with one that is gone, at once.
@@ -98,6 +98,8 @@ def known(path, operation, parameter):
         return [sandbox, sandbox, sandbox, *gone, NOBODY]
     return {
         ("/v1/apps/", "id"): [KNOWN["app"], NOBODY],
+        ("/v1/apps/", "domain"): [KNOWN["domain"], "nobodys.example.com"],
+        ("/v1/domains/", "domain"): [KNOWN["domain"], "nobodys.example.com"],
         ("/v1/apps/", "deployment"): [KNOWN["deployment"], NOBODY],
         ("/v1/snapshots/", "id"): [KNOWN["snapshot"], NOBODY],
         ("/v1/volumes/", "name"): [KNOWN["volume"], "nobodys"],

@@ -54,7 +54,9 @@ class Server:
         self.log = DATA / "api-serve.log"
         self.process = subprocess.Popen(
             [BIN / "pando", "serve", *HOST, "--listen", f"127.0.0.1:{port}",
-             "--suffix", f"preview.localhost:{port}"],
+             "--suffix", f"preview.localhost:{port}",
+             # Nobody is there: no name that the driver thinks of is looked up anywhere.
+             "--dns-server", "127.0.0.1:9"],
             env={**os.environ, "PANDO_API_KEY": KEY, "PANDO_GITHUB_WEBHOOK_SECRET": WEBHOOK_SECRET},
             stdout=self.log.open("w"), stderr=subprocess.STDOUT,
         )
@@ -138,6 +140,8 @@ def prepare(server):
     assert server.ask("DELETE", f"/sandboxes/{gone}")[0] == 204
     server.make("/volumes", {"name": "found", "size_mb": 64})
     app = server.make("/apps", {"name": "found", "git_url": REPOSITORY})
+    status, domain = server.ask("POST", f"/apps/{app}/domains", {"domain": "found.example.com"})
+    assert status == 201, domain
     return key["token"], {
         "keys": [token[name] for token in tokens for name in ("id", "prefix")],
         "sandbox": sandbox,
@@ -150,6 +154,7 @@ def prepare(server):
         ),
         "app": app,
         "volume": "found",
+        "domain": domain["domain"],
         "deployment": server.list(f"/apps/{app}/deploys")[0]["id"],
         "repository": REPOSITORY,
         "webhook_secret": WEBHOOK_SECRET,

@@ -34,8 +34,8 @@ def free_port():
         return probe.getsockname()[1]
 
 
-# The forge's, which the server must be told of before it is there.
-FORGE_PORT = free_port()
+# The forge's, which the server must be told of before it is there; and the name server's.
+FORGE_PORT, DNS_PORT = free_port(), free_port()
 
 
 def run(*command, **more):
@@ -50,7 +50,8 @@ def server():
     log = open(DATA / "sdk-serve.log", "w")
     process = subprocess.Popen(
         [BIN / "pando", "serve", *HOST, "--listen", f"127.0.0.1:{port}",
-         "--suffix", f"preview.localhost:{port}", "--allow-git-host", f"127.0.0.1:{FORGE_PORT}"],
+         "--suffix", f"preview.localhost:{port}", "--allow-git-host", f"127.0.0.1:{FORGE_PORT}",
+         "--dns-server", f"127.0.0.1:{DNS_PORT}"],
         env={**os.environ, "PANDO_API_KEY": KEY}, stdout=log, stderr=log,
     )
     try:

@@ -63,7 +63,7 @@ fn name(text: &str) -> Result<String, String> {
 fn told(domain: &AppDomain) -> String {
     let mut text = format!("{} is {}", domain.domain, word(&domain.status));
     if let Some(reason) = &domain.reason {
-        text.push_str(&format!(": {reason}"));
+        text.push_str(&format!(": {}", reason.replace(char::is_control, " ")));
     }
     let records = domain.records.iter().map(|record| {
         vec![word(&record.kind), record.name.clone(), record.value.clone(), word(&record.purpose)]
