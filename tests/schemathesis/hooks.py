@@ -43,6 +43,7 @@ def thing(**properties):
 PAYLOAD = thing(
     repository=thing(
         full_name={"enum": ["owner/repo"]},
+        id={"enum": [KNOWN["repository_number"]]},
         clone_url={"enum": [KNOWN["repository"] + ".git"]},
         html_url={"enum": [KNOWN["repository"]]},
     ),
@@ -101,6 +102,8 @@ def known(path, operation, parameter):
         ("/v1/apps/", "domain"): [KNOWN["domain"], "nobodys.example.com"],
         ("/v1/domains/", "domain"): [KNOWN["domain"], "nobodys.example.com"],
         ("/v1/apps/", "deployment"): [KNOWN["deployment"], NOBODY],
+        ("/v1/preview-repos/", "id"): [KNOWN["repository_number"], 1],
+        ("/v1/repos/", "id"): [KNOWN["repository_number"], 1],
         ("/v1/snapshots/", "id"): [KNOWN["snapshot"], NOBODY],
         ("/v1/volumes/", "name"): [KNOWN["volume"], "nobodys"],
         ("/v1/sandboxes/", "schedule_id"): [KNOWN["schedule"], NOBODY],

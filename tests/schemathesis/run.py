@@ -142,6 +142,9 @@ def prepare(server):
     app = server.make("/apps", {"name": "found", "git_url": REPOSITORY})
     status, domain = server.ask("POST", f"/apps/{app}/domains", {"domain": "found.example.com"})
     assert status == 201, domain
+    number = {"github_repo_id": 4711, "repo_full_name": "owner/repo"}
+    status, known = server.ask("POST", "/preview-repos", number)
+    assert status == 200, known
     return key["token"], {
         "keys": [token[name] for token in tokens for name in ("id", "prefix")],
         "sandbox": sandbox,
@@ -157,6 +160,7 @@ def prepare(server):
         "domain": domain["domain"],
         "deployment": server.list(f"/apps/{app}/deploys")[0]["id"],
         "repository": REPOSITORY,
+        "repository_number": known["github_repo_id"],
         "webhook_secret": WEBHOOK_SECRET,
     }
 

@@ -11,13 +11,6 @@ use crate::refusal::Refused;
 
 /// Method, path below `/v1`, and what it would do.
 const LATER: &[(Method, &str, &str)] = &[
-    (Method::GET, "/preview-repos", "switching previews by repository"),
-    (Method::POST, "/preview-repos", "switching previews by repository"),
-    (Method::DELETE, "/preview-repos/{id}", "switching previews by repository"),
-    (Method::GET, "/repos/{id}/preview-env", "a repository's preview environment"),
-    (Method::PUT, "/repos/{id}/preview-env/{key}", "a repository's preview environment"),
-    (Method::DELETE, "/repos/{id}/preview-env/{key}", "a repository's preview environment"),
-    (Method::POST, "/repos/{id}/preview-env/import", "a repository's preview environment"),
     (Method::GET, "/databases", "databases"),
     (Method::POST, "/databases", "databases"),
     (Method::GET, "/databases/{id}", "databases"),

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
-    Api, Requests, apps, auth, domains, health, held, later, me, metrics, openapi, previews,
-    refusal, sandboxes, schemas, snapshots, templates, trace, volumes, webhooks,
+    Api, Requests, apps, auth, domains, health, held, later, me, metrics, openapi, preview_repos,
+    previews, refusal, repos, sandboxes, schemas, snapshots, templates, trace, volumes, webhooks,
 };
 
 type Routes = Vec<UtoipaMethodRouter<Api>>;
@@ -96,6 +96,11 @@ fn keyed() -> Routes {
         routes!(apps::domains::get::get, apps::domains::remove::remove),
         routes!(apps::domains::check::check),
         routes!(previews::list::list),
+        routes!(preview_repos::list::list, preview_repos::enable::enable),
+        routes!(preview_repos::disable::disable),
+        routes!(repos::preview_env::list::list),
+        routes!(repos::preview_env::set::set, repos::preview_env::unset::unset),
+        routes!(repos::preview_env::import::import),
     ]
 }
 
@@ -142,7 +147,8 @@ fn parts() -> Parts<Api> {
         .merge(free.clone());
     Parts {
         keyed: later::add_to(keyed.into())
-            .route("/apps/{id}/env/import", apps::env::called_import()),
+            .route("/apps/{id}/env/import", apps::env::called_import())
+            .route("/repos/{id}/preview-env/import", repos::preview_env::called_import()),
         signed: signed.into(),
         free: free.into(),
         document: below_v1.into_openapi(),

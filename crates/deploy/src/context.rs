@@ -49,6 +49,17 @@ pub(crate) struct Effects {
     pub wake: Vec<Kind>,
 }
 
+impl Effects {
+    /// Adds what another change sets in motion in the same transaction.
+    pub(crate) fn join(&mut self, other: Self) {
+        let Self { routes, domains, stop, wake } = other;
+        self.routes.extend(routes);
+        self.domains.extend(domains);
+        self.stop.extend(stop);
+        self.wake.extend(wake);
+    }
+}
+
 impl Context {
     /// Commits, then acts.
     pub(crate) async fn commit(&self, tx: Tx, effects: Effects) -> Result<(), StoreError> {

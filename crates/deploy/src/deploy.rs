@@ -3,6 +3,7 @@
 mod deliveries;
 mod domains;
 mod env;
+mod repos;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,6 +4,7 @@
 //! - `webhook`: what a forge says happened, proven, and what is decided about it;
 //! - `preview`, `app`: the rows of pull requests and of users, and their hosts;
 //! - `domain`: names of users' own, once `dns` says that they are theirs;
+//! - `repo`: what is asked of all apps of a repository at once;
 //! - `deployment`: from the queue to live, step by step; `state` is the picture;
 //! - `git`: mirrors on the host; `detect`: what kind of app it is, and why;
 //! - `layer`: what was installed, kept for the next deployment;
@@ -35,6 +36,7 @@ mod layer;
 pub mod machine;
 pub mod manifest;
 mod preview;
+mod repo;
 mod secret;
 mod webhook;
 mod worker;

@@ -19,6 +19,7 @@ mod present;
 pub mod process;
 pub mod quota;
 pub mod repl;
+pub mod repo;
 pub mod route;
 pub mod sandbox;
 pub mod schedule;

@@ -77,6 +77,10 @@ pub const MAX_JSON_BODY_BYTES: usize = 1024 * 1024;
 pub const MAX_WEBHOOK_BODY_BYTES: usize = 25 * 1024 * 1024;
 /// The longest event or delivery that a webhook's headers name, in bytes.
 pub const MAX_WEBHOOK_NAME_BYTES: usize = 128;
+/// The greatest number of a repository: the greatest integer that every JSON reader takes.
+pub const MAX_REPOSITORY_NUMBER: u64 = (1 << 53) - 1;
+/// The longest `owner/repo`, in bytes.
+pub const MAX_REPOSITORY_NAME_BYTES: usize = 200;
 /// How long what was decided about a webhook is kept.
 pub const KEEP_DELIVERIES: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The most metadata pairs on a sandbox.

@@ -85,6 +85,7 @@ fn the_document_tells_the_bounds_that_are_checked() {
             Some(u64::from(limits::MAX_VOLUME_MIB)),
         ),
         (field("CreateSchedule", "timeout_seconds"), 1, secs(limits::MAX_SCHEDULE_TIMEOUT)),
+        (field("EnablePreviewRepo", "github_repo_id"), 1, Some(limits::MAX_REPOSITORY_NUMBER)),
         (field("SetLifecycle", "ttl_seconds"), 1, secs(limits::MAX_TTL)),
         (field("RunCell", "timeout_ms"), 1, secs(limits::MAX_EXEC_TIMEOUT * 1000)),
         (field("CreateToken", "expires_in_days"), 1, Some(u64::from(limits::MAX_KEY_DAYS))),

@@ -1,6 +1,7 @@
 //! Reading deliveries: of all that a payload holds, what a decision needs. Field
 //! names as in <https://docs.github.com/en/webhooks/webhook-events-and-payloads>.
 
+use pando_types::limits::MAX_REPOSITORY_NAME_BYTES;
 use serde::Deserialize;
 
 use crate::git::{is_branch, is_commit};
@@ -72,6 +73,9 @@ pub(crate) struct Repository {
     /// Its host and port may be others than those of https.
     #[serde(default)]
     pub ssh_url: String,
+    /// The forge's number of it.
+    #[serde(default)]
+    pub id: Option<u64>,
 }
 
 /// Why a delivery is no event of its name.
@@ -182,17 +186,21 @@ impl Event {
     }
 }
 
+/// Whether a text can be the name of a repository, `owner/repo`.
+pub(crate) fn is_full_name(text: &str) -> bool {
+    let good = |part: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(plain)
+    };
+    text.len() <= MAX_REPOSITORY_NAME_BYTES
+        && text.split('/').count() >= 2
+        && text.split('/').all(good)
+}
+
 impl Repository {
     /// The name goes into addresses of the forge's API.
     fn check(&self) -> Result<(), String> {
-        let good = |part: &str| {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-            !part.is_empty() && !part.starts_with('.') && part.bytes().all(plain)
-        };
-        let is_name = self.full_name.len() <= 200
-            && self.full_name.split('/').count() >= 2
-            && self.full_name.split('/').all(good);
-        if is_name {
+        if is_full_name(&self.full_name) {
             Ok(())
         } else {
             Err("its repository has no name of the form owner/repo".into())

@@ -18,6 +18,7 @@ use crate::app::remove;
 use crate::context::{Context, Effects};
 use crate::error::DeployError;
 use crate::preview::{self, Head};
+use crate::repo;
 
 /// A webhook's request, as it came.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +76,9 @@ pub(crate) async fn receive(
     }
     let mut effects = Effects::default();
     let keys = event.repository().map(|repository| keys(context, repository)).unwrap_or_default();
+    if let Some(repository) = event.repository() {
+        repo::seen(&mut tx, repository, &keys).await?;
+    }
     let verdicts = decide(context, &mut tx, &event, &keys, &mut effects).await?;
     let all = verdicts.together();
     let row = DeliveryRow {

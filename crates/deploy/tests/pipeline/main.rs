@@ -12,6 +12,7 @@ mod git_access;
 mod machine;
 mod preview;
 mod processes;
+mod repo;
 mod restart;
 mod revive;
 mod webhook;

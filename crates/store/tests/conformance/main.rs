@@ -12,6 +12,7 @@ mod files;
 mod idempotency;
 mod job;
 mod key;
+mod repo;
 mod sandbox;
 mod schedule;
 mod snapshot;

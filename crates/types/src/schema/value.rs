@@ -8,8 +8,9 @@ use super::{CRON, NO_NUL, NOT_BLANK, VARIABLE, filled, text};
 use crate::limits::{
     MAX_APP_ENV_BYTES, MAX_CELL_BYTES, MAX_CRON_BYTES, MAX_DOMAIN_BYTES, MAX_DOTENV_BYTES,
     MAX_ENV_NAME_BYTES, MAX_LOG_SINCE_SECS, MAX_LOG_TAIL, MAX_PATH_BYTES, MAX_PATH_COMPONENT_BYTES,
-    MAX_PROCESS_NAME_BYTES, MAX_SCHEDULE_COMMAND_BYTES, MAX_TERM_BYTES, MAX_TERMINAL_COMMAND_BYTES,
-    MAX_TERMINAL_SIDE, MAX_USER_BYTES, MAX_VOLUME_NAME_BYTES, MAX_WEBHOOK_NAME_BYTES,
+    MAX_PROCESS_NAME_BYTES, MAX_REPOSITORY_NAME_BYTES, MAX_REPOSITORY_NUMBER,
+    MAX_SCHEDULE_COMMAND_BYTES, MAX_TERM_BYTES, MAX_TERMINAL_COMMAND_BYTES, MAX_TERMINAL_SIDE,
+    MAX_USER_BYTES, MAX_VOLUME_NAME_BYTES, MAX_WEBHOOK_NAME_BYTES,
 };
 
 /// A value by its name and what the document says of it.
@@ -36,6 +37,11 @@ value!(/** What a variable of an app is called. */ EnvName, filled(MAX_ENV_NAME_
 value!(/** The value of a variable. */ EnvValue, text(MAX_APP_ENV_BYTES, NO_NUL));
 value!(/** Lines of a `.env` file. */ EnvText, text(MAX_DOTENV_BYTES, NO_NUL));
 value!(/** A domain. */ DomainText, filled(MAX_DOMAIN_BYTES, DOMAIN));
+value!(
+    /** A forge's number of a repository. */
+    RepositoryNumber, number(Type::Integer, 1u64, MAX_REPOSITORY_NUMBER)
+);
+value!(/** `owner/repo`. */ RepositoryName, filled(MAX_REPOSITORY_NAME_BYTES, "^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"));
 value!(/** What a volume is called. */ VolumeName, filled(MAX_VOLUME_NAME_BYTES, "^[a-z0-9][a-z0-9_-]*$"));
 value!(/** When a schedule is due. */ CronText, filled(MAX_CRON_BYTES, CRON));
 value!(

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use pando_store::{AppRow, EnvValue, Swap, Tx};
 use pando_types::env::{EnvImported, EnvScope, EnvSet, ImportEnv, SetEnv};
-use pando_types::limits::MAX_DOTENV_BYTES;
 use pando_types::{AppId, OrgId, PublicError};
 
 use super::{Environments, dotenv, judge};
@@ -59,16 +58,7 @@ pub(crate) async fn import(
     id: AppId,
     request: &ImportEnv,
 ) -> Result<EnvImported, DeployError> {
-    let refused = |message| PublicError::invalid("dotenv", message);
-    if request.dotenv.len() > MAX_DOTENV_BYTES {
-        let message = format!("dotenv holds at most {} KiB", MAX_DOTENV_BYTES / 1024);
-        return Err(refused(message).into());
-    }
-    let read = dotenv::read(&request.dotenv).map_err(|error| refused(error.to_string()))?;
-    for it in &read {
-        judge::variable(&it.name, &it.value)
-            .map_err(|message| refused(format!("line {}: {message}", it.line)))?;
-    }
+    let read = dotenv::judged(&request.dotenv)?;
     let (mut tx, app) = find::to_change(context, org, id).await?;
     let mut env = Environments::open(&context.sealer, &app)?;
     let (total, mut names) = (read.len(), BTreeSet::new());
@@ -76,7 +66,7 @@ pub(crate) async fn import(
         env.set(&it.name, &EnvValue { value: it.value, secret: request.secret }, request.scope);
         names.insert(it.name);
     }
-    judge::together(&env).map_err(refused)?;
+    judge::together(&env).map_err(|message| PublicError::invalid("dotenv", message))?;
     let effects = changed(context, &mut tx, &app, &env).await?;
     context.commit(tx, effects).await?;
     Ok(EnvImported { imported: names.len(), total })

@@ -1,6 +1,11 @@
 //! Reads `.env` files. `docs/apps.md` has the rules. What a value holds comes out byte for byte:
 //! no variable is expanded, and a line break within quotes is kept as it is.
 
+use pando_types::PublicError;
+use pando_types::limits::MAX_DOTENV_BYTES;
+
+use super::judge;
+
 /// What stands around a name or an unquoted value and is not of it.
 const BLANK: [char; 3] = [' ', '\t', '\r'];
 
@@ -22,8 +27,22 @@ pub(crate) struct DotenvError {
     pub why: &'static str,
 }
 
+/// The assignments of a text that a request holds in `dotenv`, each of which can be set.
+pub(crate) fn judged(text: &str) -> Result<Vec<Assignment>, PublicError> {
+    let refused = |message| PublicError::invalid("dotenv", message);
+    if text.len() > MAX_DOTENV_BYTES {
+        return Err(refused(format!("dotenv holds at most {} KiB", MAX_DOTENV_BYTES / 1024)));
+    }
+    let read = read(text).map_err(|error| refused(error.to_string()))?;
+    for it in &read {
+        judge::variable(&it.name, &it.value)
+            .map_err(|message| refused(format!("line {}: {message}", it.line)))?;
+    }
+    Ok(read)
+}
+
 /// The assignments of a text, in order. Names are not judged.
-pub(crate) fn read(text: &str) -> Result<Vec<Assignment>, DotenvError> {
+fn read(text: &str) -> Result<Vec<Assignment>, DotenvError> {
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut line, mut assignments) = (1, Vec::new());
     while !rest.is_empty() {

@@ -17,7 +17,7 @@ pub(super) fn variable(name: &str, value: &str) -> Result<(), String> {
 }
 
 /// The name of a variable.
-pub(super) fn name(name: &str) -> Result<(), String> {
+pub(crate) fn name(name: &str) -> Result<(), String> {
     if !is_name(name) {
         let shown: String = name.chars().take(64).collect();
         return Err(format!(
@@ -31,7 +31,7 @@ pub(super) fn name(name: &str) -> Result<(), String> {
 }
 
 /// The value of the variable `name`.
-pub(super) fn value(name: &str, value: &str) -> Result<(), String> {
+pub(crate) fn value(name: &str, value: &str) -> Result<(), String> {
     if value.contains('\0') { Err(format!("the value of `{name}` holds a NUL")) } else { Ok(()) }
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn whole(
 }
 
 /// What an app would have after a change.
-pub(super) fn together(env: &Environments) -> Result<(), String> {
+pub(crate) fn together(env: &Environments) -> Result<(), String> {
     size("the app's environment", bytes(&env.own))?;
     size("the environment of its previews", bytes(&env.previews))
 }

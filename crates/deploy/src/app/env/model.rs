@@ -58,8 +58,19 @@ impl Environments {
         }
     }
 
+    /// Gives previews a variable, and leaves what the app's own deployments have.
+    pub(crate) fn set_for_previews(&mut self, key: &str, value: &EnvValue) {
+        self.previews.0.insert(key.to_owned(), value.clone());
+    }
+
+    /// What a list of previews' variables shows, by name.
+    pub(crate) fn of_previews(&self) -> Vec<EnvEntry> {
+        let shown = self.previews.0.iter();
+        shown.map(|(name, value)| entry(name, value, EnvScope::Preview)).collect()
+    }
+
     /// Takes a variable from where `scope` reaches; whether it was there.
-    pub(super) fn unset(&mut self, key: &str, scope: EnvScope) -> bool {
+    pub(crate) fn unset(&mut self, key: &str, scope: EnvScope) -> bool {
         let own = scope.reaches_production().then(|| self.own.0.remove(key)).flatten();
         let previews = scope.reaches_previews().then(|| self.previews.0.remove(key)).flatten();
         own.is_some() || previews.is_some()
