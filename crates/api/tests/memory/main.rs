@@ -9,6 +9,7 @@
 mod agent;
 mod apps;
 mod domains;
+mod repos;
 mod schedules;
 mod webhooks;
 mod world;
