@@ -41,11 +41,7 @@ async fn a_domain_leads_to_its_app_and_search_engines_may_know_it() {
     let mut wire = stand.connect().await;
     for name in ["shop.example.com", "Shop.Example.COM:7070", "shop.example.com.:80"] {
         let answer = wire.get(name, "/v1/me", "").await;
-        assert_eq!(
-            (answer.text(), answer.header("x-robots-tag")),
-            ("/v1/me".into(), None),
-            "{name}"
-        );
+        assert_eq!((answer.text(), answer.header("x-robots-tag")), ("/v1/me", None), "{name}");
     }
     for other in ["a.shop.example.com", "example.com", "shop.example.com.evil.com"] {
         assert_eq!(wire.get(other, "/", "").await.text(), "the API at /", "{other}");

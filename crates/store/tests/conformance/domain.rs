@@ -67,7 +67,7 @@ async fn many_claim_a_name_and_one_has_it() {
     let mut tx = world.store.begin().await.unwrap();
     assert_eq!(tx.domain_count(shop.id).await.unwrap(), 1);
     assert!(tx.domain_delete(shop.id, Some("other.example.com")).await.unwrap().is_empty());
-    assert_eq!(tx.domain_delete(shop.id, None).await.unwrap(), [active.clone()]);
+    assert_eq!(tx.domain_delete(shop.id, None).await.unwrap(), std::slice::from_ref(&active));
     assert_eq!(tx.domain_settle(&active, &active).await.unwrap(), Swap::Missing);
     assert_eq!(tx.domain_settle(&other, &next).await.unwrap(), Swap::Done);
     tx.commit().await.unwrap();
