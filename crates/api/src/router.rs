@@ -85,6 +85,8 @@ fn keyed() -> Routes {
             apps::deploy_key::make::make,
             apps::deploy_key::delete::delete
         ),
+        routes!(apps::cron::list::list),
+        routes!(apps::cron::run::run),
         routes!(apps::deploys::create::create, apps::deploys::list::list),
         routes!(apps::deploys::get::get),
         routes!(apps::deploys::logs::logs),

@@ -9,6 +9,7 @@ use pando_store::{Sealer, Store, StoreError, Tx};
 use pando_types::route::{DomainChange, RouteChange};
 use pando_types::url::PublicUrls;
 use pando_types::{AppId, BootId, DeploymentId};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::deployment::log::LogBook;
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     pub dns: Dns,
     pub logs: LogBook,
     pub wakes: Wakes,
+    /// Told when the rows of apps' cron have changed.
+    pub cron_changed: Notify,
     pub running: Running,
     pub boot: BootId,
     /// How long an app may take until it answers.

@@ -1,5 +1,6 @@
 //! The face of deployments: what the API asks, each in one call.
 
+mod crons;
 mod deliveries;
 mod domains;
 mod env;
@@ -19,6 +20,7 @@ use pando_types::app::{
 };
 use pando_types::page::{Cursor, List, PageRequest};
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,7 +36,7 @@ use crate::job::Wakes;
 use crate::machine::Machines;
 use crate::secret::Secret;
 use crate::webhook::receive::{self, WebhookRequest};
-use crate::{DeployConfig, app, worker};
+use crate::{DeployConfig, app, cron, worker};
 
 /// Deployments that were live and can be named to go back to.
 const MAX_GONE_BACK: u32 = 100;
@@ -78,6 +80,7 @@ impl Deploy {
             forge: config.forge,
             dns: Dns::new(config.dns),
             wakes: Wakes::new(),
+            cron_changed: Notify::new(),
             running: Running::default(),
             boot: config.boot,
             health_grace: config.health_grace,
@@ -91,9 +94,11 @@ impl Deploy {
         if freed > 0 {
             tracing::info!(jobs = freed, "taking up what an earlier start left");
         }
+        cron::keeper::end_of_others(&context).await?;
         let tasks = TaskTracker::new();
         worker::start(&context, &tasks, config.workers.max(1));
         tasks.spawn(revive::watch(Arc::clone(&context), endings));
+        tasks.spawn(cron::keeper::keep(Arc::clone(&context)));
         tasks.close();
         Ok(Self { context, tasks, secret: config.webhook_secret })
     }
@@ -421,7 +426,8 @@ impl Deploy {
         timeout: Duration,
     ) -> Result<(SandboxId, Exec), PublicError> {
         let app = app::find::one(&self.context, org, app).await?;
-        Ok(once::command(&self.context, &app, argv, timeout).await?)
+        let told = once::command(&self.context, &app, argv, timeout).await?;
+        Ok((told.sandbox, told.exec))
     }
 
     /// Takes a forge's webhook: what follows from it is promised when this returns.

@@ -23,6 +23,7 @@
 mod app;
 mod config;
 mod context;
+mod cron;
 mod deploy;
 mod deployment;
 mod detect;

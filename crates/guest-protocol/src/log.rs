@@ -3,11 +3,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::supervise::MAX_SUPERVISED;
+
 /// The bytes of lines of commands that the agent keeps; older ones go first.
 pub const MAX_LOG_BYTES: usize = 2 * 1024 * 1024;
-/// The bytes of lines that the agent keeps of one supervised process: however much another
-/// says, these stay.
+/// The bytes of lines that the agent keeps of one supervised process, or of one name of commands:
+/// however much another says, these stay.
 pub const MAX_PROCESS_LOG_BYTES: usize = 1024 * 1024;
+/// Of how many names lines are kept apart: supervised processes, and commands that have a name
+/// of their own there. Of more, the one that has been silent for longest goes.
+pub const MAX_LOG_NAMES: usize = MAX_SUPERVISED + 8;
 /// The longest line; a longer one is kept in pieces of this size.
 pub const MAX_LOG_LINE_BYTES: usize = 16 * 1024;
 
@@ -62,7 +67,8 @@ pub struct LogLines {
     pub output: Output,
     /// The process id of what said them; 0 where it is the agent that speaks of it.
     pub pid: u32,
-    /// The supervised process that said them; none for a command.
+    /// The supervised process that said them, or the command that has this name here; none for
+    /// another command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
     /// The lines, a newline between each two; one at least, which may be empty.

@@ -153,6 +153,10 @@ pub struct Exec {
     pub timeout_ms: Option<u64>,
     /// Start it in its own session, answer at once, and let it live on; output goes to this file.
     pub detached_log: Option<String>,
+    /// Under which name what it says is kept in the log, as a supervised process of that name
+    /// would have it; absent, it is with that of all commands. Not of a detached one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_name: Option<String>,
 }
 
 /// How a command ended.

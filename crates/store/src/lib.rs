@@ -15,6 +15,7 @@
 
 mod app;
 mod column;
+mod cron;
 mod delivery;
 mod deployment;
 mod deployment_log;
@@ -41,6 +42,7 @@ mod template_build;
 mod volume;
 
 pub use app::{AppKind, AppRow, DeployKey, Flip, Listed, Presence, PreviewOf};
+pub use cron::{CronRow, CronRunRow, CronWish};
 pub use delivery::{DeliveryRow, VerdictRow};
 pub use deployment::{DeploymentRow, Entered, KeptCommit};
 pub use deployment_log::LogRow;

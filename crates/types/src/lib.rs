@@ -7,6 +7,7 @@
 pub mod api;
 pub mod app;
 pub mod clock;
+pub mod cron;
 pub mod domain;
 pub mod env;
 pub mod error;

@@ -1,6 +1,7 @@
 //! `/v1/apps`: repositories with a stable host, and their deployments.
 
 pub mod create;
+pub mod cron;
 pub mod delete;
 pub mod deliveries;
 pub mod deploy_key;

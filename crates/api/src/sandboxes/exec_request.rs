@@ -38,6 +38,7 @@ pub fn check(command: ExecCommand) -> Result<Checked, PublicError> {
         user: command.user,
         timeout_ms: Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1)),
         detached_log: None,
+        log_name: None,
     };
     Ok(Checked { exec, stdin: command.stdin.map(Bytes::from), timeout })
 }

@@ -45,6 +45,7 @@ pub(crate) async fn leave(
     effects.routes.extend(route);
     domain::remove::forget(tx, app.id, None, effects).await?;
     supersede::cancel_open(tx, app, why, effects).await?;
+    tx.cron_set(app.id, &[]).await?;
     job::put_app(tx, Kind::Remove, app.id).await?;
     effects.wake.push(Kind::Remove);
     Ok(())

@@ -7,6 +7,8 @@ use pando_store::Swap;
 use super::run::{Halt, Run};
 use super::state::{self, Event};
 use crate::context::Effects;
+use crate::cron;
+use crate::detect::Plan;
 use crate::forge::report;
 use crate::job::{self, Kind};
 
@@ -24,6 +26,9 @@ impl Run {
         let (Swap::Done, Some(flip)) = (swap, flip) else {
             return Err(Halt::Ended);
         };
+        let plan = self.row.plan.as_deref().and_then(|plan| serde_json::from_str(plan).ok());
+        let wishes = plan.map(|plan: Plan| cron::wish::of(&plan, tx.now())).unwrap_or_default();
+        tx.cron_set(self.app.id, &wishes).await?;
         let mut effects = Effects { routes: vec![flip.route], ..Effects::default() };
         if let Some(former) = before.active_deployment {
             let drained = tx.now().plus(self.context.drain);
@@ -32,6 +37,7 @@ impl Run {
         }
         report::put(&mut tx, &self.app, &live, &mut effects).await?;
         self.context.commit(tx, effects).await?;
+        self.context.cron_changed.notify_one();
         fault::point(Fault::DeployFlipped);
         self.row = live;
         self.say(format!("Live at {}.", self.context.urls.label(&self.app.label))).await;

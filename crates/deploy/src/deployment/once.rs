@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use pando_guest_protocol::session::Exec;
-use pando_store::AppRow;
+use pando_store::{AppRow, CronRow};
 use pando_types::{Code, PublicError, SandboxId};
 
 use super::environment::{Environment, script};
+use super::redact::Redactor;
 use super::run::in_sandbox;
 use crate::context::Context;
 use crate::detect::Plan;
@@ -22,14 +23,46 @@ pub(crate) fn sandbox(app: &AppRow) -> Result<SandboxId, DeployError> {
     Ok(app.active_sandbox.ok_or_else(error)?)
 }
 
-/// What the sandbox is told, and which. The environment is made anew, from what the user has
-/// set by now.
+/// What a sandbox is told, and which.
+pub(crate) struct Told {
+    pub sandbox: SandboxId,
+    pub exec: Exec,
+    /// What of the command's output nobody may read.
+    pub redactor: Redactor,
+}
+
+/// A command of these words.
 pub(crate) async fn command(
     context: &Context,
     app: &AppRow,
     argv: Vec<String>,
     timeout: Duration,
-) -> Result<(SandboxId, Exec), DeployError> {
+) -> Result<Told, DeployError> {
+    // Its words are the shell's arguments, so that none of them is read twice.
+    let mut told = shell(context, app, "exec \"$@\"", timeout).await?;
+    told.exec.argv.push("sh".to_owned());
+    told.exec.argv.extend(argv);
+    Ok(told)
+}
+
+/// A cron of the app; what it says is kept under its name, too.
+pub(crate) async fn of_cron(
+    context: &Context,
+    app: &AppRow,
+    cron: &CronRow,
+) -> Result<Told, DeployError> {
+    let mut told = shell(context, app, &cron.command, cron.timeout).await?;
+    told.exec.log_name = Some(cron.name.clone());
+    Ok(told)
+}
+
+/// A line for the shell. The environment is made anew, from what the user has set by now.
+async fn shell(
+    context: &Context,
+    app: &AppRow,
+    line: &str,
+    timeout: Duration,
+) -> Result<Told, DeployError> {
     let sandbox = sandbox(app)?;
     let deployment = match app.active_deployment {
         Some(id) => context.store.deployment_get(id).await?,
@@ -43,19 +76,17 @@ pub(crate) async fn command(
         PublicError::new(Code::Conflict, message).hint("deploy it again")
     };
     let plan = plan.ok_or_else(older)?;
-    let own = context.sealer.unseal_env(&app.id.to_string(), "env", &app.env_sealed)?.values();
+    let own = context.sealer.unseal_env(&app.id.to_string(), "env", &app.env_sealed)?;
+    let redactor = Redactor::new(&own.secrets());
     let folder = in_sandbox(&app.root_directory);
-    // Its words are the shell's arguments, so that none of them is read twice.
-    let mut shell =
-        ["/bin/sh", "-c", &script(&plan, &folder, "exec \"$@\""), "sh"].map(str::to_owned).to_vec();
-    shell.extend(argv);
     let exec = Exec {
-        argv: shell,
+        argv: ["/bin/sh", "-c", &script(&plan, &folder, line)].map(str::to_owned).to_vec(),
         cwd: Some(folder),
-        env: Environment::of(context, app, &deployment, &plan, &own).running(),
+        env: Environment::of(context, app, &deployment, &plan, &own.values()).running(),
         user: None,
         timeout_ms: Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1)),
         detached_log: None,
+        log_name: None,
     };
-    Ok((sandbox, exec))
+    Ok(Told { sandbox, exec, redactor })
 }

@@ -138,22 +138,24 @@ impl Declared {
 
     fn cron(&self, stage: Stage, wishes: &StageWishes, plan: &mut Plan) {
         let all = &self.manifest.cron;
-        let runs = wishes.cron.unwrap_or(stage == Stage::Production);
-        if !runs && !all.is_empty() {
+        let is_on = wishes.cron.unwrap_or(stage == Stage::Production);
+        if !is_on && !all.is_empty() {
             let names = all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let why = match (wishes.cron, stage) {
                 (Some(_), _) => SAYS_SO,
                 (None, _) => "this is a preview, and pando.toml has no `cron = true` in [preview]",
             };
-            plan.because(&format!("Not run: cron {names}"), why);
-            return;
+            plan.because(&format!("Not run at its times: cron {names}"), why);
         }
         for (name, cron) in all {
             let (schedule, command) = (cron.schedule.split_whitespace(), cron.command.clone());
             let schedule = schedule.collect::<Vec<_>>().join(" ");
-            plan.because(&format!("Cron {name}: `{command}` at `{schedule}`"), SAYS_SO);
+            if is_on {
+                plan.because(&format!("Cron {name}: `{command}` at `{schedule}`"), SAYS_SO);
+            }
             let timeout_seconds = cron.timeout_seconds.unwrap_or(CRON_TIMEOUT_SECS);
-            plan.cron.push(PlannedCron { name: name.clone(), schedule, command, timeout_seconds });
+            let name = name.clone();
+            plan.cron.push(PlannedCron { name, schedule, command, timeout_seconds, is_on });
         }
     }
 

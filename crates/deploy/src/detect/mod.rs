@@ -42,7 +42,9 @@ mod workspace;
 
 pub(crate) use error::DetectError;
 pub(crate) use framework::Framework;
-pub(crate) use plan::{Health, Idle, Pages, Plan, PlannedProcess, Protocol, Serve, Tool};
+pub(crate) use plan::{
+    Health, Idle, Pages, Plan, PlannedCron, PlannedProcess, Protocol, Serve, Tool,
+};
 pub(crate) use sources::{Sources, read};
 pub(crate) use text::{inside, quoted, shown};
 

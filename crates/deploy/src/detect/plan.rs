@@ -35,7 +35,7 @@ pub(crate) struct Plan {
     /// What runs beside it, in the order to start it; what serves is [`Plan::serve`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<PlannedProcess>,
-    /// What is run at certain times.
+    /// What is run at certain times, or could be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cron: Vec<PlannedCron>,
     /// By what it is known that the app works.
@@ -110,6 +110,8 @@ pub(crate) struct PlannedCron {
     pub command: String,
     /// Seconds until a run is ended.
     pub timeout_seconds: u32,
+    /// Whether it is run at its times; if not, only when somebody wants it.
+    pub is_on: bool,
 }
 
 /// By what it is known that an app works.

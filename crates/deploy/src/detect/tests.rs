@@ -167,8 +167,8 @@ fn previews_and_the_app_itself_may_differ() {
     assert_eq!((&*app.env["A"], &*app.env["B"]), ("1", "1"));
     assert_eq!((&*preview.env["A"], &*preview.env["B"]), ("1", "2"));
     assert_eq!((app.idle, preview.idle), (Some(Idle::After { seconds: 300 }), Some(Idle::Never)));
-    assert_eq!((app.cron.len(), preview.cron.len()), (1, 0));
-    let why = "Not run: cron a, because this is a preview, and pando.toml has no `cron = true` in [preview].";
+    assert_eq!((app.cron[0].is_on, preview.cron[0].is_on), (true, false));
+    let why = "Not run at its times: cron a, because this is a preview, and pando.toml has no `cron = true` in [preview].";
     assert!(preview.reasons.iter().any(|reason| reason == why), "{:?}", preview.reasons);
     let file = format!(
         "preview.cron = true\nproduction.cron = false\n{}",
@@ -176,8 +176,8 @@ fn previews_and_the_app_itself_may_differ() {
             .replace("[production]\nidle_minutes = 5\n", "")
             .replace("env = { B = '2' }\nidle_minutes = 0\n", "")
     );
-    assert_eq!(found(&file, Stage::Preview).cron.len(), 1);
-    assert!(found(&file, Stage::Production).cron.is_empty());
+    assert!(found(&file, Stage::Preview).cron[0].is_on);
+    assert!(!found(&file, Stage::Production).cron[0].is_on);
 }
 
 #[test]

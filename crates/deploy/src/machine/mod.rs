@@ -17,6 +17,7 @@ use pando_guest_protocol::log::LogQuery;
 use pando_guest_protocol::session::{Exec, Listener};
 use pando_guest_protocol::supervise::{Supervise, Watched};
 use pando_node::DiskName;
+use pando_node::NodeError;
 use pando_node::control::{AppMachine, Ending};
 use pando_node::guest::{ExecEvent, ExecInput, GuestError, LogStream};
 use pando_types::{AppId, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
@@ -60,6 +61,9 @@ pub trait Machines: Send + Sync + 'static {
     async fn remove(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError>;
     /// A running machine.
     async fn open(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, PublicError>;
+    /// A running machine, which was woken where it slept; the refusal as the node says it, which
+    /// tells what passes from what does not.
+    async fn wake(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, NodeError>;
     /// Asks the processes of a machine that runs to end, and waits until they have. One that
     /// sleeps is left alone.
     async fn stop(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError>;
@@ -148,6 +152,7 @@ pub(crate) fn exec(argv: &[&str]) -> Exec {
         user: None,
         timeout_ms: None,
         detached_log: None,
+        log_name: None,
     }
 }
 

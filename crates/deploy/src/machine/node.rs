@@ -10,7 +10,7 @@ use pando_guest_protocol::session::{Exec, Listener};
 use pando_guest_protocol::supervise::{Supervise, Watched};
 use pando_node::control::{Ending, Sandboxes};
 use pando_node::guest::{ExecInput, Guest, GuestError, LogStream};
-use pando_node::{ConnectError, DiskName, Node};
+use pando_node::{ConnectError, DiskName, Node, NodeError};
 use pando_store::{Actual, Store};
 use pando_types::sandbox::CreateSandbox;
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
@@ -72,6 +72,11 @@ impl Machines for NodeMachines {
 
     async fn open(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, PublicError> {
         let guest = self.sandboxes.guest(org, id).await?;
+        Ok(Box::new(NodeMachine { guest, node: self.node.clone(), id }))
+    }
+
+    async fn wake(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, NodeError> {
+        let guest = self.node.access(id, Some(org)).await?;
         Ok(Box::new(NodeMachine { guest, node: self.node.clone(), id }))
     }
 

@@ -15,9 +15,9 @@ use pando_deploy::machine::{Machine, MachineSpec, Machines, Output};
 use pando_guest_protocol::log::{self, LogLines, LogQuery, Whose};
 use pando_guest_protocol::session::{Exec, ExecDone, Failure, FailureKind, Listener};
 use pando_guest_protocol::supervise::{ProcessState, Supervise, Supervised, Watched};
-use pando_node::DiskName;
 use pando_node::control::{AppMachine, Ending};
 use pando_node::guest::{ExecEvent, ExecInput, GuestError, LogStream};
+use pando_node::{DiskName, NodeError};
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
 use rustix::process::{Pid, Signal};
 use tokio::io::AsyncWriteExt;
@@ -34,6 +34,8 @@ struct State {
     disks: BTreeMap<DiskName, PathBuf>,
     ready: HashMap<SnapshotId, Ready>,
     made: usize,
+    /// As if there were no room to wake any.
+    is_full: bool,
 }
 
 #[derive(Clone)]
@@ -113,6 +115,11 @@ impl LocalMachines {
     /// How many were ever made.
     pub fn made(&self) -> usize {
         self.state().made
+    }
+
+    /// Whether there is room to wake one.
+    pub fn set_full(&self, is_full: bool) {
+        self.state().is_full = is_full;
     }
 
     /// Ends a machine as a crash would.
@@ -195,6 +202,7 @@ impl Local {
             user: process.user,
             timeout_ms: None,
             detached_log: None,
+            log_name: None,
         };
         if process.name == "web" {
             self.listen_here(&mut exec);
@@ -304,6 +312,13 @@ impl Machines for LocalMachines {
         let local = self.state().machines.get(&id).cloned();
         let local = local.ok_or_else(|| PublicError::new(Code::NotFound, "no such machine"))?;
         Ok(Box::new(local))
+    }
+
+    async fn wake(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, NodeError> {
+        if self.state().is_full {
+            return Err(NodeError::NotWoken(Arc::new(NodeError::NoMemory)));
+        }
+        self.open(org, id).await.map_err(|_| NodeError::NotFound)
     }
 
     async fn stop(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError> {

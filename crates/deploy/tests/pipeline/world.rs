@@ -13,9 +13,10 @@ use pando_types::app::{App, CreateApp, CreateDeployment, Delivery, Deployment, D
 use pando_types::page::PageRequest;
 use pando_types::route::RouteTarget;
 use pando_types::url::{PublicUrls, Scheme};
-use pando_types::{AppId, BootId, DeploymentId, OrgId, PublicError};
+use pando_types::{AppId, BootId, Clock, DeploymentId, OrgId, PublicError, SystemClock, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use tokio_util::sync::CancellationToken;
 
 use crate::dns::NameServer;
@@ -25,7 +26,19 @@ pub const SECRET: &str = "webhook secret";
 /// How long anything here may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The time, and how far a test has gone ahead of it.
+#[derive(Default)]
+pub struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        let ahead_ms = self.0.load(Ordering::SeqCst);
+        Timestamp::from_millis(SystemClock.now().as_millis() + ahead_ms)
+    }
+}
+
 pub struct World {
+    clock: Arc<TestClock>,
     folder: tempfile::TempDir,
     pub forge: Forge,
     pub repo: Repo,
@@ -45,11 +58,19 @@ impl World {
         let forge = Forge::start(settings).await.unwrap();
         let repo = forge.create_repo("acme/shop", &[("index.html", b"one")], "main").await.unwrap();
         let machines = LocalMachines::new(&folder.path().join("machines"));
-        let store = Store::open(&folder.path().join("pando.db")).await.unwrap();
+        let clock = Arc::<TestClock>::default();
+        let path = folder.path().join("pando.db");
+        let store = Store::open_with_clock(&path, clock.clone()).await.unwrap();
         let org = store.org_default().await.unwrap().id;
         let dns = NameServer::start().await;
         let (deploy, routes, shutdown) = start(&folder, &forge, &store, &machines, &dns).await;
-        Self { folder, forge, repo, machines, store, routes, dns, deploy, org, shutdown }
+        Self { clock, folder, forge, repo, machines, store, routes, dns, deploy, org, shutdown }
+    }
+
+    /// Goes ahead in time.
+    pub fn pass(&self, span: Duration) {
+        let ahead_ms = i64::try_from(span.as_millis()).unwrap();
+        self.clock.0.fetch_add(ahead_ms, Ordering::SeqCst);
     }
 
     /// Stops the server.

@@ -18,7 +18,8 @@ use tokio::sync::watch;
 pub use file::keep;
 
 use self::line::Assembler;
-use self::shelf::{Piece, Process, Shelves};
+pub use self::shelf::Process;
+use self::shelf::{Piece, Shelves};
 use crate::sys::clock;
 
 /// Most bytes that are read at once.
@@ -59,12 +60,12 @@ impl Logs {
         self.push(&Some(Arc::clone(process)), 0, Output::Stderr, line.into_bytes());
     }
 
-    /// Where what one output of a command says is kept.
+    /// Where what one output of a command without a name says is kept.
     pub fn writer(self: &Arc<Self>, pid: u32, output: Output) -> Writer {
         self.writer_of(None, pid, output)
     }
 
-    /// Where what one output of a supervised process says is kept.
+    /// Where what one output of a supervised process, or of a command of that name, is kept.
     pub fn writer_of(self: &Arc<Self>, process: Process, pid: u32, output: Output) -> Writer {
         let logs = Arc::clone(self);
         Writer { logs, process, pid, output, assembler: Assembler::default() }
@@ -189,8 +190,8 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pando_guest_protocol::log::MAX_LOG_NAMES;
     use pando_guest_protocol::log::{MAX_LOG_BYTES, MAX_PROCESS_LOG_BYTES, Whose};
-    use pando_guest_protocol::supervise::MAX_SUPERVISED;
 
     fn texts(lines: &[LogLines]) -> Vec<&str> {
         lines.iter().flat_map(|lines| lines.text.split('\n')).collect()
@@ -296,10 +297,10 @@ mod tests {
     #[test]
     fn names_that_come_and_go_take_no_more_room() {
         let logs = Arc::new(Logs::default());
-        for number in 0..3 * MAX_SUPERVISED {
+        for number in 0..3 * MAX_LOG_NAMES {
             of(&format!("p{number}"), &logs).push(b"x\n");
         }
-        assert_eq!(all(&logs, query(Whose::Processes)).len(), MAX_SUPERVISED);
+        assert_eq!(all(&logs, query(Whose::Processes)).len(), MAX_LOG_NAMES);
     }
 
     #[tokio::test]

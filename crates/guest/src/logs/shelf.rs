@@ -7,16 +7,16 @@ use std::iter;
 use std::sync::Arc;
 
 use pando_guest_protocol::log::{
-    LogLines, LogQuery, MAX_LOG_BYTES, MAX_PROCESS_LOG_BYTES, Output, Whose,
+    LogLines, LogQuery, MAX_LOG_BYTES, MAX_LOG_NAMES, MAX_PROCESS_LOG_BYTES, Output, Whose,
 };
-use pando_guest_protocol::supervise::MAX_SUPERVISED;
 
 use super::line;
 
 /// What a piece costs beside its text.
 const PIECE_OVERHEAD_BYTES: usize = 64;
 
-/// The supervised process that says something; none for a command.
+/// The supervised process that says something, or the name that a command has here; none for
+/// another command.
 pub type Process = Option<Arc<str>>;
 
 /// Whole lines that one output said at once. They are told apart when they are read:
@@ -127,7 +127,7 @@ impl Shelves {
     /// Names change in the course of time: the one that has been silent for longest goes.
     fn make_room(&mut self) {
         let named = self.shelves.iter().enumerate().filter(|(_, shelf)| shelf.process.is_some());
-        if named.clone().count() < MAX_SUPERVISED {
+        if named.clone().count() < MAX_LOG_NAMES {
             return;
         }
         let last = |shelf: &Shelf| shelf.pieces.back().map_or(0, Piece::end);

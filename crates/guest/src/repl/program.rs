@@ -52,6 +52,7 @@ pub async fn start(open: OpenRepl, folder: PathBuf) -> Result<Interpreter, Failu
         user: open.user,
         timeout_ms: None,
         detached_log: None,
+        log_name: None,
     };
     Ok(process::interpreter(exec, CHANNEL_VARIABLE, process::may_start().await)?)
 }

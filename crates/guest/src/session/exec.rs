@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use pando_guest_protocol::frame::{self, Kind};
 use pando_guest_protocol::log::Output;
-use pando_guest_protocol::session::{Exec, ExecDone, Signal as SignalFrame, Started};
+use pando_guest_protocol::session::{Exec, ExecDone, FailureKind, Signal as SignalFrame, Started};
+use pando_guest_protocol::supervise::is_process_name;
 use rustix::process::Signal;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
@@ -20,7 +21,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::access::Life;
-use super::failure::{Stop, refused};
+use super::failure::{Stop, failure, refused};
 use super::{may_start, output, reply};
 use crate::logs::{self, Logs};
 use crate::process::{self, Child, Exit, Piped};
@@ -53,8 +54,12 @@ pub async fn run(
         None => {
             let timeout = exec.timeout_ms.map(|ms| Duration::from_millis(ms).min(MAX_TIMEOUT));
             let allowed = may_start(life).await?;
+            let name = log_name(exec)?;
             let command = process::piped(exec, allowed)?;
-            attend(stream, command, timeout, logs, life).await
+            let pid = command.child.pid().as_raw_nonzero().get().unsigned_abs();
+            let kept = |output| logs.writer_of(name.clone(), pid, output);
+            attend(stream, command, timeout, [kept(Output::Stdout), kept(Output::Stderr)], life)
+                .await
         }
     }
 }
@@ -96,13 +101,22 @@ impl Clock {
     }
 }
 
+/// The name that what it says has in the log.
+fn log_name(exec: &Exec) -> Result<logs::Process, Stop> {
+    let Some(name) = &exec.log_name else { return Ok(None) };
+    if !is_process_name(name) {
+        return Err(failure(FailureKind::Invalid, "`log_name` is no name of a process").into());
+    }
+    Ok(Some(name.as_str().into()))
+}
+
 /// Passes input and output until the command has ended and its output is out.
 /// Leaving early because the host did drops the child, which kills its group.
 async fn attend(
     stream: &mut TcpStream,
     command: Piped,
     timeout: Option<Duration>,
-    logs: &Arc<Logs>,
+    [mut out, mut err]: [logs::Writer; 2],
     life: &mut Life,
 ) -> Result<(), Stop> {
     let Piped { mut child, stdin, mut stdout, mut stderr } = command;
@@ -110,9 +124,6 @@ async fn attend(
     let mut clock = timeout.map_or(Clock::Unlimited, |timeout| Clock::Until(started + timeout));
     let mut end: Option<(Exit, Duration)> = None;
 
-    let pid = child.pid().as_raw_nonzero().get().unsigned_abs();
-    let mut out = logs.writer(pid, Output::Stdout);
-    let mut err = logs.writer(pid, Output::Stderr);
     let (mut reader, writer) = stream.split();
     let writer = Mutex::new(writer);
     let (ended, watcher) = watch::channel(output::Writer::Running);

@@ -41,6 +41,7 @@ async fn play(token: String) -> io::Result<()> {
         user: None,
         timeout_ms: Some(LIMIT.as_secs() * 1000),
         detached_log: None,
+        log_name: None,
     };
     let request = Request { protocol: PROTOCOL, token, operation: Operation::Exec(exec) };
     frame::write_json(&mut stream, Kind::Request, &request).await.map_err(io::Error::other)?;

@@ -51,6 +51,7 @@ pub fn judge(list: Supervise) -> Result<Wanted, Failure> {
             user: process.user,
             timeout_ms: None,
             detached_log: None,
+            log_name: None,
         };
         let spec = Spec { exec, grace: Duration::from_millis(process.grace_ms) };
         if wanted.insert(name.as_str().into(), Arc::new(spec)).is_some() {

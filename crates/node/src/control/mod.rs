@@ -14,7 +14,7 @@ mod journal;
 mod lifecycle;
 mod quotas;
 mod sandboxes;
-mod schedules;
+pub mod schedules;
 mod settle;
 mod snapshots;
 mod spec;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use pando_guest_protocol::log::{
-    LogLines, LogQuery, MAX_LOG_BYTES, MAX_LOG_LINE_BYTES, MAX_PROCESS_LOG_BYTES,
+    LogLines, LogQuery, MAX_LOG_BYTES, MAX_LOG_LINE_BYTES, MAX_LOG_NAMES, MAX_PROCESS_LOG_BYTES,
 };
 use pando_guest_protocol::session::Operation;
-use pando_guest_protocol::supervise::{MAX_SUPERVISED, is_process_name};
+use pando_guest_protocol::supervise::is_process_name;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -125,8 +125,8 @@ impl Came {
         if *came > limit_bytes {
             return Err(GuestError::TooLarge { limit_bytes });
         }
-        if self.bytes.len() > MAX_SUPERVISED + 1 {
-            return Err(GuestError::TooMany { most: MAX_SUPERVISED });
+        if self.bytes.len() > MAX_LOG_NAMES + 1 {
+            return Err(GuestError::TooMany { most: MAX_LOG_NAMES });
         }
         Ok(())
     }
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn each_process_says_no_more_than_is_kept_of_it() {
         let mut came = Came::default();
-        for number in 0..MAX_SUPERVISED {
+        for number in 0..MAX_LOG_NAMES {
             came.note(&lines(Some(format!("p{number}")), MAX_PROCESS_LOG_BYTES), false).unwrap();
         }
         came.note(&lines(None, MAX_LOG_BYTES), false).unwrap();

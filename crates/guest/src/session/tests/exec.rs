@@ -95,7 +95,7 @@ async fn what_cannot_start_is_named() {
         change(&mut exec);
         agent.failure(Operation::Exec(exec)).await
     };
-    let cases: [(FailureKind, &str, Change<'_>); 10] = [
+    let cases: [(FailureKind, &str, Change<'_>); 11] = [
         (FailureKind::NotFound, "no program `no-such` in PATH", &|exec| {
             exec.argv[0] = "no-such".into()
         }),
@@ -110,6 +110,7 @@ async fn what_cannot_start_is_named() {
             drop(exec.env.insert("A=B".into(), String::new()))
         }),
         (FailureKind::Invalid, "is not absolute", &|exec| exec.detached_log = Some("log".into())),
+        (FailureKind::Invalid, "is no name", &|exec| exec.log_name = Some("a.b".into())),
     ];
     for (kind, message, change) in cases {
         let failure = ask(change).await;

@@ -1,4 +1,4 @@
-use pando_guest_protocol::log::{LogLines, LogQuery, Output};
+use pando_guest_protocol::log::{LogLines, LogQuery, Output, Whose};
 
 use super::*;
 
@@ -33,6 +33,22 @@ async fn what_commands_said_is_kept_by_output() {
     assert_eq!(kept(&agent, only).await, ["err"]);
     let last = LogQuery { output: Some(Output::Stdout), tail: Some(1), ..query };
     assert_eq!(kept(&agent, last).await, ["unfinished"]);
+}
+
+#[tokio::test]
+async fn a_command_that_has_a_name_is_kept_apart() {
+    let agent = Agent::start().await;
+    let mut exec = shell("echo out; echo err >&2");
+    exec.log_name = Some("nightly".into());
+    let mut stream = agent.ask(Operation::Exec(exec)).await;
+    frame::write(&mut stream, Kind::End, &[]).await.unwrap();
+    outcome(&mut stream).await;
+    agent.shell("echo other").await;
+    let of = |whose| LogQuery { whose, ..LogQuery::default() };
+    let mut own = kept(&agent, of(Whose::Process("nightly".into()))).await;
+    own.sort();
+    assert_eq!(own, ["err", "out"]);
+    assert_eq!(kept(&agent, of(Whose::All)).await.len(), 3);
 }
 
 #[tokio::test]

@@ -104,6 +104,7 @@ fn command(argv: &[&str]) -> Exec {
         user: None,
         timeout_ms: None,
         detached_log: None,
+        log_name: None,
     }
 }
 

@@ -8,12 +8,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use pando_store::{RunEnd, RunningRow, ScheduleRow, StoreError, Swap};
-use pando_types::limits::SCHEDULE_CATCH_UP;
 use pando_types::{OrgId, ScheduleId, Timestamp};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::cron::Cron;
-use super::policy::{Decision, Why, decide};
+use super::policy::{Decision, decide};
 use crate::control::sandboxes::Sandboxes;
 
 /// It looks again after this long even if nothing told it to: the wall's clock may be set.
@@ -21,7 +20,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// It looks again after this long where the rows could not be read or written.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// When a run is tried again that was refused, or had no place.
-pub(super) const RETRY: Duration = Duration::from_secs(30);
+pub const RETRY: Duration = Duration::from_secs(30);
 /// Runs at once; the others wait for a place.
 const MAX_RUNS: usize = 256;
 /// Runs at once of one org: the others are tried again, and nobody waits behind them.
@@ -29,11 +28,11 @@ const MAX_RUNS_OF_ORG: usize = 32;
 /// How many rows are read at once.
 const PAGE: u32 = 64;
 /// What is said of a run whose server is gone.
-pub(super) const SERVER_ENDED: &str =
+pub const SERVER_ENDED: &str =
     "the server ended while it ran: whether the command ended is not known";
 
 /// The same, of one that broke off by a fault of the server.
-const SERVER_FAILED: &str =
+pub const SERVER_FAILED: &str =
     "the server failed while it ran: whether the command ended is not known";
 
 /// What runs now.
@@ -154,7 +153,7 @@ impl Sandboxes {
                 Ok(())
             }
             Decision::Skip { missed, why, next } => {
-                self.left_out(&row, seen, missed, &reason(why), next).await
+                self.left_out(&row, seen, missed, &why.to_string(), next).await
             }
             Decision::Run { .. } if runs.of(row.org) >= MAX_RUNS_OF_ORG => {
                 let until = now.plus(RETRY);
@@ -185,15 +184,5 @@ impl Sandboxes {
         // Changed by somebody else, it is as they want it.
         let _: Swap = self.store.schedule_skip(row.id, seen, missed, reason, next).await?;
         Ok(())
-    }
-}
-
-fn reason(why: Why) -> String {
-    match why {
-        Why::Running => "the run before was still going on".to_owned(),
-        Why::Late => format!(
-            "it could not be run within {} minutes of its time",
-            SCHEDULE_CATCH_UP.as_secs() / 60
-        ),
     }
 }

@@ -1,9 +1,12 @@
 //! The schedules of sandboxes: commands that are run in them at certain times.
 //!
 //! `policy` says what is done about one that is looked at, and states the rule; `cron` when
-//! one is due; `keeper` is the one task that looks; `run` is one run.
+//! one is due; `keeper` is the one task that looks; `run` is one run, `end` how it ended.
+//!
+//! The cron of apps, whose rows are others, goes by the same `policy`, `cron` and `end`.
 
 mod cron;
+mod end;
 mod keeper;
 mod policy;
 mod run;
@@ -22,6 +25,9 @@ use pando_types::{Code, OrgId, PublicError, SandboxId, ScheduleId, Timestamp};
 use tokio::sync::Notify;
 
 pub use self::cron::{BadCron, Cron};
+pub use self::end::{Tail, broke_off, run_end};
+pub use self::keeper::{RETRY, SERVER_ENDED, SERVER_FAILED};
+pub use self::policy::{Decision, Refused, Why, decide, refused};
 use super::sandboxes::{Sandboxes, failed, seconds};
 
 /// When a refused schedule is worth another try: one may have been deleted.
@@ -249,7 +255,9 @@ fn shown(row: &ScheduleRow) -> Schedule {
     }
 }
 
-fn shown_run(run: &RunRow) -> ScheduleRun {
+/// A run as its owner sees it.
+#[must_use]
+pub fn shown_run(run: &RunRow) -> ScheduleRun {
     ScheduleRun {
         due_at: run.due.to_rfc3339(),
         started_at: run.started.to_rfc3339(),
@@ -260,7 +268,9 @@ fn shown_run(run: &RunRow) -> ScheduleRun {
     }
 }
 
-fn shown_miss(miss: &MissRow) -> ScheduleMiss {
+/// A time without a run, as its owner sees it.
+#[must_use]
+pub fn shown_miss(miss: &MissRow) -> ScheduleMiss {
     ScheduleMiss { due_at: miss.due.to_rfc3339(), reason: miss.reason.clone() }
 }
 

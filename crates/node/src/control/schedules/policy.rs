@@ -1,4 +1,5 @@
 //! What is done about a schedule that is looked at: pure, of the time and what its row says.
+//! The cron of apps has the same.
 //!
 //! The rule, which `docs/schedules.md` states for users:
 //! - each due time is run for once at most;
@@ -7,7 +8,7 @@
 //! - a time that comes while the last run goes on is left out;
 //! - a sandbox that is paused or has failed is left as it is, and the time out.
 
-use std::iter;
+use std::{fmt, iter};
 
 use pando_types::Timestamp;
 use pando_types::limits::SCHEDULE_CATCH_UP;
@@ -18,7 +19,7 @@ use crate::sandbox::policy::State;
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub enum Decision {
     /// Nothing yet.
     Wait,
     /// It is run for that time, and waits for the next.
@@ -41,15 +42,28 @@ pub(super) enum Decision {
 
 /// Why there is no run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+pub enum Why {
     /// The run before goes on.
     Running,
     /// It is too late to make up for it.
     Late,
 }
 
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running => f.write_str("the run before was still going on"),
+            Self::Late => {
+                let minutes = SCHEDULE_CATCH_UP.as_secs() / 60;
+                write!(f, "it could not be run within {minutes} minutes of its time")
+            }
+        }
+    }
+}
+
 /// Decides of one that waits for `due`.
-pub(super) fn decide(cron: &Cron, due: Timestamp, is_running: bool, now: Timestamp) -> Decision {
+#[must_use]
+pub fn decide(cron: &Cron, due: Timestamp, is_running: bool, now: Timestamp) -> Decision {
     if due > now {
         return Decision::Wait;
     }
@@ -78,7 +92,7 @@ fn latest(cron: &Cron, due: Timestamp, now: Timestamp) -> Option<Timestamp> {
 
 /// What follows when the way into the sandbox was refused: nothing was run in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub enum Refused {
     /// It may be let in later: it is tried again for as long as it is not too late.
     Again,
     /// This time is left out.
@@ -86,7 +100,8 @@ pub(super) enum Refused {
 }
 
 /// Decides of a refusal.
-pub(super) fn refused(error: &NodeError) -> Refused {
+#[must_use]
+pub fn refused(error: &NodeError) -> Refused {
     match error {
         NodeError::NotRunning(State::Hibernated) | NodeError::Stopping => Refused::Again,
         NodeError::NotWoken(cause) => match &**cause {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use pando_guest_protocol::session::{Exec, ExecDone};
 use pando_store::{RunEnd, RunningRow, ScheduleRow, StoreError, Swap};
-use pando_types::limits::MAX_SCHEDULE_OUTPUT_BYTES;
 
+use super::end::{Tail, broke_off, run_end};
 use super::keeper::{RETRY, SERVER_ENDED};
 use super::policy::{Refused, refused};
 use crate::control::sandboxes::Sandboxes;
@@ -64,16 +64,7 @@ impl Sandboxes {
             ended = exec(&guest, row, &mut output) => ended,
             () = stopping.cancelled() => Err(SERVER_ENDED.to_owned()),
         };
-        let (exit_code, error) = match ended {
-            Ok(done) if done.timed_out => {
-                let secs = row.timeout.as_secs();
-                let error = format!("it ran for {secs} s, so it and all it started were killed");
-                (None, Some(error))
-            }
-            Ok(done) => (Some(done.exit_code), None),
-            Err(error) => (None, Some(error)),
-        };
-        Outcome::Ended(RunEnd { exit_code, error, output: output.text() })
+        Outcome::Ended(run_end(ended, row.timeout, output))
     }
 
     async fn record(
@@ -106,8 +97,9 @@ async fn exec(guest: &Guest, row: &ScheduleRow, output: &mut Tail) -> Result<Exe
         user: None,
         timeout_ms: u64::try_from(row.timeout.as_millis()).ok(),
         detached_log: None,
+        log_name: None,
     };
-    let said = |error: GuestError| crate::quote(&error.to_string());
+    let said = |error: GuestError| broke_off(&error);
     let mut events = guest.exec_stream(exec, ExecInput::Empty).await.map_err(said)?;
     while let Some(event) = events.next().await {
         match event.map_err(said)? {
@@ -116,52 +108,4 @@ async fn exec(guest: &Guest, row: &ScheduleRow, output: &mut Tail) -> Result<Exe
         }
     }
     Err("the sandbox's agent went away before the command ended".to_owned())
-}
-
-/// The end of what was said.
-#[derive(Debug, Default)]
-struct Tail(Vec<u8>);
-
-impl Tail {
-    fn push(&mut self, bytes: &[u8]) {
-        let kept = &bytes[bytes.len().saturating_sub(MAX_SCHEDULE_OUTPUT_BYTES)..];
-        self.0.extend_from_slice(kept);
-        let over = self.0.len().saturating_sub(MAX_SCHEDULE_OUTPUT_BYTES);
-        self.0.drain(..over);
-    }
-
-    /// As text that a column takes, no longer than the bytes may be.
-    fn text(self) -> String {
-        // Not every database takes a NUL, and what is no UTF-8 becomes longer.
-        let mut text = String::from_utf8_lossy(&self.0).replace('\0', " ");
-        let over = text.len().saturating_sub(MAX_SCHEDULE_OUTPUT_BYTES);
-        text.drain(..text.ceil_char_boundary(over));
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_what_was_said_is_kept() {
-        let mut tail = Tail::default();
-        tail.push(b"one\0two");
-        assert_eq!(Tail(tail.0.clone()).text(), "one two");
-        tail.push(&vec![b'a'; 3 * MAX_SCHEDULE_OUTPUT_BYTES]);
-        tail.push("\u{fc}end".as_bytes());
-        let text = tail.text();
-        assert_eq!(text.len(), MAX_SCHEDULE_OUTPUT_BYTES);
-        assert!(text.starts_with("aaa") && text.ends_with("a\u{fc}end"));
-    }
-
-    #[test]
-    fn what_is_no_text_is_not_longer() {
-        let mut tail = Tail::default();
-        tail.push(&vec![0xff; 2 * MAX_SCHEDULE_OUTPUT_BYTES]);
-        let text = tail.text();
-        assert!(text.len() <= MAX_SCHEDULE_OUTPUT_BYTES && text.len() > 4000);
-        assert!(text.chars().all(|c| c == char::REPLACEMENT_CHARACTER));
-    }
 }

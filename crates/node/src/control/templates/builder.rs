@@ -129,6 +129,7 @@ fn exec(script: Script<'_>) -> (Exec, ExecInput) {
         user: None,
         timeout_ms: u64::try_from(script.limit.as_millis()).ok(),
         detached_log: None,
+        log_name: None,
     };
     (exec, script.input)
 }

@@ -74,6 +74,7 @@ fn command(config: &TemplateConfig, argv: &[String]) -> Exec {
         user: config.user.clone(),
         timeout_ms: None,
         detached_log: None,
+        log_name: None,
     }
 }
 

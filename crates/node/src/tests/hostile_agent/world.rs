@@ -196,6 +196,7 @@ pub(super) fn exec(program: &str) -> Exec {
         user: None,
         timeout_ms: Some(1000),
         detached_log: None,
+        log_name: None,
     }
 }
 

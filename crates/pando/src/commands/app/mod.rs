@@ -4,6 +4,7 @@ pub mod again;
 mod build_log;
 pub mod check;
 pub mod create;
+pub mod cron;
 pub mod deliveries;
 pub mod deploy_key;
 pub mod domain;
@@ -47,6 +48,8 @@ pub enum Verb {
     Ps(ps::PsArgs),
     /// Run a command once where it is live
     Run(run::RunArgs),
+    /// What it has run at certain times, by its pando.toml
+    Cron(cron::CronArgs),
     /// Change an app and its previews, from the next deployment on
     Set(Box<set::SetArgs>),
     /// What webhooks said about its repository, newest first, and what became of each
@@ -66,6 +69,7 @@ pub enum Verb {
 pub async fn run(args: NounArgs<Verb>) -> Result<ExitCode, Failure> {
     match args.verb {
         Verb::Run(verb) => return run::run(&args.client, verb).await,
+        Verb::Cron(verb) => return cron::run(&args.client, verb).await,
         Verb::Create(verb) => create::run(&args.client, *verb).await?,
         Verb::Check(verb) => check::run(&verb)?,
         Verb::Ls => ls::run(&args.client).await?,

@@ -2,7 +2,7 @@
 
 use pando_types::SandboxId;
 use pando_types::page::List;
-use pando_types::schedule::Schedule;
+use pando_types::schedule::{Schedule, ScheduleMiss, ScheduleRun};
 
 use crate::client::{ClientArgs, read};
 use crate::error::Failure;
@@ -27,7 +27,9 @@ pub async fn run(client: &ClientArgs, args: LsArgs) -> Result<(), Failure> {
 }
 
 fn row(schedule: Schedule) -> Vec<String> {
-    let (next, outcome) = (next(&schedule), outcome(&schedule));
+    let is_running = schedule.running_since.is_some();
+    let outcome = outcome(is_running, schedule.last_run.as_ref(), schedule.last_miss.as_ref());
+    let next = next(&schedule);
     vec![
         schedule.id.to_string(),
         schedule.cron,
@@ -47,12 +49,10 @@ fn next(schedule: &Schedule) -> String {
 }
 
 /// What came of it last: a miss counts where it is later than the last run.
-fn outcome(schedule: &Schedule) -> String {
-    if schedule.running_since.is_some() {
+pub fn outcome(is_running: bool, run: Option<&ScheduleRun>, miss: Option<&ScheduleMiss>) -> String {
+    if is_running {
         return "running".to_owned();
     }
-    let run = schedule.last_run.as_ref();
-    let miss = schedule.last_miss.as_ref();
     // Times of one form: the later is the greater.
     let miss = miss.filter(|miss| run.is_none_or(|run| run.due_at < miss.due_at));
     match (miss, run) {
