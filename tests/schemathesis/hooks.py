@@ -104,6 +104,7 @@ def known(path, operation, parameter):
         ("/v1/apps/", "deployment"): [KNOWN["deployment"], NOBODY],
         ("/v1/preview-repos/", "id"): [KNOWN["repository_number"], 1],
         ("/v1/repos/", "id"): [KNOWN["repository_number"], 1],
+        ("/v1/apps/", "name"): ["nightly", "nobody"],
         ("/v1/snapshots/", "id"): [KNOWN["snapshot"], NOBODY],
         ("/v1/volumes/", "name"): [KNOWN["volume"], "nobodys"],
         ("/v1/sandboxes/", "schedule_id"): [KNOWN["schedule"], NOBODY],

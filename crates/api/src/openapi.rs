@@ -189,6 +189,15 @@ fn description() -> String {
                 limits::SCHEDULE_CATCH_UP.as_secs()
             ),
         ),
+        (
+            "cron of an app",
+            format!(
+                "{} in its pando.toml, which bounds them as schedules are; {} run at once on the \
+                 server, and those beyond wait",
+                limits::MAX_SCHEDULES,
+                limits::MAX_CRON_RUNS
+            ),
+        ),
         ("children of one fork-tree", limits::MAX_FORKS.to_string()),
         ("`cpu`", format!("default {}, at most {}", limits::DEFAULT_CPU, limits::MAX_CPU)),
         (

@@ -187,6 +187,8 @@ pub const MAX_SCHEDULE_TIMEOUT: Duration = Duration::from_secs(3600);
 pub const MAX_SCHEDULE_OUTPUT_BYTES: usize = 4096;
 /// How late a run may begin that was missed; later it is left out.
 pub const SCHEDULE_CATCH_UP: Duration = Duration::from_secs(3600);
+/// Runs of apps' cron at once, of all apps; those beyond wait.
+pub const MAX_CRON_RUNS: usize = 64;
 /// How many years ahead a cron expression must be due.
 pub const MAX_CRON_YEARS: u16 = 10;
 

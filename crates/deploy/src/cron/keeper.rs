@@ -10,6 +10,7 @@ use pando_node::control::Cron;
 use pando_node::control::schedules::{Decision, SERVER_ENDED, decide};
 use pando_store::{CronRow, CronRunRow, StoreError, Swap};
 use pando_types::Timestamp;
+use pando_types::limits::MAX_CRON_RUNS;
 use tokio::task::JoinSet;
 
 use super::run::{self, Cause};
@@ -19,8 +20,6 @@ use crate::context::Context;
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// It looks again after this long where the rows could not be read or written.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
-/// Runs at once; the others wait for a place.
-const MAX_RUNS: usize = 64;
 /// How many rows are read at once.
 const PAGE: u32 = 64;
 
@@ -58,7 +57,7 @@ pub(crate) async fn keep(context: Arc<Context>) {
 
 /// Acts on all that are due; returns how long until there is more to do.
 async fn look(context: &Arc<Context>, runs: &mut JoinSet<()>) -> Result<Duration, StoreError> {
-    while runs.len() < MAX_RUNS {
+    while runs.len() < MAX_CRON_RUNS {
         let now = context.store.now();
         let rows = context.store.cron_due(now, PAGE).await?;
         if rows.is_empty() {
@@ -67,7 +66,7 @@ async fn look(context: &Arc<Context>, runs: &mut JoinSet<()>) -> Result<Duration
             return Ok(wait.min(LOOK_AGAIN));
         }
         for row in rows {
-            if runs.len() >= MAX_RUNS {
+            if runs.len() >= MAX_CRON_RUNS {
                 break;
             }
             look_at(context, row, now, runs).await?;
