@@ -32,7 +32,8 @@ use crate::sse::{self, Message, StreamEvent};
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes; `wanted` reads")]
 pub struct Asked {
-    /// Only what this process said: `web`, or the name of its line in the Procfile.
+    /// Only what this process said: `web`, or the name of a line in the Procfile, of a worker or of
+    /// a cron.
     #[param(value_type = Option<ProcessName>, inline)]
     process: Option<String>,
     /// Of what is kept, only the last so many lines.

@@ -83,7 +83,7 @@ async fn outcome_of(context: &Context, row: &CronRow) -> Outcome {
     let mut output = Tail::default();
     let ended = tokio::select! {
         ended = to_its_end(&*machine, exec, &redactor, &mut output) => {
-            ended.map_err(|error| redactor.clean(&broke_off(&error)))
+            ended.map_err(|error| redactor.clean(&format!("it broke off: {}", broke_off(&error))))
         }
         () = context.shutdown.cancelled() => Err(SERVER_ENDED.to_owned()),
     };

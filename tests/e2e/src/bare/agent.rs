@@ -184,5 +184,6 @@ fn shell(script: &str) -> Exec {
         user: None,
         timeout_ms: None,
         detached_log: None,
+        log_name: None,
     }
 }
