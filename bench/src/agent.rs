@@ -24,6 +24,7 @@ pub(crate) async fn exec_true(slot: &Slot) -> anyhow::Result<()> {
         timeout_ms: Some(30_000),
         detached_log: None,
         log_name: None,
+        root: None,
     });
     let request = Request { protocol: PROTOCOL, token: TOKEN.to_owned(), operation };
     frame::write_json(&mut stream, Kind::Request, &request).await?;

@@ -157,6 +157,10 @@ pub struct Exec {
     /// would have it; absent, it is with that of all commands. Not of a detached one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_name: Option<String>,
+    /// Absolute path of the folder that it takes for `/`. Program, working directory and
+    /// user are looked for in there, and no `/etc/environment` is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
 }
 
 /// How a command ended.

@@ -48,6 +48,9 @@ pub struct Supervised {
     pub env: BTreeMap<String, String>,
     /// As in [`Exec`](crate::session::Exec).
     pub user: Option<String>,
+    /// As in [`Exec`](crate::session::Exec).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
     /// What it has between SIGTERM and SIGKILL, in milliseconds; [`MAX_GRACE_MS`] at most.
     pub grace_ms: u64,
 }
@@ -133,6 +136,7 @@ impl fmt::Debug for Supervised {
             .field("cwd", &self.cwd)
             .field("env", &self.env.keys())
             .field("user", &self.user)
+            .field("root", &self.root)
             .field("grace_ms", &self.grace_ms)
             .finish()
     }
@@ -161,6 +165,7 @@ mod tests {
             cwd: None,
             env: env.clone(),
             user: None,
+            root: None,
             grace_ms: DEFAULT_GRACE_MS,
         };
         let text = format!("{:?}", Supervise { env, processes: vec![process] });

@@ -39,6 +39,7 @@ pub fn check(command: ExecCommand) -> Result<Checked, PublicError> {
         timeout_ms: Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1)),
         detached_log: None,
         log_name: None,
+        root: None,
     };
     Ok(Checked { exec, stdin: command.stdin.map(Bytes::from), timeout })
 }

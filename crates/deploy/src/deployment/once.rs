@@ -87,6 +87,7 @@ async fn shell(
         timeout_ms: Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1)),
         detached_log: None,
         log_name: None,
+        root: None,
     };
     Ok(Told { sandbox, exec, redactor })
 }

@@ -153,6 +153,7 @@ pub(crate) fn exec(argv: &[&str]) -> Exec {
         timeout_ms: None,
         detached_log: None,
         log_name: None,
+        root: None,
     }
 }
 

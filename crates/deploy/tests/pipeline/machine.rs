@@ -203,6 +203,7 @@ impl Local {
             timeout_ms: None,
             detached_log: None,
             log_name: None,
+            root: process.root,
         };
         if process.name == "web" {
             self.listen_here(&mut exec);

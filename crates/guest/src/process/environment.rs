@@ -1,24 +1,23 @@
 //! What a command finds in its environment.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::Path;
 
 use super::users::User;
 
 /// Where programs are looked for when nothing else is said.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The environment of `user`, with what the template set and then what the request set.
-///
-/// # Errors
-/// When `/etc/environment` is there and cannot be read.
-pub fn of(user: &User, request: &BTreeMap<String, String>) -> io::Result<BTreeMap<String, String>> {
-    let template = super::read_settings(Path::new("/etc/environment"))?;
+/// The environment of `user`, with what the template set (the text of its
+/// `/etc/environment`) and then what the request set.
+pub fn of(
+    user: &User,
+    template: &str,
+    request: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let mut environment = base(user);
-    environment.extend(parse(&template));
+    environment.extend(parse(template));
     environment.extend(request.iter().map(|(key, value)| (key.clone(), value.clone())));
-    Ok(environment)
+    environment
 }
 
 /// The first key or value of a request that no environment can hold.

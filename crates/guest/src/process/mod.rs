@@ -6,6 +6,7 @@ mod hang_up;
 mod interpreter;
 mod program;
 mod reaper;
+mod root;
 mod spawn;
 mod terminal;
 mod users;

@@ -1,5 +1,6 @@
 //! Starting a command.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,6 +17,7 @@ use tokio::net::unix::pipe;
 
 use super::program::{self, Lookup};
 use super::reaper::{self, Child, Group};
+use super::root::{Entrance, Root};
 use super::users::User;
 use super::workload::{self, MayStart};
 use super::{environment, users};
@@ -38,6 +40,9 @@ pub enum SpawnError {
     /// The working directory is not there.
     #[error("no directory `{0}` to work in")]
     NoDirectory(String),
+    /// What it is to take for `/` is not there.
+    #[error("no directory `{0}` to take for its root")]
+    NoRoot(String),
     /// No such program.
     #[error("no program `{0}` in PATH")]
     NotInPath(String),
@@ -163,30 +168,54 @@ pub(super) fn prepare(exec: &Exec) -> Result<Command, SpawnError> {
     if let Some(key) = environment::find_invalid(&exec.env) {
         return Err(SpawnError::Variable(key.to_owned()));
     }
-    let user = users::find(exec.user.as_deref())?
-        .ok_or_else(|| SpawnError::UnknownUser(exec.user.clone().unwrap_or_default()))?;
-    let directory = directory(exec.cwd.as_deref(), &user)?;
-    let environment = environment::of(&user, &exec.env)?;
-    let search = environment.get("PATH").map_or("", String::as_str);
-    let program = match program::find(name, search, &directory) {
-        Lookup::Found(path) => path,
-        Lookup::NotExecutable => return Err(SpawnError::NotExecutable(name.clone())),
-        Lookup::Missing if name.contains('/') => return Err(SpawnError::NoFile(name.clone())),
-        Lookup::Missing => return Err(SpawnError::NotInPath(name.clone())),
+    let root = exec.root.as_deref().map(Root::find).transpose()?;
+    let Found { user, directory, environment, program } = match &root {
+        Some(root) => root.look(|| find(exec, name))??,
+        None => find(exec, name)?,
     };
 
     let mut command = Command::new(program);
-    command
-        .arg0(name)
-        .args(exec.argv.iter().skip(1))
-        .env_clear()
-        .envs(environment)
-        .current_dir(directory);
-    let switch = Switch::to(&user);
+    command.arg0(name).args(exec.argv.iter().skip(1)).env_clear().envs(environment);
+    let entrance = match root {
+        Some(root) => Some(root.entrance(&directory)?),
+        None => {
+            command.current_dir(directory);
+            None
+        }
+    };
+    let switch = Switch::to(&user, entrance);
     // SAFETY: between fork and exec only system calls are made, on memory that is
     // already there: `enter` neither allocates nor takes a lock.
     unsafe { command.pre_exec(move || switch.enter()) };
     Ok(command)
+}
+
+/// What a command needs that is in files.
+struct Found {
+    user: User,
+    directory: PathBuf,
+    environment: BTreeMap<String, String>,
+    program: PathBuf,
+}
+
+fn find(exec: &Exec, name: &str) -> Result<Found, SpawnError> {
+    let user = users::find(exec.user.as_deref())?
+        .ok_or_else(|| SpawnError::UnknownUser(exec.user.clone().unwrap_or_default()))?;
+    let directory = directory(exec.cwd.as_deref(), &user)?;
+    let template = match exec.root {
+        // An image says what is set in it elsewhere.
+        Some(_) => String::new(),
+        None => super::read_settings(Path::new("/etc/environment"))?,
+    };
+    let environment = environment::of(&user, &template, &exec.env);
+    let search = environment.get("PATH").map_or("", String::as_str);
+    let program = match program::find(name, search, &directory) {
+        Lookup::Found(path) => path,
+        Lookup::NotExecutable => return Err(SpawnError::NotExecutable(name.to_owned())),
+        Lookup::Missing if name.contains('/') => return Err(SpawnError::NoFile(name.to_owned())),
+        Lookup::Missing => return Err(SpawnError::NotInPath(name.to_owned())),
+    };
+    Ok(Found { user, directory, environment, program })
 }
 
 /// Where the command works: what was asked for, which must be there, or home, or the root.
@@ -204,6 +233,8 @@ fn directory(wanted: Option<&str>, user: &User) -> Result<PathBuf, SpawnError> {
 
 /// What a child does between fork and exec.
 struct Switch {
+    /// Where it has another root.
+    entrance: Option<Entrance>,
     /// `None` where the agent's own user stays.
     account: Option<Account>,
 }
@@ -215,23 +246,26 @@ struct Account {
 }
 
 impl Switch {
-    fn to(user: &User) -> Self {
+    fn to(user: &User, entrance: Option<Entrance>) -> Self {
         let account = (user.uid != geteuid().as_raw()).then(|| Account {
             uid: Uid::from_raw(user.uid),
             gid: Gid::from_raw(user.gid),
             groups: user.groups.iter().map(|id| Gid::from_raw(*id)).collect(),
         });
-        Self { account }
+        Self { entrance, account }
     }
 
     /// Enters the workload, leads a session of its own, drops what only the agent has (its
-    /// priority, its OOM protection), becomes the user. The last is about one thread, which is all a fresh child has.
+    /// priority, its OOM protection, its root), becomes the user. The last is about one thread, which is all a fresh child has.
     fn enter(&self) -> io::Result<()> {
         workload::enter()?;
         setsid()?;
         // It fails only where there is no agent's priority to leave.
         let _unused = setpriority_process(None, 0);
         leave_oom_protection(c"/proc/self/oom_score_adj");
+        if let Some(entrance) = &self.entrance {
+            entrance.enter()?;
+        }
         if let Some(account) = &self.account {
             set_thread_groups(&account.groups)?;
             set_thread_gid(account.gid)?;

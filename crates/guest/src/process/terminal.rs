@@ -49,6 +49,7 @@ pub fn on_terminal(terminal: &Terminal, _: MayStart) -> Result<OnTerminal, Spawn
         timeout_ms: None,
         detached_log: None,
         log_name: None,
+        root: None,
     };
     exec.env.entry("TERM".into()).or_insert_with(|| TERM.into());
     let mut command = prepare(&exec)?;

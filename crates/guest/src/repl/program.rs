@@ -53,6 +53,7 @@ pub async fn start(open: OpenRepl, folder: PathBuf) -> Result<Interpreter, Failu
         timeout_ms: None,
         detached_log: None,
         log_name: None,
+        root: None,
     };
     Ok(process::interpreter(exec, CHANNEL_VARIABLE, process::may_start().await)?)
 }

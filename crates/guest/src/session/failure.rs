@@ -87,7 +87,7 @@ impl From<SpawnError> for Failure {
                 FailureKind::Invalid
             }
             SpawnError::UnknownUser(_) => FailureKind::NoUser,
-            SpawnError::NoDirectory(_) => FailureKind::NoDirectory,
+            SpawnError::NoDirectory(_) | SpawnError::NoRoot(_) => FailureKind::NoDirectory,
             SpawnError::NotInPath(_) | SpawnError::NoFile(_) => FailureKind::NotFound,
             SpawnError::NotExecutable(_) => FailureKind::Denied,
             SpawnError::Start { source, .. } | SpawnError::Prepare(source) => kind_of(source),

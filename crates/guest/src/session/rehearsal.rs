@@ -42,6 +42,7 @@ async fn play(token: String) -> io::Result<()> {
         timeout_ms: Some(LIMIT.as_secs() * 1000),
         detached_log: None,
         log_name: None,
+        root: None,
     };
     let request = Request { protocol: PROTOCOL, token, operation: Operation::Exec(exec) };
     frame::write_json(&mut stream, Kind::Request, &request).await.map_err(io::Error::other)?;

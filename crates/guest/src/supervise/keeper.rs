@@ -209,6 +209,7 @@ mod tests {
             cwd: None,
             env: Default::default(),
             user: None,
+            root: None,
             grace_ms: 0,
         };
         let list = Supervise { env: Default::default(), processes: vec![process] };

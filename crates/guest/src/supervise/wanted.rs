@@ -52,6 +52,7 @@ pub fn judge(list: Supervise) -> Result<Wanted, Failure> {
             timeout_ms: None,
             detached_log: None,
             log_name: None,
+            root: process.root,
         };
         let spec = Spec { exec, grace: Duration::from_millis(process.grace_ms) };
         if wanted.insert(name.as_str().into(), Arc::new(spec)).is_some() {
@@ -77,6 +78,7 @@ mod tests {
             cwd: None,
             env: BTreeMap::new(),
             user: None,
+            root: None,
             grace_ms: 0,
         }
     }

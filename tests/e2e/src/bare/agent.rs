@@ -185,5 +185,6 @@ fn shell(script: &str) -> Exec {
         timeout_ms: None,
         detached_log: None,
         log_name: None,
+        root: None,
     }
 }

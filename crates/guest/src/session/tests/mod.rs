@@ -8,6 +8,7 @@ mod logs;
 mod machine;
 mod ports;
 mod repl;
+mod root;
 mod supervise;
 mod terminal;
 
@@ -105,6 +106,7 @@ fn command(argv: &[&str]) -> Exec {
         timeout_ms: None,
         detached_log: None,
         log_name: None,
+        root: None,
     }
 }
 

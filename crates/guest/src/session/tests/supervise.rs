@@ -16,6 +16,7 @@ fn process(name: &str, script: &str) -> Supervised {
         cwd: Some("/".into()),
         env: BTreeMap::new(),
         user: None,
+        root: None,
         grace_ms: 10_000,
     }
 }

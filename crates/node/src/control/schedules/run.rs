@@ -98,6 +98,7 @@ async fn exec(guest: &Guest, row: &ScheduleRow, output: &mut Tail) -> Result<Exe
         timeout_ms: u64::try_from(row.timeout.as_millis()).ok(),
         detached_log: None,
         log_name: None,
+        root: None,
     };
     let said = |error: GuestError| broke_off(&error);
     let mut events = guest.exec_stream(exec, ExecInput::Empty).await.map_err(said)?;

@@ -130,6 +130,7 @@ fn exec(script: Script<'_>) -> (Exec, ExecInput) {
         timeout_ms: u64::try_from(script.limit.as_millis()).ok(),
         detached_log: None,
         log_name: None,
+        root: None,
     };
     (exec, script.input)
 }

@@ -75,6 +75,7 @@ fn command(config: &TemplateConfig, argv: &[String]) -> Exec {
         timeout_ms: None,
         detached_log: None,
         log_name: None,
+        root: None,
     }
 }
 

@@ -197,6 +197,7 @@ pub(super) fn exec(program: &str) -> Exec {
         timeout_ms: Some(1000),
         detached_log: None,
         log_name: None,
+        root: None,
     }
 }
 
