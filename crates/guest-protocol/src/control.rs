@@ -125,6 +125,10 @@ pub enum Layout {
     App,
 }
 
+/// Where the agent mounts an app's disk: out of the way, for what is seen of it is elsewhere.
+pub const APP_DISK: &str = "/run/pando-app";
+/// The folder of that disk that an image's tree is in, where the app is one.
+pub const APP_IMAGE: &str = "/run/pando-app/image";
 /// Where an app's sources are. A folder of the app's disk.
 pub const APP_FOLDER: &str = "/app";
 

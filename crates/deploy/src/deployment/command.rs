@@ -6,11 +6,11 @@ use futures_util::StreamExt;
 use pando_guest_protocol::session::Exec;
 use pando_node::guest::{ExecEvent, ExecInput};
 
-use super::environment::script;
 use super::lines::Lines;
+use super::place::Place;
 use super::run::{Halt, Run, in_sandbox};
 use crate::detect::Plan;
-use crate::machine::{Machine, broken_off, exec};
+use crate::machine::{Machine, broken_off};
 
 /// How long each may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -37,10 +37,10 @@ impl Run {
         plan: &Plan,
     ) -> Result<(), Halt> {
         let (name, command, folder) = match step {
-            Step::Install => ("install", &plan.install, in_sandbox(&plan.install_folder)),
-            Step::Hooks => ("install", &plan.install_hooks, in_sandbox(&plan.install_folder)),
-            Step::Build => ("build", &plan.build, self.folder()),
-            Step::Release => ("release", &plan.release, self.folder()),
+            Step::Install => ("install", &plan.install, Some(in_sandbox(&plan.install_folder))),
+            Step::Hooks => ("install", &plan.install_hooks, Some(in_sandbox(&plan.install_folder))),
+            Step::Build => ("build", &plan.build, None),
+            Step::Release => ("release", &plan.release, None),
         };
         let Some(command) = command else {
             // Most apps have none, and miss nothing.
@@ -50,13 +50,16 @@ impl Run {
             return Ok(());
         };
         self.say(format!("$ {command}")).await;
-        let mut exec = exec(&["/bin/sh", "-c", &script(plan, &self.folder(), command)]);
-        exec.cwd = Some(folder);
-        exec.env = match step {
+        let env = match step {
             Step::Install | Step::Hooks => self.environment(plan).installing(),
             Step::Build => self.environment(plan).building(),
             Step::Release => self.environment(plan).running(),
         };
+        let place = Place::of(&self.app, plan);
+        let mut exec = place.exec(place.shell(command), env, COMMAND_LIMIT);
+        if let Some(folder) = folder {
+            exec.cwd = Some(folder);
+        }
         self.to_its_end(machine, &format!("`{command}`"), exec).await
     }
 

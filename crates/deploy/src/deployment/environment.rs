@@ -1,12 +1,11 @@
-//! What an app's commands and processes find in their environment, and how a command of
-//! it becomes one for the shell.
+//! What an app's commands and processes find in their environment.
 //!
 //! Later rows win:
 //!
 //! | what | where |
 //! | --- | --- |
 //! | `CI=1` | install, build |
-//! | `NODE_ENV=production` | release, every process, one-off commands |
+//! | `NODE_ENV=production`; of an image, what it sets instead | release, every process, one-off commands |
 //! | what the plan's framework needs | everywhere |
 //! | `PANDO_ENV`, `PANDO_APP_ID`, `PANDO_URL`, `PANDO_GIT_COMMIT`, `PANDO_GIT_BRANCH`, and of a preview `PANDO_PR_NUMBER` | everywhere but install |
 //! | what the user set, byte by byte | everywhere |
@@ -16,6 +15,7 @@
 //! layer that others begin with.
 //!
 //! Those of the user's that `pando.toml` lists as `build.secrets` are in install and build alone.
+//! The build of an image finds nothing of all this: its steps may mount those secrets.
 //!
 //! `PORT` is where requests come in, so no other process has it: two of a kind would
 //! fight for it.
@@ -25,9 +25,8 @@ use std::collections::BTreeMap;
 use pando_store::{AppKind, AppRow, DeploymentRow};
 
 use super::shape::Shape;
-use super::tools::PROFILE;
 use crate::context::Context;
-use crate::detect::{Plan, quoted};
+use crate::detect::Plan;
 use crate::git::is_branch;
 
 /// Names and values.
@@ -59,19 +58,30 @@ impl<'a> Environment<'a> {
     /// production.
     pub(crate) fn installing(&self) -> Variables {
         // Tools ask nothing and draw no bars where this is set.
-        self.over("CI", "1", Variables::new())
+        self.over(pairs([("CI", "1".to_owned())]), Variables::new())
     }
 
     /// Of the build.
     pub(crate) fn building(&self) -> Variables {
-        self.over("CI", "1", self.about())
+        self.over(pairs([("CI", "1".to_owned())]), self.about())
     }
 
     /// Of everything that is run once it is built.
     pub(crate) fn running(&self) -> Variables {
-        let mut all = self.over("NODE_ENV", "production", self.about());
+        let first = match self.plan.container() {
+            Some(container) => container.env.clone(),
+            None => pairs([("NODE_ENV", "production".to_owned())]),
+        };
+        let mut all = self.over(first, self.about());
         all.retain(|name, _| !self.plan.build_secrets.contains(name));
         all
+    }
+
+    /// What the steps of an image may mount: no other variable is there while it is built, so
+    /// that none is left in it.
+    pub(crate) fn image_secrets(&self) -> Variables {
+        let names = self.plan.build_secrets.iter();
+        names.filter_map(|name| Some((name.clone(), self.own.get(name)?.clone()))).collect()
     }
 
     /// What the web process finds beside that, and over it: where it must listen is not for
@@ -83,8 +93,8 @@ impl<'a> Environment<'a> {
         ])
     }
 
-    fn over(&self, name: &'static str, value: &str, about: Variables) -> Variables {
-        let mut all = pairs([(name, value.to_owned())]);
+    fn over(&self, first: Variables, about: Variables) -> Variables {
+        let mut all = first;
         all.extend(self.plan.env.clone());
         all.extend(about);
         all.extend(self.own.clone());
@@ -121,18 +131,6 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// A command for the shell, with the tools that were installed for the plan, and its folders
-/// before their PATH.
-pub(crate) fn script(plan: &Plan, folder: &str, command: &str) -> String {
-    let mut script = format!("if [ -r {PROFILE} ]; then . {PROFILE}; fi\n");
-    if !plan.path.is_empty() {
-        let folders = plan.path.iter().map(|path| quoted(&format!("{folder}/{path}")));
-        let folders = folders.collect::<Vec<_>>().join(":");
-        script.push_str(&format!("export PATH={folders}:\"$PATH\"\n"));
-    }
-    script + command
-}
-
 fn pairs<const N: usize>(pairs: [(&'static str, String); N]) -> Variables {
     pairs.map(|(name, value)| (name.to_owned(), value)).into()
 }
@@ -144,6 +142,7 @@ mod tests {
     use pando_types::{AppId, DeploymentId, OrgId, Timestamp};
 
     use super::*;
+    use crate::detect::{Container, Serve};
 
     const COMMIT: &str = "0123456789012345678901234567890123456789";
 
@@ -291,12 +290,22 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_the_plan_come_before_path() {
-        let mut plan = Case::new(app(AppKind::App), "main").plan;
-        assert!(script(&plan, "/app", "npm start").ends_with("; fi\nnpm start"));
-        plan.path = vec![".venv/bin".into(), "a b".into()];
-        let script = script(&plan, "/app", "run");
-        let path = "\nexport PATH=/app/.venv/bin:'/app/a b':\"$PATH\"\nrun";
-        assert!(script.ends_with(path), "{script}");
+    fn what_an_image_sets_gives_way_to_all_else() {
+        let mut case = Case::new(app(AppKind::App), "main");
+        let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        case.plan.serve = Serve::Container(Container {
+            command: vec!["serve".into()],
+            env: [set("PATH", "/opt/bin"), set("HOSTNAME", "image"), set("WORD", "image")].into(),
+            cwd: "/srv".into(),
+            user: None,
+        });
+        case.own = [set("WORD", "own"), set("TOKEN", "build")].into();
+        case.plan.build_secrets = vec!["TOKEN".into()];
+        let all = case.environment().running();
+        assert_eq!(all["PATH"], "/opt/bin");
+        assert_eq!((all["HOSTNAME"].as_str(), all["WORD"].as_str()), ("0.0.0.0", "own"));
+        assert!(!all.contains_key("NODE_ENV") && !all.contains_key("TOKEN"));
+        let secrets = case.environment().image_secrets();
+        assert_eq!(secrets, [set("TOKEN", "build")].into());
     }
 }

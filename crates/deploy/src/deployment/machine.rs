@@ -82,7 +82,8 @@ impl Run {
         let kept = machines.keep_disk(self.row.org, builder, &name).await;
         kept.map_err(|error| Halt::Failed(format!("what was built could not be kept: {error}")))?;
         fault::point(Fault::DeployBuiltKept);
-        if plan.install.is_none() && plan.build.is_none() && plan.tools.is_empty() {
+        let is_untouched = plan.install.is_none() && plan.build.is_none() && plan.tools.is_empty();
+        if is_untouched && plan.container().is_none() {
             return Ok(machine);
         }
         drop(machine);
@@ -91,8 +92,20 @@ impl Run {
             .await
             .map_err(|error| Halt::Failed(format!("the sandbox that built stays: {error}")))?;
         let made = self.create(AppMachine::Disk(name), plan).await?;
-        made.ok_or_else(|| Halt::Failed("what was built is there no more: deploy again".into()))
+        let gone = || Halt::Failed("what was built is there no more: deploy again".into());
+        let machine = made.ok_or_else(gone)?;
+        enter_image(&*machine, plan).await?;
+        Ok(machine)
     }
+}
+
+/// Makes an image a root to run in, where the plan has one.
+pub(super) async fn enter_image(machine: &dyn Machine, plan: &Plan) -> Result<(), Halt> {
+    if plan.container().is_none() {
+        return Ok(());
+    }
+    let entered = machine.enter_image().await;
+    entered.map_err(|error| Halt::Failed(format!("the image cannot be run in: {error}")))
 }
 
 /// Has a guest write all that is not on its disk yet.

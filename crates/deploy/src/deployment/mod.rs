@@ -2,10 +2,10 @@
 //!
 //! [`state`] decides what follows; [`run`] is the one task that acts, and hands
 //! each step to a file of its own: `fetch`, `install`, `command` (install and build),
-//! `start`, `check`, `flip`; `machine` makes what it all happens in. What need not be built is
-//! brought back: `beginning` decides, `ready` acts, `prune` keeps little. What commands and
-//! processes find in their environment is made in [`environment`], also for those that are run
-//! [`once`]. [`create`] and [`supersede`] are what requests and
+//! `image` (what is built by a Dockerfile instead), `start`, `check`, `flip`; `machine` makes
+//! what it all happens in. What need not be built is brought back: `beginning` decides, `ready`
+//! acts, `prune` keeps little. What commands and processes find in their environment is made in
+//! [`environment`], where they run is in `place`, also for those that are run [`once`]. [`create`] and [`supersede`] are what requests and
 //! webhooks do to rows. [`sweep`] removes sandboxes that nobody needs, [`revive`] brings back an app
 //! whose sandbox died.
 
@@ -16,11 +16,13 @@ pub(crate) mod create;
 pub(crate) mod environment;
 mod fetch;
 mod flip;
+mod image;
 mod install;
 pub(crate) mod lines;
 pub(crate) mod log;
 mod machine;
 pub(crate) mod once;
+mod place;
 pub(crate) mod prune;
 mod ready;
 pub(crate) mod reason;

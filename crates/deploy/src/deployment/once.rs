@@ -6,9 +6,9 @@ use pando_guest_protocol::session::Exec;
 use pando_store::{AppRow, CronRow};
 use pando_types::{Code, PublicError, SandboxId};
 
-use super::environment::{Environment, script};
+use super::environment::Environment;
+use super::place::Place;
 use super::redact::Redactor;
-use super::run::in_sandbox;
 use crate::context::Context;
 use crate::detect::Plan;
 use crate::error::DeployError;
@@ -38,11 +38,7 @@ pub(crate) async fn command(
     argv: Vec<String>,
     timeout: Duration,
 ) -> Result<Told, DeployError> {
-    // Its words are the shell's arguments, so that none of them is read twice.
-    let mut told = shell(context, app, "exec \"$@\"", timeout).await?;
-    told.exec.argv.push("sh".to_owned());
-    told.exec.argv.extend(argv);
-    Ok(told)
+    told(context, app, What::Words(argv), timeout).await
 }
 
 /// A cron of the app; what it says is kept under its name, too.
@@ -51,16 +47,24 @@ pub(crate) async fn of_cron(
     app: &AppRow,
     cron: &CronRow,
 ) -> Result<Told, DeployError> {
-    let mut told = shell(context, app, &cron.command, cron.timeout).await?;
+    let mut told = told(context, app, What::Line(&cron.command), cron.timeout).await?;
     told.exec.log_name = Some(cron.name.clone());
     Ok(told)
 }
 
-/// A line for the shell. The environment is made anew, from what the user has set by now.
-async fn shell(
+/// What is to be run.
+enum What<'a> {
+    /// A program and its arguments.
+    Words(Vec<String>),
+    /// A line for the shell.
+    Line(&'a str),
+}
+
+/// The environment is made anew, from what the user has set by now.
+async fn told(
     context: &Context,
     app: &AppRow,
-    line: &str,
+    what: What<'_>,
     timeout: Duration,
 ) -> Result<Told, DeployError> {
     let sandbox = sandbox(app)?;
@@ -78,16 +82,11 @@ async fn shell(
     let plan = plan.ok_or_else(older)?;
     let own = context.sealer.unseal_env(&app.id.to_string(), "env", &app.env_sealed)?;
     let redactor = Redactor::new(&own.secrets());
-    let folder = in_sandbox(&app.root_directory);
-    let exec = Exec {
-        argv: ["/bin/sh", "-c", &script(&plan, &folder, line)].map(str::to_owned).to_vec(),
-        cwd: Some(folder),
-        env: Environment::of(context, app, &deployment, &plan, &own.values()).running(),
-        user: None,
-        timeout_ms: Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1)),
-        detached_log: None,
-        log_name: None,
-        root: None,
+    let place = Place::of(app, &plan);
+    let argv = match what {
+        What::Words(words) => place.words(words),
+        What::Line(line) => place.shell(line),
     };
-    Ok(Told { sandbox, exec, redactor })
+    let env = Environment::of(context, app, &deployment, &plan, &own.values()).running();
+    Ok(Told { sandbox, exec: place.exec(argv, env, timeout), redactor })
 }

@@ -7,6 +7,7 @@ use pando_types::{DeploymentId, SnapshotId};
 
 use super::beginning::{self, Beginning};
 use super::check::Settle;
+use super::machine::enter_image;
 use super::run::{Halt, Run};
 use super::shape::Shape;
 use super::state::{self, Event};
@@ -99,6 +100,7 @@ impl Run {
             Beginning::Built { .. } => {
                 self.save(next).await?;
                 self.say(format!("Starting what deployment {} built.", origin.id.short())).await;
+                enter_image(&*machine, &plan).await?;
                 self.start(&*machine, &plan, &plan.serve).await?;
                 self.step_done().await?;
                 self.check(&*machine, &plan, Settle::Watch).await?;

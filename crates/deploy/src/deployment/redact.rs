@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use pando_types::limits::MAX_BUILD_LOG_LINE_BYTES;
 
 /// Shorter values (`true`, `3000`) would black out ordinary words.
 const MIN_BYTES: usize = 6;
@@ -49,6 +50,20 @@ impl Redactor {
             }
         }
         text
+    }
+
+    /// The same of a line that may have been cut where it is as long as lines are: what is at
+    /// its end may be the beginning of one.
+    pub(crate) fn clean_cut(&self, line: &str) -> String {
+        let mut cleaned = self.clean(line);
+        if line.len() + 3 >= MAX_BUILD_LOG_LINE_BYTES {
+            let mut at = cleaned.len().saturating_sub(self.longest());
+            while !cleaned.is_char_boundary(at) {
+                at -= 1;
+            }
+            cleaned.truncate(at);
+        }
+        cleaned
     }
 
     /// The length of the longest: a cut through text may part one no longer than this.

@@ -19,6 +19,7 @@ use super::supersede;
 use crate::context::{Context, Effects};
 use crate::detect::{Pages, Plan, Serve};
 use crate::error::DeployError;
+use crate::git::Mirror;
 use crate::job::{self, Kind, Outcome};
 use crate::machine::{Machine, exec};
 
@@ -186,11 +187,10 @@ impl Run {
         self.step_done().await?;
         let mut plan = self.detect(&mirror).await?;
         self.step_done().await?;
-        let mut machine = self.install(&mirror, &plan).await?;
-        drop(mirror);
-        self.step_done().await?;
-        self.command(&*machine, Step::Build, &plan).await?;
-        plan.serve = self.find_built(&*machine, &plan).await?;
+        let mut machine = match plan.is_image() {
+            true => self.image(mirror, &mut plan).await?,
+            false => self.install_and_build(mirror, &mut plan).await?,
+        };
         self.keep_plan(&plan).await?;
         self.step_done().await?;
         machine = self.run_machine(machine, &plan).await?;
@@ -200,6 +200,20 @@ impl Run {
         self.step_done().await?;
         self.check(&*machine, &plan, Settle::Watch).await?;
         self.keep_ready().await
+    }
+
+    /// The machine in which it was installed and built.
+    async fn install_and_build(
+        &mut self,
+        mirror: Mirror,
+        plan: &mut Plan,
+    ) -> Result<Box<dyn Machine>, Halt> {
+        let machine = self.install(&mirror, plan).await?;
+        drop(mirror);
+        self.step_done().await?;
+        self.command(&*machine, Step::Build, plan).await?;
+        plan.serve = self.find_built(&*machine, plan).await?;
+        Ok(machine)
     }
 
     /// Writes down what was resolved.
@@ -267,17 +281,7 @@ impl Run {
 
     /// Which folder the build left its page in.
     async fn find_built(&self, machine: &dyn Machine, plan: &Plan) -> Result<Serve, Halt> {
-        let built = match &plan.serve {
-            Serve::BuiltFolder(built) => built,
-            Serve::Image => {
-                return Err(Halt::Failed(
-                    "images of a Dockerfile cannot be built yet; set start_command, with \
-                     install_command and build_command where they are needed"
-                        .into(),
-                ));
-            }
-            other => return Ok(other.clone()),
-        };
+        let Serve::BuiltFolder(built) = &plan.serve else { return Ok(plan.serve.clone()) };
         for folder in &built.folders {
             let page = format!("{}/{folder}/index.html", self.folder());
             let asked = crate::machine::ask(machine, exec(&["test", "-f", &page]), 0).await;

@@ -1,10 +1,11 @@
 //! Starting the app: processes that the sandbox's agent keeps running.
 
-use pando_guest_protocol::supervise::{DEFAULT_GRACE_MS, MAX_SUPERVISED, Supervise, Supervised};
+use pando_guest_protocol::supervise::{MAX_SUPERVISED, Supervise, Supervised};
 
-use super::environment::{Environment, Variables, script};
+use super::environment::{Environment, Variables};
+use super::place::Place;
 use super::run::{Halt, Run};
-use crate::detect::{Pages, Plan, PlannedProcess, Serve};
+use crate::detect::{Pages, Plan, PlannedProcess, Serve, quoted};
 use crate::machine::Machine;
 
 /// The process that answers on the app's port.
@@ -29,10 +30,11 @@ impl Run {
             )));
         }
         let environment = self.environment(plan);
-        let mut processes = vec![self.web(plan, serve, environment.web()).await?];
+        let place = Place::of(&self.app, plan);
+        let mut processes = vec![self.web(&place, serve, environment.web()).await?];
         for PlannedProcess { name, command } in &plan.processes {
             self.say(format!("{name}: $ {command}")).await;
-            processes.push(self.process(name, self.shell(plan, command), Variables::new()));
+            processes.push(place.process(name, place.shell(command), Variables::new()));
         }
         let list = Supervise { env: environment.running(), processes };
         let started = machine.supervise(list).await;
@@ -43,12 +45,17 @@ impl Run {
         Environment::of(&self.context, &self.app, &self.row, plan, &self.env)
     }
 
-    async fn web(&self, plan: &Plan, serve: &Serve, env: Variables) -> Result<Supervised, Halt> {
+    async fn web(
+        &self,
+        place: &Place<'_>,
+        serve: &Serve,
+        env: Variables,
+    ) -> Result<Supervised, Halt> {
         let (port, folder) = (self.port.to_string(), self.folder());
         let argv = match serve {
             Serve::Command(command) => {
                 self.say(format!("$ {command}")).await;
-                self.shell(plan, command)
+                place.shell(command)
             }
             Serve::Folder(Pages { folder: below, single_page }) => {
                 let served =
@@ -61,26 +68,17 @@ impl Run {
                 argv.extend(["--port".to_owned(), port, served]);
                 argv
             }
+            Serve::Container(container) => {
+                let words: Vec<String> =
+                    container.command.iter().map(|word| quoted(word)).collect();
+                self.say(format!("$ {}", words.join(" "))).await;
+                container.command.clone()
+            }
             // Resolved after the build.
-            Serve::BuiltFolder(_) | Serve::Image => {
+            Serve::BuiltFolder(_) | Serve::Image { .. } => {
                 return Err(Halt::Failed("there is nothing to serve".into()));
             }
         };
-        Ok(self.process(WEB, argv, env))
-    }
-
-    fn shell(&self, plan: &Plan, command: &str) -> Vec<String> {
-        ["/bin/sh".to_owned(), "-c".to_owned(), script(plan, &self.folder(), command)].into()
-    }
-
-    fn process(&self, name: &str, argv: Vec<String>, env: Variables) -> Supervised {
-        Supervised {
-            name: name.to_owned(),
-            argv,
-            cwd: Some(self.folder()),
-            env,
-            user: None,
-            grace_ms: DEFAULT_GRACE_MS,
-        }
+        Ok(place.process(WEB, argv, env))
     }
 }

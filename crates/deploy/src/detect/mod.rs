@@ -43,7 +43,7 @@ mod workspace;
 pub(crate) use error::DetectError;
 pub(crate) use framework::Framework;
 pub(crate) use plan::{
-    Health, Idle, Pages, Plan, PlannedCron, PlannedProcess, Protocol, Serve, Tool,
+    Container, Health, Idle, Pages, Plan, PlannedCron, PlannedProcess, Protocol, Serve, Tool,
 };
 pub(crate) use sources::{Sources, read};
 pub(crate) use text::{inside, quoted, shown};
@@ -147,7 +147,7 @@ pub(crate) fn detect(settings: &Settings, sources: &Sources) -> Result<Plan, Det
         None => return Err(DetectError::Nothing(sources.place())),
     };
     plan.dockerfile = dockerfile.map(str::to_owned);
-    if let (Some(file), false) = (dockerfile, plan.serve == Serve::Image) {
+    if let (Some(file), false) = (dockerfile, plan.is_image()) {
         plan.reasons.push(format!(
             "The {file} is not used, because the app can be built without it; set the framework to dockerfile to use it."
         ));
@@ -156,7 +156,11 @@ pub(crate) fn detect(settings: &Settings, sources: &Sources) -> Result<Plan, Det
     override_with(&in_file, declared::SAYS_SO, &mut plan);
     declared.apply(settings.stage, single_page, &mut plan);
     override_with(settings, SETTINGS_SAY_SO, &mut plan);
-    tools::add_others(&facts, &mut plan);
+    if plan.is_image() {
+        only_image(&mut plan);
+    } else {
+        tools::add_others(&facts, &mut plan);
+    }
     // Each is a line of the log, and no file may begin another.
     for line in plan.reasons.iter_mut().chain(&mut plan.warnings) {
         *line = line.replace(char::is_control, " ");
@@ -200,10 +204,23 @@ fn bare(facts: &Facts<'_>) -> Plan {
 
 fn image(facts: &Facts<'_>) -> Result<Plan, DetectError> {
     let file = facts.sources.app.first(&DOCKERFILES).ok_or(DetectError::NoFile("Dockerfile"))?;
-    let mut plan = Plan::new(Framework::Dockerfile, &facts.sources.app.path, Serve::Image);
-    plan.because("Dockerfile", format!("{file} is there"));
+    let serve = Serve::Image { command: None };
+    let mut plan = Plan::new(Framework::Dockerfile, &facts.sources.app.path, serve);
+    plan.because("Docker image", format!("{file} is there"));
     plan.dockerfile = Some(file.to_owned());
     Ok(plan)
+}
+
+/// All that an image needs is done by its Dockerfile.
+fn only_image(plan: &mut Plan) {
+    for (what, command) in [("install", plan.install.take()), ("build", plan.build.take())] {
+        if let Some(command) = command {
+            plan.warn(format!(
+                "The {what} command `{command}` is not run, because the Dockerfile does all of it; \
+                 set another framework to do without the Dockerfile."
+            ));
+        }
+    }
 }
 
 /// What a Procfile says: its web line wins over the framework's.

@@ -91,7 +91,27 @@ pub(crate) enum Serve {
     /// The files that the build leaves.
     BuiltFolder(Built),
     /// The image of the Dockerfile that [`Plan::dockerfile`] names.
-    Image,
+    Image {
+        /// What runs in place of its own command.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<String>,
+    },
+    /// That image, once it was built.
+    Container(Container),
+}
+
+/// What runs in an image that was built, and as what everything in it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Container {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// The image's variables.
+    pub env: BTreeMap<String, String>,
+    /// The folder that it works in: absolute, in the image.
+    pub cwd: String,
+    /// The user, and group, as the image names them; root where it names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
 }
 
 /// A process that runs beside the one that serves.
@@ -234,6 +254,19 @@ impl Plan {
         }
     }
 
+    /// The image that everything runs in, where there is one.
+    pub(crate) fn container(&self) -> Option<&Container> {
+        match &self.serve {
+            Serve::Container(container) => Some(container),
+            _ => None,
+        }
+    }
+
+    /// Whether an image is built, or was.
+    pub(crate) fn is_image(&self) -> bool {
+        matches!(self.serve, Serve::Image { .. } | Serve::Container(_))
+    }
+
     pub(super) fn because(&mut self, what: &str, why: impl AsRef<str>) {
         self.reasons.push(format!("{what}, because {}.", why.as_ref()));
     }
@@ -264,7 +297,11 @@ impl Plan {
     pub(super) fn starts(&mut self, command: impl AsRef<str>, why: impl AsRef<str>) {
         let command = command.as_ref();
         self.because(&format!("Start: `{command}`"), why);
-        self.serve = Serve::Command(command.to_owned());
+        let command = command.to_owned();
+        self.serve = match self.serve {
+            Serve::Image { .. } => Serve::Image { command: Some(command) },
+            _ => Serve::Command(command),
+        };
     }
 
     pub(super) fn sets(&mut self, name: &str, value: &str) {

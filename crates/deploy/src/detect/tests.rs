@@ -243,13 +243,38 @@ fn pages_are_served_from_where_they_are() {
 #[test]
 fn a_dockerfile_is_used_where_nothing_else_can_be() {
     let found = detect(&Settings::default(), &sources(&["Dockerfile"], &[])).unwrap();
-    assert_eq!((found.framework, &found.serve), (Framework::Dockerfile, &Serve::Image));
+    assert_eq!((found.framework, &found.serve), (Framework::Dockerfile, &image(None)));
     let found = plan(&["Dockerfile"], "{}").unwrap();
-    assert_eq!((found.serve, found.dockerfile.as_deref()), (Serve::Image, Some("Dockerfile")));
+    assert_eq!((found.serve, found.dockerfile.as_deref()), (image(None), Some("Dockerfile")));
     let found = plan(&["Dockerfile", "server.js"], "{}").unwrap();
     assert_eq!(found.serve, Serve::Command("node server.js".into()));
     assert_eq!(found.dockerfile.as_deref(), Some("Dockerfile"));
     assert!(found.reasons.iter().any(|reason| reason.contains("Dockerfile is not used")));
+}
+
+#[test]
+fn what_is_set_runs_in_the_image_and_nothing_is_installed_beside_it() {
+    let command = |text: &str| Some(text.to_owned());
+    let settings = Settings {
+        framework: Some(Framework::Dockerfile),
+        install: command("npm ci"),
+        start: command("serve"),
+        port: Some(8080),
+        ..Settings::default()
+    };
+    let texts = [("Procfile", "web: other\nrelease: migrate\n"), (".tool-versions", "ruby 3.4\n")];
+    let found = detect(&settings, &sources(&["Dockerfile"], &texts)).unwrap();
+    assert_eq!((&found.serve, found.port), (&image(Some("serve")), Some(8080)));
+    assert_eq!((&found.install, found.tools.len()), (&None, 0));
+    assert!(found.warnings[0].starts_with("The install command `npm ci` is not run"));
+    assert_eq!(found.release.as_deref(), Some("migrate"));
+    let settings = Settings { start: None, ..settings };
+    let found = detect(&settings, &sources(&["Dockerfile"], &texts)).unwrap();
+    assert_eq!(found.serve, image(Some("other")));
+}
+
+fn image(command: Option<&str>) -> Serve {
+    Serve::Image { command: command.map(str::to_owned) }
 }
 
 #[test]

@@ -18,8 +18,9 @@ use pando_guest_protocol::session::{Exec, Listener};
 use pando_guest_protocol::supervise::{Supervise, Watched};
 use pando_node::DiskName;
 use pando_node::NodeError;
-use pando_node::control::{AppMachine, Ending};
+use pando_node::control::{AppImage, AppImageError, AppImageLog, AppMachine, Ending};
 use pando_node::guest::{ExecEvent, ExecInput, GuestError, LogStream};
+use pando_types::template::TemplateConfig;
 use pando_types::{AppId, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
@@ -75,6 +76,15 @@ pub trait Machines: Send + Sync + 'static {
     fn templates(&self) -> Vec<String>;
     /// What changes when a template does; empty for one that there is not.
     fn template_version(&self, name: &str) -> String;
+    /// Builds an image in a machine that is for that, and puts its tree on the app's disk;
+    /// returns what the image says runs in it.
+    async fn build_image(
+        &self,
+        org: OrgId,
+        id: SandboxId,
+        image: AppImage,
+        log: AppImageLog,
+    ) -> Result<TemplateConfig, AppImageError>;
     /// Keeps the app's disk of a machine, which has written all of it, under a name.
     async fn keep_disk(
         &self,
@@ -102,6 +112,9 @@ pub trait Machines: Send + Sync + 'static {
 pub trait Machine: Send + Sync {
     /// Runs a command; dropping its output kills it.
     async fn run(&self, exec: Exec, input: ExecInput) -> Result<Output, GuestError>;
+    /// Makes the tree of an image on the app's disk a root that commands can run in. Fine when
+    /// it is one already.
+    async fn enter_image(&self) -> Result<(), GuestError>;
     /// Keeps these processes running, and no others; returns when those that had to end have.
     async fn supervise(&self, list: Supervise) -> Result<(), GuestError>;
     /// How those processes are.

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
+use pando_guest_protocol::control::APP_IMAGE;
 use pando_guest_protocol::log::LogQuery;
-use pando_guest_protocol::session::{Exec, Listener};
+use pando_guest_protocol::session::{Exec, Failure, FailureKind, Listener};
 use pando_guest_protocol::supervise::{Supervise, Watched};
-use pando_node::control::{Ending, Sandboxes};
+use pando_node::control::{AppImage, AppImageError, AppImageLog, Ending, Sandboxes};
 use pando_node::guest::{ExecInput, Guest, GuestError, LogStream};
 use pando_node::{ConnectError, DiskName, Node, NodeError};
 use pando_store::{Actual, Store};
 use pando_types::sandbox::CreateSandbox;
+use pando_types::template::TemplateConfig;
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
@@ -25,6 +28,11 @@ const DEPLOYMENT: &str = "pando.deployment";
 /// Where a template says which tools it has: a name and a version in each line.
 const TOOLS: &str = "/usr/local/share/pando/tools";
 const MAX_TOOLS_BYTES: usize = 16 * 1024;
+
+/// Makes an image a root.
+const ENTER_IMAGE: &str = include_str!("enter_image.sh");
+const ENTER_LIMIT: Duration = Duration::from_secs(60);
+const MAX_COMPLAINT_BYTES: usize = 4096;
 
 /// Sandboxes as deployments use them.
 #[derive(Clone)]
@@ -110,6 +118,16 @@ impl Machines for NodeMachines {
             .unwrap_or_default()
     }
 
+    async fn build_image(
+        &self,
+        org: OrgId,
+        id: SandboxId,
+        image: AppImage,
+        log: AppImageLog,
+    ) -> Result<TemplateConfig, AppImageError> {
+        self.sandboxes.build_app_image(org, id, image, log).await
+    }
+
     async fn keep_disk(
         &self,
         org: OrgId,
@@ -151,6 +169,18 @@ struct NodeMachine {
 impl Machine for NodeMachine {
     async fn run(&self, exec: Exec, input: ExecInput) -> Result<Output, GuestError> {
         Ok(self.guest.exec_stream(exec, input).await?.boxed())
+    }
+
+    async fn enter_image(&self) -> Result<(), GuestError> {
+        let mut enter = super::exec(&["/bin/sh", "-c", ENTER_IMAGE, "sh", APP_IMAGE]);
+        enter.timeout_ms = u64::try_from(ENTER_LIMIT.as_millis()).ok();
+        let finished = self.guest.exec_stream(enter, ExecInput::Empty).await?;
+        let finished = finished.finish(MAX_COMPLAINT_BYTES).await?;
+        if finished.done.exit_code == 0 {
+            return Ok(());
+        }
+        let message = String::from_utf8_lossy(&finished.stderr).trim().to_owned();
+        Err(GuestError::Failed(Failure { kind: FailureKind::Other, message }))
     }
 
     async fn supervise(&self, list: Supervise) -> Result<(), GuestError> {

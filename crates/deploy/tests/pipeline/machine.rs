@@ -15,9 +15,10 @@ use pando_deploy::machine::{Machine, MachineSpec, Machines, Output};
 use pando_guest_protocol::log::{self, LogLines, LogQuery, Whose};
 use pando_guest_protocol::session::{Exec, ExecDone, Failure, FailureKind, Listener};
 use pando_guest_protocol::supervise::{ProcessState, Supervise, Supervised, Watched};
-use pando_node::control::{AppMachine, Ending};
+use pando_node::control::{AppImage, AppImageError, AppImageLog, AppMachine, Ending};
 use pando_node::guest::{ExecEvent, ExecInput, GuestError, LogStream};
 use pando_node::{DiskName, NodeError};
+use pando_types::template::TemplateConfig;
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
 use rustix::process::{Pid, Signal};
 use tokio::io::AsyncWriteExt;
@@ -259,7 +260,7 @@ impl Machines for LocalMachines {
         let id = SandboxId::new();
         let root = self.root.join(id.to_string());
         let (from, started) = match &spec.begins {
-            AppMachine::Empty => (None, Supervise::default()),
+            AppMachine::Empty | AppMachine::Builder => (None, Supervise::default()),
             AppMachine::Disk(name) => match self.state().disks.get(name).cloned() {
                 Some(disk) => (Some(disk), Supervise::default()),
                 None => return Ok(None),
@@ -343,6 +344,24 @@ impl Machines for LocalMachines {
         "1".to_owned()
     }
 
+    /// What the Dockerfile says line by line goes to the log; its `CMD` is the configuration.
+    async fn build_image(
+        &self,
+        _: OrgId,
+        id: SandboxId,
+        image: AppImage,
+        log: AppImageLog,
+    ) -> Result<TemplateConfig, AppImageError> {
+        let local = self.state().machines[&id].clone();
+        let text = std::fs::read_to_string(local.here(&image.dockerfile)).unwrap();
+        let secrets = image.secrets.into_iter().map(|(name, value)| format!("{name}={value}"));
+        for line in text.lines().map(str::to_owned).chain(secrets) {
+            log.lines.send(vec![(log.shown)(line)]).await.unwrap();
+        }
+        let config = text.lines().find_map(|line| line.strip_prefix("CMD ")).unwrap();
+        Ok(serde_json::from_str(config).unwrap())
+    }
+
     async fn keep_disk(&self, _: OrgId, id: SandboxId, name: &DiskName) -> Result<(), PublicError> {
         let kept = self.root.join(name.to_string());
         let root = self.state().machines[&id].root.clone();
@@ -423,6 +442,10 @@ impl Machine for Local {
             Ok(ExecEvent::Exit(ExecDone { exit_code, timed_out: false, duration_ms: 0 }))
         });
         Ok(stream::select(stdout, stderr).chain(exit).boxed())
+    }
+
+    async fn enter_image(&self) -> Result<(), GuestError> {
+        Ok(())
     }
 
     async fn supervise(&self, list: Supervise) -> Result<(), GuestError> {

@@ -9,7 +9,7 @@ use pando_types::{AppId, OrgId, PublicError, SandboxId, SnapshotId};
 
 use super::sandboxes::Sandboxes;
 use super::spec;
-use crate::node::{BegunDisk, DiskName, NodeError};
+use crate::node::{BUILDER, BegunDisk, DiskName, NodeError, Source};
 use crate::sandbox::spare::Spare;
 
 /// Which of its spare disks the app's is.
@@ -24,6 +24,8 @@ pub enum AppMachine {
     Disk(DiskName),
     /// A machine that was kept, as it was.
     Ready(SnapshotId),
+    /// One that builds images, which has a size of its own, and an empty disk.
+    Builder,
 }
 
 impl Sandboxes {
@@ -40,8 +42,8 @@ impl Sandboxes {
     ) -> Result<Option<Sandbox>, PublicError> {
         let wanted = spec::wanted(&request)?;
         let failed = |error: NodeError| PublicError::from(&error);
-        // Its file stays until the sandbox is made.
-        let mut begun: Option<BegunDisk> = None;
+        // Their files stay until the sandbox is made.
+        let (mut begun, mut layers): (Option<BegunDisk>, Option<BegunDisk>) = (None, None);
         let beginning = match machine {
             AppMachine::Ready(snapshot) => {
                 if self.node.snapshot_get(*snapshot).await.map_err(failed)?.is_none() {
@@ -49,7 +51,7 @@ impl Sandboxes {
                 }
                 self.of_snapshot(*snapshot, wanted.template.clone()).await?
             }
-            AppMachine::Empty | AppMachine::Disk(_) => {
+            AppMachine::Empty | AppMachine::Disk(_) | AppMachine::Builder => {
                 let disk = match machine {
                     AppMachine::Disk(name) => self.node.disk_begin(name).await,
                     _ => self.node.disk_begin_empty().await.map(Some),
@@ -58,12 +60,18 @@ impl Sandboxes {
                 let disk = begun.insert(disk);
                 let mut beginning = self.of_template(org, &request, &wanted).await?;
                 beginning.disks = vec![Spare::of_app(disk.disk())];
+                if *machine == AppMachine::Builder {
+                    let (disks, kept) = self.image_disks(org).await.map_err(failed)?;
+                    layers = kept;
+                    beginning.disks.extend(disks);
+                    (beginning.source, beginning.shape) = (Source::Builder, BUILDER);
+                }
                 beginning
             }
         };
         let id = SandboxId::new();
         let made = self.create_of(id, org, Some(app), request, wanted, beginning).await;
-        drop(begun);
+        drop((begun, layers));
         made.map(Some)
     }
 

@@ -29,4 +29,4 @@ pub use apps::AppMachine;
 pub use ending::Ending;
 pub use sandboxes::Sandboxes;
 pub use schedules::{BadCron, Cron};
-pub use templates::{Contents, Templates, Upload};
+pub use templates::{AppImage, AppImageError, AppImageLog, Contents, Templates, Upload};

@@ -65,6 +65,10 @@ impl Node {
                 let handle = self.make(id, epoch, wanted, model, promise).await?;
                 self.created(id, epoch, &handle).await
             }
+            Source::Builder => {
+                let model = Model::Baked(self.builder().await?);
+                self.create_of(id, epoch, wanted, model).await
+            }
             Source::Snapshot(snapshot) => {
                 let model = Model::Image(self.snapshot_image(snapshot).await?);
                 self.create_of(id, epoch, wanted, model).await

@@ -57,18 +57,26 @@ impl AsRef<str> for DiskName {
 
 /// A disk for a machine to begin with; its file stays while this is held.
 #[derive(Debug)]
-pub struct BegunDisk(PathBuf);
+pub struct BegunDisk {
+    file: PathBuf,
+    bytes: u64,
+}
 
 impl BegunDisk {
+    /// That of a name by which the file stays.
+    pub(crate) fn of(file: PathBuf, bytes: u64) -> Self {
+        Self { file, bytes }
+    }
+
     pub(crate) fn disk(&self) -> Disk {
-        Disk::Begun { of: self.0.clone(), bytes: APP_DISK_BYTES }
+        Disk::Begun { of: self.file.clone(), bytes: self.bytes }
     }
 }
 
 impl Drop for BegunDisk {
     fn drop(&mut self) {
         // What stays is gone at the next start.
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(&self.file);
     }
 }
 
@@ -167,7 +175,7 @@ fn linked(place: &Path, link: PathBuf) -> io::Result<Option<BegunDisk>> {
         Err(error) => Err(error),
         Ok(()) => {
             garbage::touch(&link);
-            Ok(Some(BegunDisk(link)))
+            Ok(Some(BegunDisk::of(link, APP_DISK_BYTES)))
         }
     }
 }

@@ -19,6 +19,7 @@ pub use disk::{BadDiskName, BegunDisk, DiskName};
 pub use error::{ConnectError, NodeError};
 pub use fork::{Child, Forked};
 pub use snapshot::Snapshot;
+pub(crate) use template::BUILDER;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -123,6 +124,8 @@ pub struct Life {
 pub enum Source {
     /// A template, by its name.
     Template(String),
+    /// What builds images; it has a size of its own.
+    Builder,
     /// A snapshot of this node.
     Snapshot(SnapshotId),
 }

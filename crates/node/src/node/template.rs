@@ -1,6 +1,6 @@
-//! What a template's build needs of the node: a machine that builds, the disk that came of
-//! it, and a sandbox that is booted from that disk. None of these has a row: a server that
-//! starts removes what it finds of them.
+//! What the build of an image needs of the node: a machine that builds, and for a template the
+//! disk that came of it and a sandbox that is booted from that disk. None of a template's has a
+//! row: a server that starts removes what it finds of them.
 
 use std::fs::File;
 use std::io;
@@ -13,14 +13,14 @@ use pando_vm::sys::reflink;
 
 use super::create::Wanted;
 use super::{Node, NodeError};
-use crate::bake::Recipe;
+use crate::bake::{Machine, Recipe};
 use crate::data::DataDir;
 use crate::sandbox::files::Files;
 use crate::sandbox::restore::Model;
 use crate::sandbox::spare::Spare;
 
 /// What builds is as large as a sandbox is that names no size.
-const BUILDER: Shape = Shape {
+pub(crate) const BUILDER: Shape = Shape {
     cpu: pando_types::limits::DEFAULT_CPU,
     memory_mib: pando_types::limits::DEFAULT_MEMORY_MIB,
 };
@@ -36,12 +36,14 @@ impl Node {
     ) -> Result<(), NodeError> {
         self.admit().await?;
         let wanted = Wanted { spares, ..internal(org, deadline) };
-        let machine = self
-            .shared
-            .bakery
-            .machine(self.shared.bakery.builder(), BUILDER, || self.shared.machines())
-            .await?;
-        self.create_of(id, Epoch::first(), wanted, Model::Baked(machine)).await.map(drop)
+        let model = Model::Baked(self.builder().await?);
+        self.create_of(id, Epoch::first(), wanted, model).await.map(drop)
+    }
+
+    /// What machines that build are made of.
+    pub(super) async fn builder(&self) -> Result<Arc<Machine>, NodeError> {
+        let bakery = &self.shared.bakery;
+        Ok(bakery.machine(bakery.builder(), BUILDER, || self.shared.machines()).await?)
     }
 
     /// Makes a sandbox of a root disk that was never booted: it is, once, for this.

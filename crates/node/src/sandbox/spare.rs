@@ -25,7 +25,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use pando_guest_protocol::control::{Layout, Mount};
+use pando_guest_protocol::control::{APP_DISK, Layout, Mount};
 use pando_types::VolumeId;
 use pando_vm::driver::SPARE_DISK_BYTES;
 use pando_vm::sys::{durable, reflink};
@@ -34,9 +34,6 @@ use serde::{Deserialize, Serialize};
 use super::files::Files;
 use crate::data::DataDir;
 use crate::image::{Image, Parts};
-
-/// Where the agent mounts an app's disk: out of the way, for what is seen of it is elsewhere.
-const APP_DISK: &str = "/run/pando-app";
 
 /// One spare disk of a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! The machine that builds: scripts that run in it, and what they say.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -9,13 +10,15 @@ use pando_types::{Epoch, OrgId, SandboxId};
 
 use super::dockerfile::Step;
 use super::halt::Halt;
-use super::log::{Lines, Log};
+use super::log::{BuildLog, Lines};
 use crate::guest::{ExecEvent, ExecInput, Guest, GuestError};
 use crate::node::Node;
 
 const COMMON: &str = include_str!("scripts/common.sh");
 /// The most of a line that a failure repeats.
 const MAX_CAUSE_CHARS: usize = 500;
+/// How long the small steps around a build may take each: formatting, copying.
+const STEP_LIMIT: Duration = Duration::from_secs(900);
 /// What a script ends with that found no room on the new disk.
 pub(super) const FULL: i32 = 28;
 
@@ -28,6 +31,7 @@ pub(super) struct Builder {
 pub(super) struct Script<'a> {
     pub text: &'a str,
     pub arguments: &'a [&'a str],
+    pub env: BTreeMap<String, String>,
     pub input: ExecInput,
     pub limit: Duration,
 }
@@ -50,7 +54,7 @@ impl Builder {
     /// Runs a script, whose lines go to the log; returns how it ended and what it said.
     pub(super) async fn run(
         &self,
-        log: &mut Log,
+        log: &mut impl BuildLog,
         script: Script<'_>,
     ) -> Result<(ExecDone, Heard), Halt> {
         let (exec, input) = exec(script);
@@ -64,17 +68,23 @@ impl Builder {
                 ExecEvent::Stderr(bytes) => outputs[1].push(&bytes),
                 ExecEvent::Exit(done) => break done,
             };
+            let lines: Vec<String> = lines.into_iter().map(|line| log.shown(line)).collect();
             heard.take(&lines);
             log.lines(&lines).await;
         };
-        let rest: Vec<String> = outputs.iter_mut().filter_map(Lines::finish).collect();
+        let rest = outputs.iter_mut().filter_map(Lines::finish);
+        let rest: Vec<String> = rest.map(|line| log.shown(line)).collect();
         heard.take(&rest);
         log.lines(&rest).await;
         Ok((done, heard))
     }
 
     /// Runs a script that must succeed. What it says is told only when it does not.
-    pub(super) async fn must(&self, log: &mut Log, script: Script<'_>) -> Result<(), Halt> {
+    pub(super) async fn must(
+        &self,
+        log: &mut impl BuildLog,
+        script: Script<'_>,
+    ) -> Result<(), Halt> {
         let (done, heard) = self.run(log, script).await?;
         if done.exit_code == 0 {
             return Ok(());
@@ -118,6 +128,12 @@ pub(super) async fn remove(node: &Node, id: SandboxId) {
     }
 }
 
+/// A script without input.
+pub(super) fn step<'a>(text: &'a str, arguments: &'a [&'a str]) -> Script<'a> {
+    let (env, input) = (BTreeMap::new(), ExecInput::Empty);
+    Script { text, arguments, env, input, limit: STEP_LIMIT }
+}
+
 fn exec(script: Script<'_>) -> (Exec, ExecInput) {
     let text = format!("{COMMON}{}", script.text);
     let mut argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), text, "sh".to_owned()];
@@ -125,7 +141,7 @@ fn exec(script: Script<'_>) -> (Exec, ExecInput) {
     let exec = Exec {
         argv,
         cwd: Some("/".to_owned()),
-        env: [].into(),
+        env: script.env,
         user: None,
         timeout_ms: u64::try_from(script.limit.as_millis()).ok(),
         detached_log: None,

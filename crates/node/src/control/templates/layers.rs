@@ -7,10 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use pando_types::OrgId;
+use pando_types::{OrgId, SandboxId};
 
 use crate::data::DataDir;
 use crate::garbage;
+use crate::node::{Node, NodeError};
 
 /// A disk that takes more than that is not kept: 8 GiB.
 const MAX_KEPT_BYTES: u64 = 8 << 30;
@@ -64,6 +65,18 @@ impl Layers {
         kept.sort();
         kept.reverse();
         kept.into_iter().skip(MAX_KEPT).try_for_each(|(_, path)| fs::remove_file(path))
+    }
+
+    /// Keeps what stands in a spare disk of a machine that has let go of it.
+    pub(super) async fn keep_of(
+        &self,
+        node: &Node,
+        id: SandboxId,
+        disk: usize,
+    ) -> Result<(), NodeError> {
+        let (layers, staged) = (self.clone(), self.data.grave());
+        node.copy_spare(id, disk, None, staged.clone()).await?;
+        node.on_disk(move || layers.keep(&staged)).await
     }
 
     /// Removes the org's disk: it was of no use.

@@ -87,6 +87,24 @@ impl LogBook {
     }
 }
 
+/// Where what a build says goes.
+pub(super) trait BuildLog: Send {
+    /// A line as people may see it.
+    fn shown(&self, line: String) -> String;
+    /// Adds lines. What cannot be written ends no build.
+    fn lines(&mut self, lines: &[String]) -> impl Future<Output = ()> + Send;
+}
+
+impl BuildLog for Log {
+    fn shown(&self, line: String) -> String {
+        line
+    }
+
+    async fn lines(&mut self, lines: &[String]) {
+        Self::lines(self, lines).await;
+    }
+}
+
 impl Log {
     /// Adds a line.
     pub(super) async fn say(&mut self, line: &str) {

@@ -2,11 +2,13 @@
 //!
 //! A template is a snapshot of this node under a name, whose machine runs what its image
 //! says. `build` is what may be asked for, `run` one build from its turn to its row.
-//! `builder` is the machine that it is made in, `scripts/` what runs there, `layers` what
+//! `builder` is the machine that it is made in, `image` what both it and `app` (the images of
+//! apps) do there, `scripts/` what runs there, `layers` what
 //! the next build finds of it, `start` the machine that is saved. Pure: `dockerfile` and
 //! `failure` (which line failed, and why), `config` (what an image says), `steps`
 //! (`template.toml`), `names`.
 
+mod app;
 mod build;
 mod builder;
 mod config;
@@ -14,6 +16,7 @@ mod dockerfile;
 mod failure;
 mod find;
 mod halt;
+mod image;
 mod layers;
 mod log;
 mod names;
@@ -37,6 +40,7 @@ use self::log::LogBook;
 use self::turns::Turns;
 use super::sandboxes::{Sandboxes, failed};
 
+pub use self::app::{AppImage, AppImageError, AppImageLog};
 pub(super) use self::find::AskedSize;
 pub use self::upload::{Contents, Upload};
 

@@ -8,6 +8,7 @@
 //! looks into what they wrote. A server that stops leaves it all as it is: the next one
 //! fails the build and removes what has no row.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,8 +21,9 @@ use pando_vm::sys::durable;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
-use super::builder::{self, Builder, FULL, Script};
+use super::builder::{self, Builder, FULL, Script, step};
 use super::halt::Halt;
+use super::image::Image;
 use super::layers::Layers;
 use super::log::Log;
 use super::{Templates, config, dockerfile, failure, start};
@@ -30,13 +32,11 @@ use crate::guest::ExecInput;
 use crate::node::NodeError;
 use crate::{Disk, Spare};
 
-/// How long the small steps around a build may take each: formatting, copying.
-const STEP_LIMIT: Duration = Duration::from_secs(900);
 /// How long a build's machines may live, should nobody remove them.
 const LIFE: Duration = Duration::from_secs(MAX_BUILD_TIME.as_secs() + 3600);
-/// The file system for layers, in MiB; it takes only what is written.
-const LAYERS_MIB: &str = "24576";
-/// Which spare disk of a builder the new root disk is.
+/// Which spare disk of a builder the layers are on.
+const LAYERS: usize = 0;
+/// Which one the new root disk is.
 const OUTPUT: usize = 1;
 
 /// What a template is made of.
@@ -133,7 +133,7 @@ impl Run {
         };
         let spare = Spare::unmounted;
         let begun = |of| Disk::Begun { of, bytes: SPARE_DISK_BYTES };
-        let first = kept.clone().map_or(Disk::Blank, begun);
+        let first = kept.map_or(Disk::Blank, begun);
         let mut spares = vec![spare(first), spare(Disk::Blank)];
         let mut disk_bytes = u64::from(self.row.size_mib) << 20;
         if is_image {
@@ -151,15 +151,13 @@ impl Run {
         let built = async {
             let builder = Builder::reach(&node, id, self.row.org).await?;
             let config = if is_image {
-                self.build_image(&builder, &layers, kept.is_some(), begins_with_base).await?
+                self.build_image(&builder, &layers, begins_with_base).await?
             } else {
                 self.unpack(&builder).await?
             };
             node.copy_spare(id, OUTPUT, Some(disk_bytes), disk.to_owned()).await?;
             if is_image {
-                let staged = staging.join("layers.raw");
-                node.copy_spare(id, 0, None, staged.clone()).await?;
-                node.on_disk(move || layers.keep(&staged)).await?;
+                layers.keep_of(&node, id, LAYERS).await?;
             }
             Ok::<_, Halt>(config)
         };
@@ -172,36 +170,26 @@ impl Run {
         &mut self,
         builder: &Builder,
         layers: &Layers,
-        has_layers: bool,
         begins_with_base: bool,
     ) -> Result<TemplateConfig, Halt> {
         let Plan::Dockerfile { text, context } = &mut self.plan else {
             return Err(Halt::Internal("it has no Dockerfile".to_owned()));
         };
         let (text, context) = (text.clone(), context.take());
-        let layers_are = if has_layers { "kept" } else { LAYERS_MIB };
-        let prepared = builder
-            .must(&mut self.log, step(include_str!("scripts/prepare.sh"), &[layers_are]))
-            .await;
-        if prepared.is_err() && has_layers {
-            let layers = layers.clone();
-            self.templates.sandboxes.node.on_disk(move || layers.forget()).await?;
-        }
-        prepared?;
+        let node = &self.templates.sandboxes.node;
+        builder.prepare(&mut self.log, node, layers, LAYERS).await?;
         builder.write("/build/Dockerfile", &text).await?;
         if let Some(context) = context {
             let script = "tar -x -C /build/context --no-same-owner";
             builder.must(&mut self.log, fed(script, &[], context)).await?;
         }
-        let build = step(include_str!("scripts/build.sh"), &[]);
-        let build = Script { limit: MAX_BUILD_TIME, ..build };
-        let (done, heard) = builder.run(&mut self.log, build).await?;
-        if done.exit_code != 0 {
-            return Err(Halt::Failed(failure::of_build(&text, &done, heard)));
-        }
-        let inspect = step("buildah inspect --type image localhost/result", &[]);
-        let json = builder.ask(inspect, config::MAX_INSPECT_BYTES).await?;
-        let config = config::of_image(&json).map_err(Halt::Failed)?;
+        let image = Image {
+            dockerfile: "/build/Dockerfile",
+            text: &text,
+            context: "/build/context",
+            secrets: BTreeMap::new(),
+        };
+        let config = builder.build(&mut self.log, image).await?;
         self.log.say("Making the root disk.").await;
         let size = self.row.size_mib.to_string();
         let arguments = [size.as_str(), if begins_with_base { "base" } else { "none" }];
@@ -247,7 +235,8 @@ impl Run {
         let lines = config::environment_lines(config);
         let finish = step(include_str!("scripts/finish.sh"), &[]);
         let finish = Script { input: ExecInput::Bytes(lines.into()), ..finish };
-        builder.must(&mut self.log, finish).await
+        builder.must(&mut self.log, finish).await?;
+        builder.close(&mut self.log).await
     }
 
     /// Boots the disk, starts what runs in it, and saves the machine.
@@ -335,10 +324,6 @@ impl Run {
         }
         outcome
     }
-}
-
-fn step<'a>(text: &'a str, arguments: &'a [&'a str]) -> Script<'a> {
-    Script { text, arguments, input: ExecInput::Empty, limit: STEP_LIMIT }
 }
 
 fn fed<'a>(text: &'a str, arguments: &'a [&'a str], file: File) -> Script<'a> {

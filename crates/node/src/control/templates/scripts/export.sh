@@ -2,21 +2,10 @@
 # where the disk begins as a copy of base's.
 out=$(disk 1)
 mkdir -p /run/out
-container=$(buildah from --pull-never localhost/result)
-tree=$(buildah mount "$container")
+mount_result
 # The layers below it, the lowest one last.
 layers=$(cat "${tree%/merged}/lower")
 base=l/$(cat "$overlay/$(cat /var/lib/containers/pando-base)/link")
-fill() {
-    if ! "$@" 2>/run/failed; then
-        tail -n 5 /run/failed >&2
-        if grep -q 'No space left' /run/failed; then
-            echo "the image holds $(du -smx "$tree" | cut -f1) MiB" >&2
-            exit 28
-        fi
-        exit 1
-    fi
-}
 if [ "$2" = base ] && [ "${layers##*:}" = "$base" ]; then
     # What the image has of base is there already: only the rest is copied.
     mount -o noatime "$out" /run/out

@@ -21,10 +21,3 @@ rm -f "$root/etc/environment"
 cp /run/merged "$root/etc/environment"
 chmod 644 "$root/etc/environment"
 umount "$root"
-if mountpoint -q /var/lib/containers; then
-    buildah rm --all >/dev/null
-    umount "$overlay/$(cat /var/lib/containers/pando-base)/diff"
-    rm -rf "$TMPDIR"
-    umount -R /var/lib/containers
-fi
-sync
