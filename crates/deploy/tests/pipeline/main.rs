@@ -10,6 +10,7 @@ mod dns;
 mod domain;
 mod env;
 mod git_access;
+mod image;
 mod machine;
 mod preview;
 mod processes;
