@@ -27,8 +27,7 @@ impl Run {
         self.say("Making the machine that builds images; the first one on a host takes a while.")
             .await;
         let machine = self.create(AppMachine::Builder, plan).await?.ok_or(Halt::Ended)?;
-        let listing = mirror.listing().await.map_err(super::fetch::refused)?;
-        self.unpack(&*machine, &mirror, &listing, false).await?;
+        self.unpack(&*machine, &mirror, &mirror.listing(), false).await?;
         drop(mirror);
         self.step_done().await?;
         let config = self.build_image(plan).await?;
