@@ -69,9 +69,7 @@ impl Run {
                 argv
             }
             Serve::Container(container) => {
-                let words: Vec<String> =
-                    container.command.iter().map(|word| quoted(word)).collect();
-                self.say(format!("$ {}", words.join(" "))).await;
+                self.say(format!("$ {}", typed(&container.command))).await;
                 container.command.clone()
             }
             // Resolved after the build.
@@ -80,5 +78,30 @@ impl Run {
             }
         };
         Ok(place.process(WEB, argv, env))
+    }
+}
+
+/// A command as one would type it.
+fn typed(words: &[String]) -> String {
+    let word = |word: &String| {
+        let rest = word.trim_start_matches('-');
+        let dashes = &word[..word.len() - rest.len()];
+        match (dashes, rest) {
+            ("", _) => quoted(word),
+            (_, "") => dashes.to_owned(),
+            _ => format!("{dashes}{}", quoted(rest)),
+        }
+    };
+    words.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_it_would_be_typed() {
+        let words = ["python3", "-m", "a b", "--", "--x=y z", ""].map(str::to_owned);
+        assert_eq!(typed(&words), "python3 -m 'a b' -- --'x=y z' ''");
     }
 }
