@@ -183,9 +183,12 @@ mod tests {
         let world = World::new();
         let folder = world.folder.path();
         fs::write(folder.join(".secret"), "secret").unwrap();
-        for (name, target) in
-            [("out", "/etc/passwd"), ("hidden", ".secret"), ("in", "index.html"), ("gone", "nowhere")]
-        {
+        for (name, target) in [
+            ("out", "/etc/passwd"),
+            ("hidden", ".secret"),
+            ("in", "index.html"),
+            ("gone", "nowhere"),
+        ] {
             std::os::unix::fs::symlink(target, folder.join(name)).unwrap();
         }
         let site = Site::new(folder, false);
