@@ -45,8 +45,6 @@ def test_variables_are_set_listed_and_removed(app):
     with pytest.raises(pandastack.NotFoundError, match="LEVEL"):
         apps.unset_env(app, "LEVEL")
     # The name of a route is one of a variable, too.
-    apps.set_env(app, "import", "x")
-    apps.unset_env(app, "import")
     # What is set whole is secret.
     apps.update(app, env={"WHOLE": "x"})
     assert shown(app) == {("WHOLE", "production"): MASK}

@@ -148,9 +148,7 @@ fn parts() -> Parts<Api> {
         .nest("/v1", signed.clone())
         .merge(free.clone());
     Parts {
-        keyed: later::add_to(keyed.into())
-            .route("/apps/{id}/env/import", apps::env::called_import())
-            .route("/repos/{id}/preview-env/import", repos::preview_env::called_import()),
+        keyed: later::add_to(keyed.into()),
         signed: signed.into(),
         free: free.into(),
         document: below_v1.into_openapi(),

@@ -5,15 +5,8 @@ pub mod list;
 pub mod set;
 pub mod unset;
 
-use axum::extract::State;
-use axum::routing::{MethodRouter, put};
-use pando_types::repo::SetPreviewEnv;
 use pando_types::schema::value::{EnvName, RepositoryNumber};
 use utoipa::IntoParams;
-
-use crate::Api;
-use crate::auth::Caller;
-use crate::extract::{JsonBody, UrlPath};
 
 /// What the paths of one variable name.
 #[derive(IntoParams)]
@@ -26,16 +19,4 @@ pub struct OfRepo {
     /// The variable.
     #[param(value_type = EnvName, inline)]
     key: String,
-}
-
-/// The routes of the variable that is called `import`, as of an app's
-/// ([`called_import`](crate::apps::env::called_import)).
-pub fn called_import() -> MethodRouter<Api> {
-    let name = |UrlPath(id): UrlPath<String>| UrlPath((id, "import".to_owned()));
-    let set = async move |api: State<Api>, caller: Caller, id, body: JsonBody<SetPreviewEnv>| {
-        set::set(api, caller, name(id), body).await
-    };
-    let unset =
-        async move |api: State<Api>, caller: Caller, id| unset::unset(api, caller, name(id)).await;
-    put(set).delete(unset)
 }
