@@ -44,7 +44,6 @@ def test_variables_are_set_listed_and_removed(app):
     assert shown(app) == {("TOKEN", "production"): MASK}
     with pytest.raises(pandastack.NotFoundError, match="LEVEL"):
         apps.unset_env(app, "LEVEL")
-    # The name of a route is one of a variable, too.
     # What is set whole is secret.
     apps.update(app, env={"WHOLE": "x"})
     assert shown(app) == {("WHOLE", "production"): MASK}
