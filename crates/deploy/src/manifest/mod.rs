@@ -1,9 +1,9 @@
 //! `pando.toml`: the file in a repository that says how it is deployed. Pure. Users read
 //! of it in `docs/pando-toml.md`.
 //!
-//! [`keys`] is every key there is, with what it may hold: data, and the only place that
+//! `keys` is every key there is, with what it may hold: data, and the only place that
 //! knows. `read` checks a text against it and says all that is wrong, each with its
-//! place; `schema` writes the same as a JSON schema; [`Manifest`] is what a good text
+//! place; `schema` writes the same as a JSON schema; `Manifest` is what a good text
 //! says. `crate::detect` decides what becomes of it.
 //!
 //! Whatever a text holds, reading it ends: the text is bounded, and so is what is said of
