@@ -30,17 +30,17 @@ fn an_environment_is_set_shown_and_removed_by_its_owner() {
         let set = json!({ "value": "a=b\n$c", "secret": false, "scope": "all" });
         let answer = owner.ask("PUT", &format!("{env}/PLAIN"), &set).await;
         assert_eq!(answer, (200, json!({ "key": "PLAIN", "secret": false, "scope": "all" })));
-        // The name of a route is one of a variable, too; and what is left out has a default.
-        let answer = owner.ask("PUT", &format!("{env}/import"), &json!({ "value": "" })).await;
-        assert_eq!(answer, (200, json!({ "key": "import", "secret": false, "scope": "all" })));
+        // What is left out has a default.
+        let answer = owner.ask("PUT", &format!("{env}/EMPTY"), &json!({ "value": "" })).await;
+        assert_eq!(answer, (200, json!({ "key": "EMPTY", "secret": false, "scope": "all" })));
         let file = json!({ "dotenv": "A='1'\nA=2 # c", "secret": true, "scope": "preview" });
         let answer = owner.ask("POST", &format!("{env}/import"), &file).await;
         assert_eq!(answer, (200, json!({ "imported": 1, "total": 2 })));
         let all = json!({ "env": [
             entry("A", MASK, true, "preview"),
+            entry("EMPTY", "", false, "all"),
             entry("PLAIN", "a=b\n$c", false, "all"),
             entry("WHOLE", MASK, true, "production"),
-            entry("import", "", false, "all"),
         ] });
         assert_eq!(owner.ask("GET", &env, &Value::Null).await, (200, all.clone()));
 
@@ -60,6 +60,7 @@ fn an_environment_is_set_shown_and_removed_by_its_owner() {
             ("PUT", "/A", json!({ "value": "", "scope": "none" }), "scope"),
             ("PUT", "/A", json!({ "value": "", "secret": "no" }), "secret"),
             ("POST", "/import", json!({ "dotenv": "A" }), "dotenv"),
+            ("POST", "/import", json!({ "dotenv": "import=A" }), "dotenv"),
             ("POST", "/import", json!({}), "dotenv"),
             ("DELETE", "/A?scope=none", Value::Null, "scope"),
         ] {
@@ -71,8 +72,9 @@ fn an_environment_is_set_shown_and_removed_by_its_owner() {
             ("/PLAIN?scope=production", 204),
             ("/PLAIN?scope=production", 404),
             ("/PLAIN", 204),
-            ("/import", 204),
-            ("/import", 404),
+            ("/EMPTY", 204),
+            ("/EMPTY", 404),
+            ("/import", 405),
             ("/A", 204),
             ("/WHOLE", 204),
         ] {

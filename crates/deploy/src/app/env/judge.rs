@@ -27,6 +27,10 @@ pub(crate) fn name(name: &str) -> Result<(), String> {
     if name.len() > MAX_ENV_NAME_BYTES {
         return Err(format!("a name of a variable holds at most {MAX_ENV_NAME_BYTES} bytes"));
     }
+    // Its path would be that of the import: it could be neither shown nor removed.
+    if name == "import" {
+        return Err("`import` is no name of a variable: `/env/import` is the import".to_owned());
+    }
     Ok(())
 }
 
