@@ -35,7 +35,7 @@ struct Machine<'a> {
 
 impl Machine<'_> {
     async fn create(server: &Server) -> anyhow::Result<Machine<'_>> {
-        let made = ask(server, Method::POST, "/v1/sandboxes", json!({})).await?;
+        let made = server.ask(Method::POST, "/v1/sandboxes", json!({})).await?;
         Machine::of(server, &made)
     }
 
@@ -46,7 +46,7 @@ impl Machine<'_> {
     async fn post(&self, verb: &str, body: Value) -> anyhow::Result<(Value, Duration)> {
         let begun = Instant::now();
         let path = format!("/v1/sandboxes/{}/{verb}", self.id);
-        let answer = ask(self.server, Method::POST, &path, body).await?;
+        let answer = self.server.ask(Method::POST, &path, body).await?;
         Ok((answer, begun.elapsed()))
     }
 
@@ -253,11 +253,4 @@ async fn warm_up(sleeper: &Machine<'_>) -> anyhow::Result<()> {
 
 fn pause(answer: &Value) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(answer["pause_ms"].as_u64().context("no pause")?))
-}
-
-async fn ask(server: &Server, method: Method, path: &str, body: Value) -> anyhow::Result<Value> {
-    let answer = server.request(method, path).json(&body).send().await?;
-    let (status, said) = (answer.status(), answer.text().await?);
-    anyhow::ensure!(status.is_success(), "{path}: {status} {said}");
-    Ok(serde_json::from_str(&said)?)
 }

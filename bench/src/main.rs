@@ -10,6 +10,7 @@ mod attacks;
 mod copies;
 mod create;
 mod crowd;
+mod deployments;
 mod edge;
 mod fit;
 mod floor;
@@ -50,6 +51,12 @@ enum Only {
     Sandboxes,
     /// Snapshots, forks, sleep and wake.
     Copies,
+    /// An app's first deployment, its second, and its rollback.
+    Deployments {
+        /// How many apps of each kind.
+        #[arg(long, default_value_t = DEPLOYMENT_ROUNDS)]
+        rounds: usize,
+    },
     /// How many sandboxes fit on this machine.
     Fit {
         /// Where it stops at the latest.
@@ -73,6 +80,8 @@ enum Only {
 const MOST: usize = 1000;
 /// The turns that each proxy takes.
 const EDGE_ROUNDS: usize = 11;
+/// The apps of each kind whose deployments are measured.
+const DEPLOYMENT_ROUNDS: usize = 5;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -83,6 +92,7 @@ async fn main() -> anyhow::Result<()> {
         Some(Only::ServeEdge { listen, upstream }) => return edge::serve(listen, upstream).await,
         Some(Only::Sandboxes) => sandboxes::measure(&arguments).await,
         Some(Only::Copies) => copies::print(&arguments).await,
+        Some(Only::Deployments { rounds }) => deployments::print(&arguments, rounds).await,
         Some(Only::Fit { most }) => fit::print(&arguments, most).await,
         Some(Only::Attacks) => attacks::print(&arguments).await,
         None => everything(&arguments).await,
@@ -96,6 +106,8 @@ async fn everything(arguments: &Arguments) -> anyhow::Result<()> {
     sandboxes::measure(arguments).await?;
     println!();
     copies::print(arguments).await?;
+    println!();
+    deployments::print(arguments, DEPLOYMENT_ROUNDS).await?;
     println!();
     fit::print(arguments, MOST).await?;
     println!();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
 
 /// Begins the name of everything that the benchmark makes on the host.
 pub(crate) const PREFIX: &str = "pb";
@@ -29,6 +30,15 @@ impl Server {
         pool: Ipv4Addr,
         warm_slots: &str,
     ) -> anyhow::Result<Self> {
+        Self::start_with(data, pool, &["--warm-slots", warm_slots]).await
+    }
+
+    /// Starts it with these options, too.
+    pub(crate) async fn start_with(
+        data: &Path,
+        pool: Ipv4Addr,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = File::create(log_path(data)?)?;
         let network =
@@ -37,7 +47,7 @@ impl Server {
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data"])
             .arg(data)
             .args(&network)
-            .args(["--warm-slots", warm_slots])
+            .args(more)
             .env("PANDO_API_KEY", API_KEY)
             .env("RUST_LOG", "info")
             .stdout(log.try_clone()?)
@@ -83,10 +93,23 @@ impl Server {
         self.client.request(method, self.url(path)).bearer_auth(API_KEY)
     }
 
+    /// Asks it for what succeeds; the answer.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> anyhow::Result<Value> {
+        let answer = self.request(method, path).json(&body).send().await?;
+        let (status, said) = (answer.status(), answer.text().await?);
+        ensure!(status.is_success(), "{path}: {status} {said}");
+        Ok(serde_json::from_str(&said)?)
+    }
+
     /// The process ids of its machines' VMMs.
     pub(crate) fn machines(&self) -> anyhow::Result<Vec<u32>> {
         let node = std::fs::read(self.data.join("node.json"))?;
-        let node: serde_json::Value = serde_json::from_slice(&node)?;
+        let node: Value = serde_json::from_slice(&node)?;
         let owner = format!("pando:{}:", node["id"].as_str().context("no node id")?);
         let machines = pando_vm::sys::process::with_argument("qemu-system-x86_64", "-name")?;
         let ours = machines.into_iter().filter(|(_, name)| name.starts_with(&owner));
