@@ -1,7 +1,9 @@
 """Apps of the public SDK, unmodified: real repositories, installed, built and served in real
 microVMs."""
 
+import json
 import os
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -11,6 +13,7 @@ import pytest
 import pandastack
 from pandastack import Client
 
+from conftest import KEY
 
 STATIC = {"index.html": "<h1>as it is</h1>\n", "about.html": "about\n", ".hidden": "secret\n"}
 
@@ -43,6 +46,24 @@ VITE = {
     "index.html": '<div id="root">vite</div><script type="module" src="/main.jsx"></script>\n',
     "main.jsx": "import { createRoot } from 'react-dom/client';\n"
     "createRoot(document.getElementById('root')).render(<p>react</p>);\n",
+}
+
+NEXT = {
+    "package.json": '{"name": "next", "private": true, "scripts": {"build": "next build", "start": "next start"}, '
+    '"dependencies": {"next": "15.5.29", "react": "19.1.0", "react-dom": "19.1.0"}}\n',
+    "app/layout.js": "export default ({ children }) => <html><body>{children}</body></html>;\n",
+    "app/page.js": "export const dynamic = 'force-dynamic';\n"
+    "export default async () => <h1>{`rendered for ${process.env.WORD}`}</h1>;\n",
+}
+
+# Web answers as soon as its worker does, and with what that said.
+WORKER = {
+    "package.json": '{"name": "two", "private": true, "dependencies": {"express": "4.21.2"}}\n',
+    "Procfile": "web: node web.js\nworker: node worker.js\n",
+    "web.js": "const asking = () => require('net').connect('worker.sock');\n"
+    "require('express')().get('/', (q, r) => asking().on('error', () => r.sendStatus(503))\n"
+    "  .on('data', (said) => r.send(`it said ${said}`))).listen(process.env.PORT);\n",
+    "worker.js": "require('net').createServer((web) => web.end('hello')).listen('worker.sock');\n",
 }
 
 YARN_PNP = {
@@ -91,6 +112,9 @@ QUICK = {
 SLOW = {
     "flask": (FLASK, {}, "flask", "Flask, because requirements.txt names flask."),
     "vite": (VITE, {}, '<div id="root">', "Vite, because package.json depends on vite."),
+    "next": (NEXT, {"env": {"WORD": "word"}}, "<h1>rendered for word</h1>",
+             "Next.js, because package.json depends on next."),
+    "worker": (WORKER, {}, "it said hello", "worker: $ node worker.js"),
     "yarn": (YARN_PNP, {}, "pnp true", "Installing yarn 4.9.1 from npm's registry."),
     "fastapi": (FASTAPI, {}, '{"made":"fastapi"}', "FastAPI, because requirements.txt names fastapi."),
     "compiled": (C, {"build_command": "make"}, "compiled", "because the Procfile has a web line"),
@@ -131,6 +155,27 @@ def test_a_repository_becomes_a_page(server, apps, forge, name):
         assert app["status"] == "running" and expected in page(server, app)
     finally:
         apps.delete(app["id"])
+
+
+def test_curl_alone_makes_an_app(server, forge):
+    def curl(*arguments):
+        return subprocess.run(["curl", "-sS", "--fail-with-body", "--max-time", "30", *arguments],
+                              capture_output=True, text=True, check=True).stdout
+
+    forge.push("curl", STATIC)
+    key, apps = ["-H", f"Authorization: Bearer {KEY}"], f"http://127.0.0.1:{server}/v1/apps"
+    asked = json.dumps({"name": "curl", "git_url": forge.url, "git_branch": "curl"})
+    app = json.loads(curl(*key, "--json", asked, apps))
+    try:
+        deadline = time.monotonic() + 300
+        while app["status"] != "running":
+            assert app["status"] != "failed" and time.monotonic() < deadline, app
+            time.sleep(0.2)
+            app = json.loads(curl(*key, f"{apps}/{app['id']}"))
+        # A name under localhost needs no DNS.
+        assert curl(app["url"]) == STATIC["index.html"]
+    finally:
+        curl(*key, "-X", "DELETE", f"{apps}/{app['id']}")
 
 
 def test_an_app_through_its_life(server, apps, forge):
