@@ -4,7 +4,7 @@ use pando_node::DiskName;
 use pando_node::control::AppMachine;
 
 use super::command::Step;
-use super::machine::sync;
+use super::machine::settle_disk;
 use super::run::{Halt, Run};
 use crate::detect::Plan;
 use crate::git::{Mirror, TreeEntry};
@@ -80,7 +80,7 @@ impl Run {
 
     /// Keeps what was installed. The deployment goes on without, too.
     async fn keep_layer(&self, machine: &dyn Machine, layer: &Layer) -> Result<(), Halt> {
-        sync(machine).await?;
+        settle_disk(machine).await?;
         let (sandbox, Ok(name)) = (self.row.sandbox.ok_or(Halt::Ended)?, layer.name()) else {
             return Ok(());
         };

@@ -14,14 +14,12 @@ use super::run::{Halt, Run};
 use super::shape::Shape;
 use crate::detect::Plan;
 use crate::layer;
-use crate::machine::{Machine, MachineSpec, Machines, ask, exec};
+use crate::machine::{Machine, MachineSpec, Machines};
 
 /// How long a host without room is asked again.
 const ROOM_LIMIT: Duration = Duration::from_secs(120);
 /// The pause between, where the host names none.
 const ROOM_PAUSE: Duration = Duration::from_secs(5);
-/// How long a guest may take to write what is not on its disk yet.
-const SYNC_LIMIT: Duration = Duration::from_secs(120);
 
 impl Run {
     /// Creates the sandbox of what comes next; `None` when what it was to begin as is there no
@@ -77,7 +75,7 @@ impl Run {
     ) -> Result<Box<dyn Machine>, Halt> {
         let builder = self.row.sandbox.ok_or(Halt::Ended)?;
         let name = layer::built(self.row.app, self.row.id).map_err(|_| Halt::Ended)?;
-        sync(&*machine).await?;
+        settle_disk(&*machine).await?;
         let machines = Arc::clone(&self.context.machines);
         let kept = machines.keep_disk(self.row.org, builder, &name).await;
         kept.map_err(|error| Halt::Failed(format!("what was built could not be kept: {error}")))?;
@@ -108,15 +106,10 @@ pub(super) async fn enter_image(machine: &dyn Machine, plan: &Plan) -> Result<()
     entered.map_err(|error| Halt::Failed(format!("the image cannot be run in: {error}")))
 }
 
-/// Has a guest write all that is not on its disk yet.
-pub(super) async fn sync(machine: &dyn Machine) -> Result<(), Halt> {
-    let mut command = exec(&["sync"]);
-    command.timeout_ms = u64::try_from(SYNC_LIMIT.as_millis()).ok();
-    match ask(machine, command, 0).await {
-        Ok((0, _)) => Ok(()),
-        Ok((code, _)) => Err(Halt::Failed(format!("the sandbox's `sync` failed with code {code}"))),
-        Err(error) => Err(Halt::Failed(format!("the sandbox broke off: {error}"))),
-    }
+/// Makes the app's disk fit to be kept.
+pub(super) async fn settle_disk(machine: &dyn Machine) -> Result<(), Halt> {
+    let settled = machine.settle_disk().await;
+    settled.map_err(|error| Halt::Failed(format!("the app's disk cannot be kept: {error}")))
 }
 
 /// Asks again while the host has no room: others may end.

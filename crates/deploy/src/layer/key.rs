@@ -6,7 +6,7 @@ use crate::detect::Tool;
 use crate::git::TreeEntry;
 
 /// Changes when what is put on a layer does.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Files that package managers read, by their names, in whatever folder: what is locked, what
 /// is asked for, and how the manager is set up.

@@ -115,6 +115,9 @@ pub trait Machine: Send + Sync {
     /// Makes the tree of an image on the app's disk a root that commands can run in. Fine when
     /// it is one already.
     async fn enter_image(&self) -> Result<(), GuestError>;
+    /// Writes all that is not on the app's disk yet, and leaves nothing there of what was
+    /// removed: a secret in a file that is gone would go where the disk goes.
+    async fn settle_disk(&self) -> Result<(), GuestError>;
     /// Keeps these processes running, and no others; returns when those that had to end have.
     async fn supervise(&self, list: Supervise) -> Result<(), GuestError>;
     /// How those processes are.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use pando_guest_protocol::control::APP_IMAGE;
+use pando_guest_protocol::control::{APP_DISK, APP_IMAGE};
 use pando_guest_protocol::log::LogQuery;
 use pando_guest_protocol::session::{Exec, Failure, FailureKind, Listener};
 use pando_guest_protocol::supervise::{Supervise, Watched};
@@ -32,6 +32,8 @@ const MAX_TOOLS_BYTES: usize = 16 * 1024;
 /// Makes an image a root.
 const ENTER_IMAGE: &str = include_str!("enter_image.sh");
 const ENTER_LIMIT: Duration = Duration::from_secs(60);
+/// How long a guest may take to write what is not on its disk yet.
+const SETTLE_LIMIT: Duration = Duration::from_secs(120);
 const MAX_COMPLAINT_BYTES: usize = 4096;
 
 /// Sandboxes as deployments use them.
@@ -165,6 +167,21 @@ struct NodeMachine {
     id: SandboxId,
 }
 
+impl NodeMachine {
+    /// Runs a script that must succeed with its argument; what it complains of is the error.
+    async fn script(&self, text: &str, argument: &str, limit: Duration) -> Result<(), GuestError> {
+        let mut exec = super::exec(&["/bin/sh", "-c", text, "sh", argument]);
+        exec.timeout_ms = u64::try_from(limit.as_millis()).ok();
+        let finished = self.guest.exec_stream(exec, ExecInput::Empty).await?;
+        let finished = finished.finish(MAX_COMPLAINT_BYTES).await?;
+        if finished.done.exit_code == 0 {
+            return Ok(());
+        }
+        let message = String::from_utf8_lossy(&finished.stderr).trim().to_owned();
+        Err(GuestError::Failed(Failure { kind: FailureKind::Other, message }))
+    }
+}
+
 #[async_trait]
 impl Machine for NodeMachine {
     async fn run(&self, exec: Exec, input: ExecInput) -> Result<Output, GuestError> {
@@ -172,15 +189,12 @@ impl Machine for NodeMachine {
     }
 
     async fn enter_image(&self) -> Result<(), GuestError> {
-        let mut enter = super::exec(&["/bin/sh", "-c", ENTER_IMAGE, "sh", APP_IMAGE]);
-        enter.timeout_ms = u64::try_from(ENTER_LIMIT.as_millis()).ok();
-        let finished = self.guest.exec_stream(enter, ExecInput::Empty).await?;
-        let finished = finished.finish(MAX_COMPLAINT_BYTES).await?;
-        if finished.done.exit_code == 0 {
-            return Ok(());
-        }
-        let message = String::from_utf8_lossy(&finished.stderr).trim().to_owned();
-        Err(GuestError::Failed(Failure { kind: FailureKind::Other, message }))
+        self.script(ENTER_IMAGE, APP_IMAGE, ENTER_LIMIT).await
+    }
+
+    async fn settle_disk(&self) -> Result<(), GuestError> {
+        // What was removed is free for a trim once its removal is written.
+        self.script("sync && fstrim \"$1\"", APP_DISK, SETTLE_LIMIT).await
     }
 
     async fn supervise(&self, list: Supervise) -> Result<(), GuestError> {

@@ -448,6 +448,10 @@ impl Machine for Local {
         Ok(())
     }
 
+    async fn settle_disk(&self) -> Result<(), GuestError> {
+        Ok(())
+    }
+
     async fn supervise(&self, list: Supervise) -> Result<(), GuestError> {
         self.kill();
         self.started.lock().unwrap().clone_from(&list);
