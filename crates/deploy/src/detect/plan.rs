@@ -130,8 +130,14 @@ pub(crate) struct PlannedCron {
     pub command: String,
     /// Seconds until a run is ended.
     pub timeout_seconds: u32,
-    /// Whether it is run at its times; if not, only when somebody wants it.
+    /// Whether it is run at its times; if not, only when somebody wants it. Plans that do not say
+    /// list only those that are.
+    #[serde(default = "is_run")]
     pub is_on: bool,
+}
+
+const fn is_run() -> bool {
+    true
 }
 
 /// By what it is known that an app works.

@@ -213,6 +213,8 @@ fn a_plan_of_an_older_row_is_read() {
     let row = r#"{"framework":"node","install_folder":"","serve":{"command":"x"},"workers":{"a":"b"},"reasons":[]}"#;
     let plan: Plan = serde_json::from_str(row).unwrap();
     assert_eq!(plan, Plan::new(Framework::Node, "", Serve::Command("x".into())));
+    let row = r#"{"name":"a","schedule":"0 3 * * *","command":"b","timeout_seconds":60}"#;
+    assert!(serde_json::from_str::<PlannedCron>(row).unwrap().is_on);
 }
 
 #[test]
