@@ -33,7 +33,7 @@ pub(super) const VERSION_FILES: [&str; 15] = [
 ];
 
 /// Other files that are read whole in the app's folder.
-pub(super) const APP_FILES: [&str; 80] = [
+pub(super) const APP_FILES: [&str; 63] = [
     "pnpm-workspace.yaml",
     ".yarnrc.yml",
     "angular.json",
@@ -75,24 +75,7 @@ pub(super) const APP_FILES: [&str; 80] = [
     "Pipfile",
     "setup.py",
     "manage.py",
-    "main.py",
-    "app.py",
-    "wsgi.py",
-    "asgi.py",
-    "server.py",
-    "api.py",
-    "application.py",
-    "run.py",
-    "index.py",
-    "app/main.py",
-    "app/app.py",
-    "app/__init__.py",
-    "src/main.py",
-    "src/app.py",
-    "api/main.py",
-    "api/app.py",
     "api/index.py",
-    "backend/main.py",
     "go.mod",
     "Cargo.toml",
     "Gemfile",
@@ -114,6 +97,28 @@ pub(super) const APP_FILES: [&str; 80] = [
     "nx.json",
     "lerna.json",
     "bunfig.toml",
+];
+
+/// Files of the app's folder that may hold a Python app, and are read whole: in the order to
+/// look for it.
+pub(super) const PYTHON_APPS: [&str; 17] = [
+    "main.py",
+    "app.py",
+    "wsgi.py",
+    "asgi.py",
+    "server.py",
+    "api.py",
+    "application.py",
+    "run.py",
+    "index.py",
+    "app/main.py",
+    "app/app.py",
+    "app/__init__.py",
+    "src/main.py",
+    "src/app.py",
+    "api/main.py",
+    "api/app.py",
+    "backend/main.py",
 ];
 
 /// Files of the app's folder and of those above it that are only begun.
@@ -156,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_file_in_a_folder_is_in_a_folder_that_is_listed() {
-        for file in APP_FILES {
+        for file in APP_FILES.into_iter().chain(PYTHON_APPS) {
             if let Some((folder, _)) = file.rsplit_once('/') {
                 assert!(LISTED.contains(&folder), "{file}");
             }

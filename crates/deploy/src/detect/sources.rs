@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::files::{
     ABOVE_FILES, APP_FILES, HEADS, LISTED, MANIFEST, MAX_ABOVE, MAX_HEAD_BYTES, MAX_MANIFEST_BYTES,
-    MAX_NAMES, MAX_PACKAGE_JSON_BYTES, MAX_WHOLE_BYTES, PACKAGE_JSON, VERSION_FILES,
+    MAX_NAMES, MAX_PACKAGE_JSON_BYTES, MAX_WHOLE_BYTES, PACKAGE_JSON, PYTHON_APPS, VERSION_FILES,
 };
 use crate::git::{GitError, Mirror};
 
@@ -119,7 +119,7 @@ pub(super) async fn gather(files: &dyn Files, folder: &str) -> Result<Sources, G
             app.names.extend(names.iter().map(|name| format!("{listed}/{name}")));
         }
     }
-    let wholes = APP_FILES.iter().chain(&VERSION_FILES).copied();
+    let wholes = APP_FILES.iter().chain(&PYTHON_APPS).chain(&VERSION_FILES).copied();
     fill(files, &mut app, wholes).await?;
     django(files, &mut app).await?;
     let mut above = Vec::new();

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::files::{ABOVE_FILES, APP_FILES, HEADS, VERSION_FILES};
+use super::files::{ABOVE_FILES, APP_FILES, HEADS, PYTHON_APPS, VERSION_FILES};
 use super::plan::{Built, Idle};
 use super::sources::Dir;
 use super::*;
@@ -356,6 +356,7 @@ fn the_deepest_toml_fits_a_small_stack() {
 fn texts() -> impl Strategy<Value = Vec<(String, String)>> {
     let names: Vec<&str> = APP_FILES
         .iter()
+        .chain(&PYTHON_APPS)
         .chain(&VERSION_FILES)
         .chain(&HEADS)
         .chain(&ABOVE_FILES)

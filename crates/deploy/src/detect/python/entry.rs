@@ -1,28 +1,9 @@
 //! Where a Python app is: the module and the name that a server is told.
 
 use super::super::Sources;
+use super::super::files::PYTHON_APPS;
 use super::super::text;
 
-/// Where apps are looked for, in order.
-const FILES: [&str; 17] = [
-    "main.py",
-    "app.py",
-    "wsgi.py",
-    "asgi.py",
-    "server.py",
-    "api.py",
-    "application.py",
-    "run.py",
-    "index.py",
-    "app/main.py",
-    "app/app.py",
-    "app/__init__.py",
-    "src/main.py",
-    "src/app.py",
-    "api/main.py",
-    "api/app.py",
-    "backend/main.py",
-];
 /// Functions that make an app.
 const FACTORIES: [&str; 2] = ["create_app", "make_app"];
 
@@ -40,7 +21,7 @@ pub(super) struct Entry {
 /// The app that calls a class: `app = FastAPI(…)`.
 pub(super) fn of(sources: &Sources, class: &str) -> Option<Entry> {
     let found = |look: &dyn Fn(&str) -> Option<String>, is_factory: bool| {
-        FILES.into_iter().find_map(|file| {
+        PYTHON_APPS.into_iter().find_map(|file| {
             let name = look(sources.text(file)?)?;
             Some(Entry { module: module(file), name, file, is_factory })
         })
@@ -50,7 +31,7 @@ pub(super) fn of(sources: &Sources, class: &str) -> Option<Entry> {
 
 /// The first file that may be run.
 pub(super) fn script(sources: &Sources) -> Option<&'static str> {
-    FILES.into_iter().find(|file| !file.ends_with("__init__.py") && sources.has(file))
+    PYTHON_APPS.into_iter().find(|file| !file.ends_with("__init__.py") && sources.has(file))
 }
 
 /// The name that a line at the left margin gives to a new object of a class.
