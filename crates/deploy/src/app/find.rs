@@ -18,6 +18,12 @@ pub(crate) async fn ever(context: &Context, org: OrgId, id: AppId) -> Result<App
     row.filter(|row| row.org == org).ok_or_else(|| missing(id))
 }
 
+/// An app that is there to stay: again, now that nobody else writes.
+pub(crate) async fn kept(tx: &mut Tx, id: AppId) -> Result<AppRow, DeployError> {
+    let app = tx.app_get(id).await?.filter(|app| app.presence == Presence::Kept);
+    Ok(app.ok_or_else(leaving)?)
+}
+
 /// An app that is there to stay and no preview, in a transaction that may change it.
 pub(crate) async fn to_change(
     context: &Context,
@@ -26,9 +32,7 @@ pub(crate) async fn to_change(
 ) -> Result<(Tx, AppRow), DeployError> {
     let found = one(context, org, id).await?;
     let mut tx = context.store.begin().await?;
-    // Again, now that nobody else writes.
-    let app = tx.app_get(found.id).await?.filter(|app| app.presence == Presence::Kept);
-    let app = app.ok_or_else(leaving)?;
+    let app = kept(&mut tx, found.id).await?;
     if let AppKind::Preview(preview) = &app.kind {
         let message = "a preview has the settings of its app";
         let hint = format!("change the app, {}: its previews follow", preview.parent);

@@ -5,11 +5,13 @@
 //! `image` (what is built by a Dockerfile instead), `start`, `check`, `flip`; `machine` makes
 //! what it all happens in. What need not be built is brought back: `beginning` decides, `ready`
 //! acts, `prune` keeps little. What commands and processes find in their environment is made in
-//! [`environment`], where they run is in `place`, also for those that are run [`once`]. [`create`] and [`supersede`] are what requests and
-//! webhooks do to rows. [`sweep`] removes sandboxes that nobody needs, [`revive`] brings back an app
-//! whose sandbox died.
+//! [`environment`], where they run is in `place`, also for those that are run [`once`].
+//! [`create`] and [`supersede`] are what requests and webhooks do to rows, [`order`] and [`again`]
+//! what the API asks for. [`sweep`] removes sandboxes that nobody needs, [`revive`] brings back an
+//! app whose sandbox died.
 
-pub(crate) mod beginning;
+pub(crate) mod again;
+mod beginning;
 mod check;
 mod command;
 pub(crate) mod create;
@@ -22,6 +24,7 @@ pub(crate) mod lines;
 pub(crate) mod log;
 mod machine;
 pub(crate) mod once;
+pub(crate) mod order;
 mod place;
 pub(crate) mod prune;
 mod ready;
