@@ -2,7 +2,9 @@
 
 use pando_types::route::{RouteChange, RouteTarget};
 use pando_types::{AppId, DeploymentId, OrgId, SandboxId};
-use sqlx::Row;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Row, Sqlite};
 
 use super::{AppKind, AppRow, DeployKey, Flip, KEPT, Kind, read};
 use crate::column::{Word, count};
@@ -10,6 +12,28 @@ use crate::{Insert, StoreError, Swap, Tx};
 
 /// The most previews that one app has listed at once.
 const MAX_PREVIEWS: i64 = 10_000;
+
+type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+/// Binds what the user asked of an app, in the order of the columns: all that is kept of it from
+/// `git_branch` to `preview_env_sealed`.
+fn bind_wishes<'q>(query: Statement<'q>, app: &'q AppRow) -> Statement<'q> {
+    query
+        .bind(&app.git_branch)
+        .bind(&app.template)
+        .bind(app.auto_deploy)
+        .bind(app.previews)
+        .bind(&app.framework)
+        .bind(&app.install_command)
+        .bind(&app.build_command)
+        .bind(&app.start_command)
+        .bind(&app.root_directory)
+        .bind(i64::from(app.port))
+        .bind(i64::from(app.cpu))
+        .bind(i64::from(app.memory_mib))
+        .bind(&app.env_sealed)
+        .bind(&app.preview_env_sealed)
+}
 
 impl Tx {
     /// Adds an app and its host, which leads to nothing yet. [`Insert::Exists`]
@@ -29,28 +53,15 @@ impl Tx {
              $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, NULL) \
              ON CONFLICT DO NOTHING"
         ));
-        let result = query
+        let query = query
             .bind(app.id.to_string())
             .bind(app.org.to_string())
             .bind(kind.word())
             .bind(&app.name)
             .bind(&app.label)
             .bind(&app.git_url)
-            .bind(&app.repo_key)
-            .bind(&app.git_branch)
-            .bind(&app.template)
-            .bind(app.auto_deploy)
-            .bind(app.previews)
-            .bind(&app.framework)
-            .bind(&app.install_command)
-            .bind(&app.build_command)
-            .bind(&app.start_command)
-            .bind(&app.root_directory)
-            .bind(i64::from(app.port))
-            .bind(i64::from(app.cpu))
-            .bind(i64::from(app.memory_mib))
-            .bind(&app.env_sealed)
-            .bind(&app.preview_env_sealed)
+            .bind(&app.repo_key);
+        let result = bind_wishes(query, app)
             .bind(preview.map(|preview| preview.parent.to_string()))
             .bind(preview.map(|preview| count(preview.pr_number)))
             .bind(preview.map(|preview| &preview.repo_full_name))
@@ -144,30 +155,12 @@ impl Tx {
              preview_env_sealed = $15, updated_ms = $16, git_token_sealed = $17 \
              WHERE id = $1 AND desired = 'kept'",
         );
-        let result = query
-            .bind(app.id.to_string())
-            .bind(&app.git_branch)
-            .bind(&app.template)
-            .bind(app.auto_deploy)
-            .bind(app.previews)
-            .bind(&app.framework)
-            .bind(&app.install_command)
-            .bind(&app.build_command)
-            .bind(&app.start_command)
-            .bind(&app.root_directory)
-            .bind(i64::from(app.port))
-            .bind(i64::from(app.cpu))
-            .bind(i64::from(app.memory_mib))
-            .bind(&app.env_sealed)
-            .bind(&app.preview_env_sealed)
+        let result = bind_wishes(query.bind(app.id.to_string()), app)
             .bind(self.now.as_millis())
             .bind(&app.git_token_sealed)
             .execute(self.connection())
             .await?;
-        if result.rows_affected() > 0 {
-            return Ok(Swap::Done);
-        }
-        Ok(if self.app_get(app.id).await?.is_some() { Swap::Stale } else { Swap::Missing })
+        self.app_swapped(app.id, result.rows_affected()).await
     }
 
     /// Gives a kept app a key for ssh, or takes it away. [`Swap::Stale`] when it is being
@@ -191,10 +184,7 @@ impl Tx {
             .bind(self.now.as_millis())
             .execute(self.connection())
             .await?;
-        if result.rows_affected() > 0 {
-            return Ok(Swap::Done);
-        }
-        Ok(if self.app_get(id).await?.is_some() { Swap::Stale } else { Swap::Missing })
+        self.app_swapped(id, result.rows_affected()).await
     }
 
     /// Makes a deployment the live one: the app's pointer and its host's route at
@@ -248,12 +238,12 @@ impl Tx {
             "UPDATE app SET desired = 'deleted', updated_ms = $2 WHERE id = $1 AND desired = 'kept'",
         );
         let result = query.bind(app.id.to_string()).bind(now).execute(self.connection()).await?;
-        if result.rows_affected() > 0 {
-            let route = self.route_put(app.id, &app.label, None).await?;
-            return Ok((Swap::Done, Some(route)));
-        }
-        let swap = if self.app_get(app.id).await?.is_some() { Swap::Stale } else { Swap::Missing };
-        Ok((swap, None))
+        let swap = self.app_swapped(app.id, result.rows_affected()).await?;
+        let route = match swap {
+            Swap::Done => Some(self.route_put(app.id, &app.label, None).await?),
+            Swap::Missing | Swap::Stale => None,
+        };
+        Ok((swap, route))
     }
 
     /// Makes a leaving app's row a tombstone: the last step of its removal. Its
@@ -275,10 +265,17 @@ impl Tx {
             .bind(Vec::<u8>::new())
             .execute(self.connection())
             .await?;
-        if result.rows_affected() == 0 {
-            return Ok(if self.app_get(id).await?.is_some() { Swap::Stale } else { Swap::Missing });
+        let swap = self.app_swapped(id, result.rows_affected()).await?;
+        if swap == Swap::Done {
+            self.deployment_log_clear(id).await?;
         }
-        self.deployment_log_clear(id).await?;
-        Ok(Swap::Done)
+        Ok(swap)
+    }
+
+    async fn app_swapped(&mut self, id: AppId, changed: u64) -> Result<Swap, StoreError> {
+        if changed > 0 {
+            return Ok(Swap::Done);
+        }
+        Ok(if self.app_get(id).await?.is_some() { Swap::Stale } else { Swap::Missing })
     }
 }
