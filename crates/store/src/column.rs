@@ -1,6 +1,7 @@
 //! Rust values to columns and back.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use pando_types::Timestamp;
 use serde::Serialize;
@@ -101,4 +102,9 @@ pub(crate) fn json<T: Serialize>(value: &T, column: &'static str) -> Result<Stri
 /// A count as its column holds it: far beyond any that occurs, it stays at the far end.
 pub(crate) fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A span as its column holds it, far beyond any that occurs as [`count`] does.
+pub(crate) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

@@ -9,7 +9,7 @@ use pando_types::{AppId, BootId, Timestamp};
 use sqlx::sqlite::SqliteRow;
 
 use crate::column::Columns;
-use crate::{MissRow, RunEnd, RunRow, Store, StoreError};
+use crate::{MissRow, RunRow, Store, StoreError, run};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -90,23 +90,6 @@ fn read(row: &SqliteRow) -> Result<CronRow, StoreError> {
             started: columns.time("run_started_ms")?,
         }),
     };
-    let last = match columns.maybe_time("last_due_ms")? {
-        None => None,
-        Some(due) => Some(RunRow {
-            due,
-            started: columns.time("last_started_ms")?,
-            ended: columns.time("last_ended_ms")?,
-            end: RunEnd {
-                exit_code: columns.maybe_number("last_exit_code")?,
-                error: columns.get("last_error")?,
-                output: columns.get("last_output")?,
-            },
-        }),
-    };
-    let miss = match columns.maybe_time("miss_due_ms")? {
-        None => None,
-        Some(due) => Some(MissRow { due, reason: columns.get("miss_reason")? }),
-    };
     Ok(CronRow {
         app: columns.id("app_id")?,
         name: columns.get("name")?,
@@ -117,8 +100,8 @@ fn read(row: &SqliteRow) -> Result<CronRow, StoreError> {
         next_due: columns.maybe_time("next_due_ms")?,
         asked: columns.maybe_time("asked_ms")?,
         run,
-        last,
-        miss,
+        last: run::last(&columns)?,
+        miss: run::miss(&columns)?,
     })
 }
 

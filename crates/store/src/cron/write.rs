@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pando_types::{AppId, BootId, Timestamp};
 
 use super::{CronRow, CronRunRow, CronWish, read};
-use crate::column::count;
+use crate::column::millis;
 use crate::{RunEnd, Store, StoreError, Swap, Tx};
 
 impl Store {
@@ -257,7 +257,6 @@ impl Tx {
         wish: &CronWish,
         next_due: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        let timeout_ms = u64::try_from(wish.timeout.as_millis()).unwrap_or(u64::MAX);
         // What is tried again is not looked at sooner for a deployment that changes nothing.
         let query = sqlx::query(
             "INSERT INTO app_cron (app_id, name, schedule, command, timeout_ms, is_on, \
@@ -273,7 +272,7 @@ impl Tx {
             .bind(&wish.name)
             .bind(&wish.schedule)
             .bind(&wish.command)
-            .bind(count(timeout_ms))
+            .bind(millis(wish.timeout))
             .bind(wish.is_on)
             .bind(next_due.map(Timestamp::as_millis))
             .execute(self.connection())

@@ -7,12 +7,8 @@ use pando_types::{Epoch, Generation, NodeId, OrgId, SandboxId, Timestamp};
 use sqlx::Row;
 
 use super::{Actual, Desired, SandboxLife, SandboxRow, columns, read};
-use crate::column::{Columns, Word, count, json};
+use crate::column::{Columns, Word, count, json, millis};
 use crate::{Insert, Store, StoreError, Swap, Tx};
-
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
-}
 
 impl Store {
     /// [`Tx::sandbox_set_desired`] by itself.

@@ -11,7 +11,7 @@ use pando_types::{NodeId, OrgId, SandboxId, ScheduleId, Timestamp};
 use sqlx::sqlite::SqliteRow;
 
 use crate::column::Columns;
-use crate::{Store, StoreError};
+use crate::{MissRow, RunRow, Store, StoreError, run};
 
 macro_rules! columns {
     () => {
@@ -61,39 +61,6 @@ pub struct RunningRow {
     pub started: Timestamp,
 }
 
-/// A run that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunRow {
-    /// For when.
-    pub due: Timestamp,
-    /// When it began.
-    pub started: Timestamp,
-    /// When it ended.
-    pub ended: Timestamp,
-    /// How.
-    pub end: RunEnd,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RunEnd {
-    /// What the command exited with, where that is known.
-    pub exit_code: Option<i32>,
-    /// Why it did not end by itself, or why nobody knows how.
-    pub error: Option<String>,
-    /// The end of what it said.
-    pub output: String,
-}
-
-/// A time for which there was no run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissRow {
-    /// The time.
-    pub due: Timestamp,
-    /// Why.
-    pub reason: String,
-}
-
 fn read(row: &SqliteRow) -> Result<ScheduleRow, StoreError> {
     let columns = Columns(row);
     let run = match columns.maybe_id("run_node")? {
@@ -103,23 +70,6 @@ fn read(row: &SqliteRow) -> Result<ScheduleRow, StoreError> {
             due: columns.time("run_due_ms")?,
             started: columns.time("run_started_ms")?,
         }),
-    };
-    let last = match columns.maybe_time("last_due_ms")? {
-        None => None,
-        Some(due) => Some(RunRow {
-            due,
-            started: columns.time("last_started_ms")?,
-            ended: columns.time("last_ended_ms")?,
-            end: RunEnd {
-                exit_code: columns.maybe_number("last_exit_code")?,
-                error: columns.get("last_error")?,
-                output: columns.get("last_output")?,
-            },
-        }),
-    };
-    let miss = match columns.maybe_time("miss_due_ms")? {
-        None => None,
-        Some(due) => Some(MissRow { due, reason: columns.get("miss_reason")? }),
     };
     Ok(ScheduleRow {
         id: columns.id("id")?,
@@ -131,8 +81,8 @@ fn read(row: &SqliteRow) -> Result<ScheduleRow, StoreError> {
         paused: columns.get("paused")?,
         next_due: columns.maybe_time("next_due_ms")?,
         run,
-        last,
-        miss,
+        last: run::last(&columns)?,
+        miss: run::miss(&columns)?,
         created: columns.time("created_ms")?,
     })
 }

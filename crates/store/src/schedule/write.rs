@@ -2,9 +2,9 @@
 
 use pando_types::{NodeId, SandboxId, ScheduleId, Timestamp};
 
-use super::{RunEnd, RunningRow, ScheduleRow};
-use crate::column::{Columns, count};
-use crate::{Store, StoreError, Swap, Tx};
+use super::{RunningRow, ScheduleRow};
+use crate::column::{Columns, millis};
+use crate::{RunEnd, Store, StoreError, Swap, Tx};
 
 impl Store {
     /// Sets whether nothing is run, and when it is run next.
@@ -201,7 +201,6 @@ impl Tx {
     /// # Errors
     /// Any [`StoreError`].
     pub async fn schedule_insert(&mut self, schedule: &ScheduleRow) -> Result<(), StoreError> {
-        let timeout_ms = u64::try_from(schedule.timeout.as_millis()).unwrap_or(u64::MAX);
         let query = sqlx::query(
             "INSERT INTO schedule (id, sandbox_id, org_id, cron, command, timeout_ms, paused, \
              next_due_ms, look_ms, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)",
@@ -212,7 +211,7 @@ impl Tx {
             .bind(schedule.org.to_string())
             .bind(&schedule.cron)
             .bind(&schedule.command)
-            .bind(count(timeout_ms))
+            .bind(millis(schedule.timeout))
             .bind(schedule.paused)
             .bind(schedule.next_due.map(Timestamp::as_millis))
             .bind(schedule.created.as_millis())
