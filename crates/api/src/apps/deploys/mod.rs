@@ -4,6 +4,7 @@ pub mod create;
 pub mod get;
 pub mod list;
 pub mod logs;
+pub(super) mod order;
 
 use pando_types::DeploymentId;
 
