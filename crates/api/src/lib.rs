@@ -7,7 +7,7 @@
 //! share: `auth` and `key_usage` (keys), `extract`, `query`, `multipart` and `page` (input),
 //! `idempotency` (creates that may be repeated), `refusal` (every error) and
 //! `refusals` (what the document says of them), `held` (what a request is counted with),
-//! `answer`, `sse`, `socket` and `utf8` (what is written as it is made),
+//! `answer`, `guest_log`, `sse`, `socket` and `utf8` (what is written as it is made),
 //! `metrics` and `trace` (what is told of each request), `later` (what answers 501).
 //! `openapi` is the frame of the document; each route describes itself.
 
@@ -16,6 +16,7 @@ mod apps;
 mod auth;
 mod domains;
 mod extract;
+mod guest_log;
 mod health;
 mod held;
 mod idempotency;

@@ -1,10 +1,7 @@
 //! `GET /v1/apps/{id}/logs`.
 
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use futures_util::future::Either;
 use futures_util::{StreamExt, stream};
 use pando_guest_protocol::log::{LogLines, LogQuery, Whose};
 use pando_guest_protocol::supervise::is_process_name;
@@ -18,14 +15,13 @@ use utoipa::IntoParams;
 
 use super::guest;
 use crate::Api;
-use crate::answer::pieces;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
+use crate::guest_log::{begun, each, events, joined, name, time, whole};
 use crate::query;
 use crate::refusal::{Refused, guest_failed};
 use crate::refusals::Refusals;
-use crate::sandboxes::logs::{begun, each, name, time};
-use crate::sse::{self, Message, StreamEvent};
+use crate::sse::{Message, StreamEvent};
 
 /// What the route takes.
 #[derive(IntoParams)]
@@ -69,7 +65,7 @@ pub async fn logs(
     let guest = if follow { guest.looking_on() } else { guest };
     let lines = guest.logs(wanted).await.map_err(guest_failed)?;
     if follow {
-        return Ok(events(lines));
+        return Ok(events(lines, events_of));
     }
     Ok(object(begun(lines).await.map_err(guest_failed)?))
 }
@@ -94,16 +90,6 @@ fn wanted(query: Option<&str>) -> Result<LogQuery, PublicError> {
     })
 }
 
-fn events(lines: LogStream) -> Response {
-    let messages = lines.flat_map(|lines| match lines {
-        Ok(lines) => Either::Left(stream::iter(events_of(lines))),
-        Err(error) => {
-            Either::Right(stream::iter([Message::error(&guest_failed(error).into_error())]))
-        }
-    });
-    sse::response(messages)
-}
-
 fn events_of(lines: LogLines) -> impl Iterator<Item = Message> + Send {
     let time = time(&lines);
     lines_of(lines).map(move |line| {
@@ -125,24 +111,17 @@ fn lines_of(lines: LogLines) -> impl Iterator<Item = AppLogLine> + Send {
     })
 }
 
-/// An [`AppLog`], as it comes. If the guest fails midway, the response breaks off without its end.
+/// An [`AppLog`], as it comes.
 fn object(lines: LogStream) -> Response {
-    let items = lines.enumerate().flat_map(|(place, lines)| match lines {
-        Ok(lines) => {
-            let items = lines_of(lines).enumerate().map(move |(within, line)| {
-                let separator = if (place, within) == (0, 0) { "" } else { "," };
-                format!("{separator}{}", json!(line)).into_bytes()
-            });
-            Either::Left(stream::iter(pieces(items).map(Ok)))
-        }
-        Err(error) => Either::Right(stream::iter([Err(error)])),
+    let items = lines.enumerate().map(|(place, lines)| {
+        Ok(lines_of(lines?).enumerate().map(move |(within, line)| {
+            let separator = if (place, within) == (0, 0) { "" } else { "," };
+            format!("{separator}{}", json!(line)).into_bytes()
+        }))
     });
     let edge = |text: &'static [u8]| stream::iter([Ok(text.into())]);
-    let whole = edge(b"{\"lines\":[").chain(items).chain(edge(b"]}"));
-    let mut response = Response::new(Body::from_stream(whole));
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
+    let object = edge(b"{\"lines\":[").chain(joined(items)).chain(edge(b"]}"));
+    whole(object, "application/json")
 }
 
 #[cfg(test)]
@@ -202,7 +181,7 @@ mod tests {
         ]});
         assert_eq!(told, want);
         assert_eq!(body(object(coming([]))).await.unwrap(), "{\"lines\":[]}");
-        let told = body(events(lines())).await.unwrap();
+        let told = body(events(lines(), events_of)).await.unwrap();
         let first: Value =
             serde_json::from_str(told.lines().next().unwrap().strip_prefix("data: ").unwrap())
                 .unwrap();
@@ -217,7 +196,9 @@ mod tests {
     async fn what_breaks_off_is_no_whole_log() {
         let broken = || Err(GuestError::Frame(FrameError::Ended));
         assert!(body(object(coming([said(Some("web"), "a"), broken()]))).await.is_err());
-        let told = body(events(coming([said(Some("web"), "a"), Err(GuestError::Asleep)]))).await;
+        let told =
+            body(events(coming([said(Some("web"), "a"), Err(GuestError::Asleep)]), events_of))
+                .await;
         assert!(
             told.unwrap().contains("event: error\ndata: {\"error\":\"the sandbox went to sleep\"")
         );

@@ -1,30 +1,25 @@
 //! `GET /v1/sandboxes/{id}/logs`.
 
-use std::iter;
-
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use futures_util::future::Either;
-use futures_util::{StreamExt, stream};
+use futures_util::TryStreamExt;
 use pando_guest_protocol::log::{LogLines, LogQuery, Output, Whose};
-use pando_node::guest::{GuestError, LogStream};
+use pando_node::guest::LogStream;
+use pando_types::PublicError;
 use pando_types::limits::{MAX_LOG_SINCE_SECS, MAX_LOG_TAIL};
 use pando_types::schema::value::{LogOutput, LogSince, LogTail};
-use pando_types::{PublicError, Timestamp};
 use serde_json::json;
 use utoipa::IntoParams;
 
 use super::guest;
 use crate::Api;
-use crate::answer::pieces;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
+use crate::guest_log::{begun, each, events, joined, name, time, whole};
 use crate::query;
 use crate::refusal::{Refused, guest_failed};
 use crate::refusals::Refusals;
-use crate::sse::{self, Message, StreamEvent};
+use crate::sse::{Message, StreamEvent};
 
 /// What the route takes.
 #[derive(IntoParams)]
@@ -71,19 +66,9 @@ pub async fn logs(
     let follow = wanted.follow;
     let lines = guest(&api, &caller, &id).await?.logs(wanted).await.map_err(guest_failed)?;
     if follow {
-        return Ok(events(lines));
+        return Ok(events(lines, events_of));
     }
     Ok(text(begun(lines).await.map_err(guest_failed)?, timestamps))
-}
-
-/// The same lines, once the first of them are there: a guest that fails before is told
-/// by the status.
-pub(crate) async fn begun(mut lines: LogStream) -> Result<LogStream, GuestError> {
-    Ok(match lines.next().await.transpose()? {
-        Some(first) => stream::iter([Ok(first)]).chain(lines).boxed(),
-        // It has ended, and must not be asked again.
-        None => stream::empty().boxed(),
-    })
 }
 
 fn wanted(query: Option<&str>) -> Result<LogQuery, PublicError> {
@@ -107,45 +92,15 @@ fn wanted(query: Option<&str>) -> Result<LogQuery, PublicError> {
     })
 }
 
-/// An output as it stands in a line.
-pub(crate) fn name(output: Output) -> &'static str {
-    match output {
-        Output::Stdout => "stdout",
-        Output::Stderr => "stderr",
-    }
-}
-
-/// When a line was said.
-pub(crate) fn time(line: &LogLines) -> String {
-    Timestamp::from_millis(i64::try_from(line.time_ms).unwrap_or(i64::MAX)).to_rfc3339()
-}
-
-fn events(lines: LogStream) -> Response {
-    let messages = lines.flat_map(|lines| match lines {
-        Ok(lines) => Either::Left(stream::iter(events_of(lines))),
-        Err(error) => {
-            Either::Right(stream::iter([Message::error(&guest_failed(error).into_error())]))
-        }
-    });
-    sse::response(messages)
-}
-
 fn events_of(lines: LogLines) -> impl Iterator<Item = Message> + Send {
     let (stream, time, pid) = (name(lines.output), time(&lines), lines.pid);
     let event = move |line| json!({"line": line, "stream": stream, "time": time, "pid": pid});
     each(lines.text).map(move |line| Message::data(&event(line)))
 }
 
-/// If the guest fails midway, the response breaks off without its end.
 fn text(lines: LogStream, timestamps: bool) -> Response {
-    let pieces = lines.flat_map(move |lines| match lines {
-        Ok(lines) => Either::Left(stream::iter(pieces(rows(lines, timestamps)).map(Ok))),
-        Err(error) => Either::Right(stream::iter([Err(error)])),
-    });
-    let mut response = Response::new(Body::from_stream(pieces));
-    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    response
+    let rows = lines.map_ok(move |lines| rows(lines, timestamps));
+    whole(joined(rows), "text/plain; charset=utf-8")
 }
 
 fn rows(lines: LogLines, timestamps: bool) -> impl Iterator<Item = Vec<u8>> + Send {
@@ -156,21 +111,11 @@ fn rows(lines: LogLines, timestamps: bool) -> impl Iterator<Item = Vec<u8>> + Se
     each(lines.text).map(move |line| format!("{start}{line}\n").into_bytes())
 }
 
-/// The lines of a text, made one by one: a text of newlines alone would become a
-/// hundred times as long.
-pub(crate) fn each(text: String) -> impl Iterator<Item = String> + Send {
-    let mut start = Some(0);
-    iter::from_fn(move || {
-        let rest = text.get(start?..)?;
-        let line = rest.split('\n').next()?;
-        start = (line.len() < rest.len()).then_some(text.len() - rest.len() + line.len() + 1);
-        Some(line.to_owned())
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use futures_util::{StreamExt, stream};
     use pando_guest_protocol::frame::FrameError;
+    use pando_node::guest::GuestError;
 
     use super::*;
 
@@ -243,12 +188,12 @@ mod tests {
     #[tokio::test]
     async fn what_is_followed_and_fails_ends_with_an_error() {
         for lines in [vec![broken()], vec![line(), broken()]] {
-            let said = body(events(coming(lines))).await.unwrap();
+            let said = body(events(coming(lines), events_of)).await.unwrap();
             let last = said.trim_end().rsplit("\n\n").next().unwrap();
             assert!(last.starts_with("event: error\ndata: {"), "{said}");
             assert!(last.contains("\"guest_failed\""), "{said}");
         }
-        let said = body(events(coming([line()]))).await.unwrap();
+        let said = body(events(coming([line()]), events_of)).await.unwrap();
         assert!(!said.contains("event: error"), "{said}");
     }
 
