@@ -6,13 +6,13 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
-use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::ext::Protocol;
 use pando_edge::Limits;
 use pando_edge::limits::{MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{App, Client2, Stand, answering, raw, within};
+use crate::support::{App, Client2, Stand, answering, bodiless, raw, trailing, within};
 
 /// Answers with the request as an HTTP/1.1 app sees it.
 async fn mirror() -> App {
@@ -99,19 +99,7 @@ async fn many_requests_share_a_connection() {
 
 #[tokio::test]
 async fn trailers_pass_both_ways() {
-    let app = answering(|request| async move {
-        let collected = request.into_body().collect().await.unwrap();
-        let sum = collected.trailers().and_then(|trailers| trailers.get("x-sum")).cloned();
-        let mut trailers = HeaderMap::new();
-        trailers.insert("x-sum", sum.unwrap());
-        trailers.insert("pando-x", "1".parse().unwrap());
-        let frames = [Ok(Frame::data(Bytes::from("body"))), Ok(Frame::trailers(trailers))];
-        Response::builder()
-            .header("trailer", "x-sum, pando-x")
-            .body(StreamBody::new(stream::iter(frames)).boxed_unsync())
-            .unwrap()
-    })
-    .await;
+    let app = trailing().await;
     let stand = Stand::new().await;
     let (_, host) = stand.sandbox(&app);
     let mut client = Client2::connect(&stand).await;
@@ -134,16 +122,7 @@ async fn trailers_pass_both_ways() {
 
 #[tokio::test]
 async fn answers_without_a_body_keep_their_headers() {
-    let app = answering(|request| async move {
-        let empty = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        let response = match request.uri().path() {
-            "/304" => Response::builder().status(304).header("etag", "\"v1\""),
-            "/204" => Response::builder().status(204),
-            _ => Response::builder().header("content-length", "1234"),
-        };
-        response.body(empty).unwrap()
-    })
-    .await;
+    let app = bodiless().await;
     let stand = Stand::new().await;
     let (_, host) = stand.sandbox(&app);
     let mut client = Client2::connect(&stand).await;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, Response};
+use http::Response;
 use http_body::Frame;
-use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use pando_edge::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
-use crate::support::{App, Client2, Stand, answering, raw, within};
+use crate::support::{App, Client2, Stand, answering, bodiless, raw, trailing, within};
 
 const LARGE: usize = 50 * 1024 * 1024;
 const BLOCK: usize = 64 * 1024;
@@ -134,19 +134,7 @@ async fn an_app_learns_that_its_reader_left() {
 
 #[tokio::test]
 async fn trailers_pass_without_what_is_reserved() {
-    let app = answering(|request| async move {
-        let collected = request.into_body().collect().await.unwrap();
-        let sum = collected.trailers().and_then(|trailers| trailers.get("x-sum")).cloned();
-        let mut trailers = HeaderMap::new();
-        trailers.insert("x-sum", sum.unwrap());
-        trailers.insert("pando-x", "1".parse().unwrap());
-        let frames = [Ok(Frame::data(Bytes::from("body"))), Ok(Frame::trailers(trailers))];
-        Response::builder()
-            .header("trailer", "x-sum, pando-x")
-            .body(StreamBody::new(stream::iter(frames)).boxed_unsync())
-            .unwrap()
-    })
-    .await;
+    let app = trailing().await;
     let stand = Stand::new().await;
     let (_, host) = stand.sandbox(&app);
     let mut wire = stand.connect().await;
@@ -161,16 +149,7 @@ async fn trailers_pass_without_what_is_reserved() {
 
 #[tokio::test]
 async fn answers_without_a_body_keep_their_headers() {
-    let app = answering(|request| async move {
-        let empty = Empty::new().map_err(|never| match never {}).boxed_unsync();
-        let response = match request.uri().path() {
-            "/304" => Response::builder().status(304).header("etag", "\"v1\""),
-            "/204" => Response::builder().status(204),
-            _ => Response::builder().header("content-length", "1234"),
-        };
-        response.body(empty).unwrap()
-    })
-    .await;
+    let app = bodiless().await;
     let stand = Stand::new().await;
     let (_, host) = stand.sandbox(&app);
     let mut wire = stand.connect().await;

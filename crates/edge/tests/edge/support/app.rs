@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use futures_util::stream;
+use http::{HeaderMap, Request, Response};
+use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -66,4 +69,35 @@ where
         }
     });
     App { address, task }
+}
+
+/// An app that answers with the trailer `x-sum` of its request, and one that is reserved.
+pub async fn trailing() -> App {
+    answering(|request| async move {
+        let collected = request.into_body().collect().await.unwrap();
+        let sum = collected.trailers().and_then(|trailers| trailers.get("x-sum")).cloned();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", sum.unwrap());
+        trailers.insert("pando-x", "1".parse().unwrap());
+        let frames = [Ok(Frame::data(Bytes::from("body"))), Ok(Frame::trailers(trailers))];
+        Response::builder()
+            .header("trailer", "x-sum, pando-x")
+            .body(StreamBody::new(stream::iter(frames)).boxed_unsync())
+            .unwrap()
+    })
+    .await
+}
+
+/// An app whose answers have no body, each for another reason.
+pub async fn bodiless() -> App {
+    answering(|request| async move {
+        let empty = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let response = match request.uri().path() {
+            "/304" => Response::builder().status(304).header("etag", "\"v1\""),
+            "/204" => Response::builder().status(204),
+            _ => Response::builder().header("content-length", "1234"),
+        };
+        response.body(empty).unwrap()
+    })
+    .await
 }

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use app::{App, answering, raw};
+pub use app::{App, answering, bodiless, raw, trailing};
 pub use client::Wire;
 pub use client2::{Body2, Client2};
 
