@@ -15,6 +15,7 @@ pub mod ps;
 pub mod rm;
 pub mod run;
 pub mod set;
+mod settings;
 mod token;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use pando_types::app::{App, UpdateApp};
 
+use super::settings::SettingsArgs;
 use super::{find, token};
 use crate::client::{ClientArgs, read};
 use crate::commands::pair;
@@ -19,27 +20,14 @@ pub struct SetArgs {
     /// takes the token away
     #[arg(long, value_name = "PATH")]
     git_token_file: Option<PathBuf>,
-    /// The branch whose pushes are deployed
-    #[arg(long)]
-    branch: Option<String>,
+    #[command(flatten)]
+    settings: SettingsArgs,
     /// The template its sandboxes are restored from
     #[arg(long)]
     template: Option<String>,
-    /// The port it listens on
-    #[arg(long)]
-    port: Option<i64>,
-    /// The folder of the repository that holds it
-    #[arg(long, value_name = "PATH")]
-    root: Option<String>,
     /// Skips detection; empty to have it detected again
     #[arg(long)]
     framework: Option<String>,
-    /// Replaces the detected install command; empty for none
-    #[arg(long, value_name = "COMMAND")]
-    install: Option<String>,
-    /// Replaces the detected build command; empty for none
-    #[arg(long, value_name = "COMMAND")]
-    build: Option<String>,
     /// Replaces the detected start command; empty to have it detected again
     #[arg(long, value_name = "COMMAND")]
     start: Option<String>,
@@ -55,12 +43,6 @@ pub struct SetArgs {
     /// Whether pull requests get a preview
     #[arg(long, value_name = "BOOL")]
     previews: Option<bool>,
-    /// vCPUs
-    #[arg(long)]
-    cpu: Option<i64>,
-    /// Memory in MiB, in steps of 256
-    #[arg(long)]
-    memory_mb: Option<i64>,
 }
 
 /// Prints the app as JSON, or that it is changed.
@@ -69,22 +51,23 @@ pub async fn run(client: &ClientArgs, args: SetArgs) -> Result<(), Failure> {
     let app = find(&api, &args.app).await?;
     let detected = |given: Option<String>| given.map(|text| Some(text).filter(|it| !it.is_empty()));
     let token = args.git_token_file.as_deref().map(token::read).transpose()?;
+    let settings = args.settings;
     let change = UpdateApp {
         git_token: detected(token),
-        git_branch: args.branch.map(Some),
+        git_branch: settings.branch.map(Some),
         template: args.template.map(Some),
         auto_deploy: args.auto_deploy.map(Some),
         previews: args.previews.map(Some),
         framework: detected(args.framework),
-        install_command: args.install.map(Some),
-        build_command: args.build.map(Some),
+        install_command: settings.install.map(Some),
+        build_command: settings.build.map(Some),
         start_command: detected(args.start),
-        root_directory: args.root.map(Some),
-        port: args.port.map(Some),
+        root_directory: settings.root.map(Some),
+        port: settings.port.map(Some),
         env: pair::map(args.env).map(Some),
         preview_env: pair::map(args.preview_env).map(Some),
-        cpu: args.cpu.map(Some),
-        memory_mb: args.memory_mb.map(Some),
+        cpu: settings.cpu.map(Some),
+        memory_mb: settings.memory_mb.map(Some),
     };
     let answer = api.patch(&format!("/apps/{}", app.id), &change).await?;
     if client.json {
