@@ -258,27 +258,24 @@ static RESOURCES: Table = table(&[
 
 const MAX_IDLE_MINUTES: u32 = (MAX_TTL.as_secs() / 60) as u32;
 
-static PRODUCTION: Table = table(&[
-    key("env", Value::Variables, "none", "Variables there; they go before those of `env`."),
-    key("cron", Value::Flag, "true", "Whether `cron` is run there."),
-    key(
-        "idle_minutes",
-        whole(0, MAX_IDLE_MINUTES, 1),
-        "0",
-        "Without use for so long, it is put to [sleep](sleep.md); 0 for never.",
-    ),
-]);
+/// What `[production]` and `[preview]` hold.
+const fn stage(cron: &'static str, idle_minutes: &'static str) -> [Key; 3] {
+    [
+        key("env", Value::Variables, "none", "Variables there; they go before those of `env`."),
+        key("cron", Value::Flag, cron, "Whether `cron` is run there."),
+        key(
+            "idle_minutes",
+            whole(0, MAX_IDLE_MINUTES, 1),
+            idle_minutes,
+            "Without use for so long, it is put to [sleep](sleep.md); 0 for never.",
+        ),
+    ]
+}
 
-static PREVIEW: Table = table(&[
-    key("env", Value::Variables, "none", "Variables there; they go before those of `env`."),
-    key("cron", Value::Flag, "false", "Whether `cron` is run there."),
-    key(
-        "idle_minutes",
-        whole(0, MAX_IDLE_MINUTES, 1),
-        "5",
-        "Without use for so long, it is put to [sleep](sleep.md); 0 for never.",
-    ),
-]);
+static PRODUCTION_KEYS: [Key; 3] = stage("true", "0");
+static PREVIEW_KEYS: [Key; 3] = stage("false", "5");
+static PRODUCTION: Table = table(&PRODUCTION_KEYS);
+static PREVIEW: Table = table(&PREVIEW_KEYS);
 
 /// What people look for here, and where it is: a key by its path, and what is said of it.
 pub(super) const ELSEWHERE: [(&str, &str); 12] = [
