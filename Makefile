@@ -53,7 +53,7 @@ test-vm: ## Tests in real microVMs, through the real binary
 test-chaos: build ## Kill server and VMMs 200 times each amid creates and deletes (a quarter of an hour; CI: 8 times)
 	@PANDO_CHAOS_CYCLES=200 cargo nextest run --locked --profile long -p pando-e2e --test chaos --no-capture
 
-test-sleep: build ## 1,000 rounds of sleep and wake, a VMM killed at each step of it, a disk full below the pool (half an hour; CI: 50 rounds)
+test-sleep: build ## 1,000 rounds of sleep and wake, a VMM killed at each step of it, a disk full below the pool (half an hour; CI: 25 rounds)
 	@PANDO_SLEEP_ROUNDS=1000 cargo nextest run --locked --profile long -p pando-e2e --run-ignored all --no-capture --test asleep --test machine_dies --test full_disk
 
 test-ssh: ## Deploy keys against a real sshd of its own (needs root and openssh-server)
