@@ -5,6 +5,7 @@
 //! A test is five lines about what it tests; processes, ports and cleaning up
 //! are here. One test runs at a time (see `.config/nextest.toml`).
 
+mod app;
 mod attack;
 pub mod bare;
 mod chaos;
@@ -12,6 +13,7 @@ mod host;
 mod sandbox;
 mod server;
 
+pub use app::{App, remove_apps};
 pub use attack::Attack;
 pub use chaos::{Random, kill, kill_a_machine, machines, orphans};
 pub use host::{leftovers, pool, prefix, run, vmm_of};

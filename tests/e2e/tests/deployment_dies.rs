@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use pando_e2e::{Fault, Options, Server};
+use pando_e2e::{App, Fault, Options, Server, remove_apps};
 use pando_forge::{Forge, Repo, Settings};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn version(number: usize) -> Vec<(&'static str, Vec<u8>)> {
 struct World {
     server: Server,
     repo: Repo,
-    app: Value,
+    app: App,
 }
 
 impl World {
@@ -47,36 +47,18 @@ impl World {
             "name": "dies", "git_url": repo.clone_url(), "git_branch": "main",
             "install_command": "date +%s%N >installed", "build_command": "cp installed built",
         });
-        let app = server.request(Method::POST, "/v1/apps").json(&body).send().await?;
-        let app = app.error_for_status()?.json().await?;
+        let app = App::create(&server, &body).await?;
         Ok((Self { server, repo, app }, forge))
-    }
-
-    fn path(&self, rest: &str) -> String {
-        format!("/v1/apps/{}{rest}", self.app["id"].as_str().unwrap_or_default())
-    }
-
-    async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        let answer = self.server.request(Method::GET, path).send().await?;
-        Ok(answer.error_for_status()?.json().await?)
-    }
-
-    async fn page(&self) -> anyhow::Result<String> {
-        let url = self.app["url"].as_str().context("no url")?;
-        let host = url.trim_start_matches("http://").trim_end_matches('/');
-        let answer = self.server.edge(Method::GET, host, "/").send().await?;
-        ensure!(answer.status() == 200, "the page answers {}", answer.status());
-        Ok(answer.text().await?)
     }
 
     /// Waits until the newest deployment has ended; every page until then is one of `shown`.
     async fn ended(&self, shown: &[String]) -> anyhow::Result<Value> {
         let begun = Instant::now();
         loop {
-            let list = self.get(&self.path("/deploys")).await?;
-            let newest = list["items"][0].clone();
+            let list = self.app.deployments(&self.server).await?;
+            let newest = list.into_iter().next().context("no deployment")?;
             if !shown.is_empty() {
-                let page = self.page().await?;
+                let page = self.app.page(&self.server).await?;
                 ensure!(shown.iter().any(|shown| page.starts_with(shown)), "it shows {page}");
             }
             if matches!(newest["status"].as_str(), Some("live" | "failed")) {
@@ -98,22 +80,6 @@ impl World {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-/// What a run that failed left.
-async fn remove_apps(server: &Server) -> anyhow::Result<()> {
-    let list = server.request(Method::GET, "/v1/apps").send().await?.error_for_status()?;
-    let list: Value = list.json().await?;
-    for app in list["items"].as_array().context("no list")? {
-        let path = format!("/v1/apps/{}", app["id"].as_str().context("no id")?);
-        server.request(Method::DELETE, &path).send().await?.error_for_status()?;
-        let begun = Instant::now();
-        while server.request(Method::GET, &path).send().await?.status() != 404 {
-            ensure!(begun.elapsed() < DEPLOY_LIMIT, "{app} stays");
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-    Ok(())
 }
 
 fn files<'a>(app: &'a [(&'static str, Vec<u8>)]) -> Vec<(&'a str, &'a [u8])> {
@@ -140,10 +106,13 @@ async fn a_deployment_ends_wherever_the_server_did() -> anyhow::Result<()> {
         world.server.terminate()?;
         world.server.set_fault(Some(*fault));
         world.server.launch().await.context(name)?;
-        ensure!(world.page().await.context(name)?.starts_with(&live), "{name}: before");
+        ensure!(
+            world.app.page(&world.server).await.context(name)?.starts_with(&live),
+            "{name}: before"
+        );
         let next = format!("version {}", round + 1);
         world.repo.push("main", &files(&version(round + 1)), name).await?;
-        let deploy = world.server.request(Method::POST, &world.path("/deploys"));
+        let deploy = world.server.request(Method::POST, &world.app.path("/deploys"));
         if let Ok(answer) = deploy.json(&json!({})).send().await {
             ensure!(answer.status().is_success(), "{name}: {}", answer.text().await?);
         }
@@ -160,7 +129,10 @@ async fn a_deployment_ends_wherever_the_server_did() -> anyhow::Result<()> {
             }
             other => bail!("{name}: {other:?}"),
         }
-        ensure!(world.page().await.context(name)?.starts_with(&live), "{name}: after");
+        ensure!(
+            world.app.page(&world.server).await.context(name)?.starts_with(&live),
+            "{name}: after"
+        );
         world.until_at_rest().await.context(name)?;
     }
     // What is kept is of the last few, and nothing is once the app is gone.
