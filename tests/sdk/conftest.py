@@ -26,6 +26,7 @@ HOST = ["--data", str(DATA), "--network-prefix", PREFIX, "--network-pool", POOL,
 
 
 FORGE_TOKEN = "forge-token"
+WEBHOOK_SECRET = "secret"
 
 
 def free_port():
@@ -52,7 +53,7 @@ def server():
         [BIN / "pando", "serve", *HOST, "--listen", f"127.0.0.1:{port}",
          "--suffix", f"preview.localhost:{port}", "--allow-git-host", f"127.0.0.1:{FORGE_PORT}",
          "--dns-server", f"127.0.0.1:{DNS_PORT}"],
-        env={**os.environ, "PANDO_API_KEY": KEY}, stdout=log, stderr=log,
+        env={**os.environ, "PANDO_API_KEY": KEY, "PANDO_GITHUB_WEBHOOK_SECRET": WEBHOOK_SECRET}, stdout=log, stderr=log,
     )
     try:
         url = f"http://127.0.0.1:{port}"
@@ -166,7 +167,7 @@ def forge(tmp_path_factory):
     process = subprocess.Popen(
         [BIN / "pando-forge", "serve", "--listen", f"127.0.0.1:{FORGE_PORT}", "--root", folder / "root",
          "--webhook-url", "http://127.0.0.1:9/nobody"],
-        env={**os.environ, "PANDO_GITHUB_WEBHOOK_SECRET": "secret", "PANDO_GITHUB_TOKEN": FORGE_TOKEN},
+        env={**os.environ, "PANDO_GITHUB_WEBHOOK_SECRET": WEBHOOK_SECRET, "PANDO_GITHUB_TOKEN": FORGE_TOKEN},
         stdout=log, stderr=log,
     )
     try:
