@@ -17,13 +17,13 @@ use super::access::{Source, Transport};
 use super::index;
 use super::keep::Note;
 use super::lfs::{self, Objects};
-use super::mirror::{FETCH_LIMIT, Held, Mirror, Mirrors, Part, has, kept_ref};
+use super::mirror::{FETCH_LIMIT, Held, Mirror, Mirrors, Part, clear, has, kept_ref};
 use super::name::Vouched;
 use super::remote::{Remote, is_denied, is_redirect, may_lag};
 use super::repository::Repository;
 use super::scratch::Scratch;
 use super::submodule::{self, MAX_DEPTH, MAX_SUBMODULES, Submodule};
-use super::{GitError, Wanted, web};
+use super::{GitError, Wanted, tree, web};
 
 /// How long all of a tree may take.
 const WHOLE_LIMIT: Duration = Duration::from_secs(900);
@@ -137,7 +137,13 @@ impl Mirrors {
                     let host = from.url.host().to_owned();
                     return Err(GitError::Denied { host, is_known: from.has_credential() });
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // A git that was killed leaves up to a whole pack.
+                    if let Err(error) = clear(&dir) {
+                        tracing::warn!(%error, mirror = name, "what a failed fetch left stays");
+                    }
+                    return Err(error);
+                }
                 Ok(commit) => {
                     touch(&dir.join(kept_ref(&commit)));
                     touch(&dir);
@@ -219,6 +225,7 @@ impl Mirrors {
                 |error| submodule::submodule(&found.path, &found.source.url.to_string(), error);
             parts.push(part.map_err(named)?);
         }
+        tree::check_bytes(&parts)?;
         let held = Held { parts, repository, _turns: turns };
         Ok(Some(Mirror { commit: needs.commit.clone(), held: held.into() }))
     }

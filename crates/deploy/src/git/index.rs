@@ -34,6 +34,10 @@ impl Entry {
         self.mode == SUBMODULE
     }
 
+    pub(super) fn is_link(&self) -> bool {
+        self.mode == LINK
+    }
+
     pub(super) fn is_file(&self) -> bool {
         matches!(self.mode, FILE | EXECUTABLE)
     }
@@ -42,7 +46,13 @@ impl Entry {
 /// All entries of a commit's tree, in the index's order.
 pub(super) async fn list(dir: &std::path::Path, commit: &str) -> Result<Vec<Entry>, GitError> {
     let arguments = ["ls-tree", "-r", "-z", "-l", "--full-tree", commit];
-    let listing = Call::new(dir, &arguments).run(MAX_LISTING_BYTES).await?;
+    let listing = Call::new(dir, &arguments).run(MAX_LISTING_BYTES).await;
+    let listing = listing.map_err(|error| match error {
+        GitError::TooLarge { limit_bytes, .. } => {
+            GitError::TooLarge { what: "list of the tree's files", limit_bytes }
+        }
+        error => error,
+    })?;
     let lines = listing.split(|byte| *byte == 0).filter(|line| !line.is_empty());
     lines.map(|line| entry(line).ok_or(GitError::Unreadable("ls-tree"))).collect()
 }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -19,6 +18,7 @@ use super::access::Source;
 use super::host::HostPort;
 use super::index::Entry;
 use super::program::Call;
+use super::scratch::Scratch;
 use super::{GitError, web};
 
 /// The largest pointer (docs/spec.md there).
@@ -153,7 +153,7 @@ pub(super) async fn bring(
     }
     let bytes = objects.values().fold(0_u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
     if bytes > MAX_BYTES {
-        return Err(GitError::TooLarge { what: "files in LFS", limit_bytes: MAX_BYTES });
+        return Err(GitError::TooLarge { what: "sum of its files in LFS", limit_bytes: MAX_BYTES });
     }
     if missing.is_empty() {
         return Ok(objects);
@@ -162,6 +162,8 @@ pub(super) async fn bring(
         return Err(GitError::LfsOverSsh);
     }
     std::fs::create_dir_all(&folder).map_err(GitError::Folder)?;
+    // Beside the mirror, in which whoever fetches clears away what is not whole.
+    let parts = Scratch::new(dir.parent().unwrap_or(dir)).map_err(GitError::Folder)?;
     for batch in missing.chunks(BATCH) {
         let answers = ask(source, batch, allowed).await?;
         for pointer in batch {
@@ -169,12 +171,12 @@ pub(super) async fn bring(
             let action = answers
                 .get(&pointer.id)
                 .ok_or_else(|| named(GitError::Web("the forge does not have it".into())))?;
-            let fetched = tokio::time::timeout(
-                FILE_LIMIT,
-                download(&folder, source, pointer, action, allowed),
-            );
+            let part = parts.path().join(&pointer.id);
+            let download = download(&part, source, pointer, action, allowed);
+            let fetched = tokio::time::timeout(FILE_LIMIT, download);
             let late = GitError::Timeout { verb: "lfs", limit: FILE_LIMIT };
             fetched.await.unwrap_or(Err(late)).map_err(named)?;
+            std::fs::rename(&part, folder.join(&pointer.id)).map_err(GitError::Folder)?;
         }
     }
     Ok(objects)
@@ -254,15 +256,14 @@ async fn ask(
     Ok(actions)
 }
 
-/// Under another name until it is whole, and what its name says.
+/// Fetches one into a new file, and checks that it is what its name says.
 async fn download(
-    folder: &Path,
+    part: &Path,
     source: &Source,
     pointer: &Pointer,
     action: &Action,
     allowed: &[HostPort],
 ) -> Result<(), GitError> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     let (client, url) = web::client(&action.href, allowed).await?;
     let mut request = client.get(url.clone());
     let mut is_authorized = false;
@@ -286,16 +287,7 @@ async fn download(
         let status = answer.status().as_u16();
         return Err(GitError::Web(format!("the forge answered {status}")));
     }
-    let part = folder.join(format!("{}.{}.part", pointer.id, NEXT.fetch_add(1, Ordering::Relaxed)));
-    let written = write(answer, &part, pointer).await;
-    let done = match written {
-        Ok(()) => std::fs::rename(&part, folder.join(&pointer.id)).map_err(GitError::Folder),
-        Err(error) => Err(error),
-    };
-    if done.is_err() {
-        let _ = std::fs::remove_file(&part);
-    }
-    done
+    write(answer, part, pointer).await
 }
 
 async fn write(answer: reqwest::Response, part: &Path, pointer: &Pointer) -> Result<(), GitError> {

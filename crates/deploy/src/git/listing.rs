@@ -12,6 +12,13 @@ pub(crate) struct TreeEntry {
     pub version: String,
 }
 
+impl TreeEntry {
+    /// Whether it is a symbolic link.
+    pub(crate) fn is_link(&self) -> bool {
+        self.version.starts_with("120000 ")
+    }
+}
+
 impl Mirror {
     /// Every file and link of the tree, those of its submodules among them.
     pub(crate) fn listing(&self) -> Vec<TreeEntry> {

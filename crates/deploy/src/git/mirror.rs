@@ -148,8 +148,8 @@ impl Mirrors {
 }
 
 /// Removes locks and half-written packs: refs are whole or not there, and so are packs.
-fn clear(dir: &Path) -> io::Result<()> {
-    for folder in [".", COMMITS, "objects/pack", super::lfs::FOLDER] {
+pub(super) fn clear(dir: &Path) -> io::Result<()> {
+    for folder in [".", COMMITS, "objects/pack"] {
         let entries = match fs::read_dir(dir.join(folder)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             entries => entries?,
@@ -158,9 +158,7 @@ fn clear(dir: &Path) -> io::Result<()> {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let is_left =
-                name.ends_with(".lock") || name.starts_with("tmp_") || name.ends_with(".part");
-            if is_left {
+            if name.ends_with(".lock") || name.starts_with("tmp_") {
                 fs::remove_file(entry.path())?;
             }
         }

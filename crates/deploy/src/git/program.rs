@@ -162,7 +162,7 @@ impl<'a> Call<'a> {
         Ok(Running { child, group: pid })
     }
 
-    /// Runs it to its end; its output, unless that is longer than `limit_bytes`.
+    /// Runs it to its end; its output. Where that is longer than `limit_bytes`, it ends there.
     pub(super) async fn run(self, limit_bytes: usize) -> Result<Vec<u8>, GitError> {
         let verb = self.verb();
         let whole = async {
@@ -171,17 +171,19 @@ impl<'a> Call<'a> {
             let (stdout, stderr) = (running.child.stdout.take(), running.child.stderr.take());
             let ((), output, said, status) = tokio::join!(
                 feed(stdin, self.input),
-                keep(stdout, limit_bytes),
+                head(stdout, limit_bytes),
                 keep(stderr, MAX_SAID_BYTES),
                 running.child.wait(),
             );
             running.group = None;
             let status = status.map_err(|source| GitError::Start { verb, source })?;
-            succeeded(verb, status, &said.0)?;
-            if output.1 {
+            // Whoever is not heard to the end fails, and that is not why.
+            let (output, is_all) = output;
+            if !is_all {
                 return Err(GitError::TooLarge { what: verb, limit_bytes: limit_bytes as u64 });
             }
-            Ok(output.0)
+            succeeded(verb, status, &said)?;
+            Ok(output)
         };
         let limit = self.limit;
         tokio::time::timeout(limit, whole).await.unwrap_or(Err(GitError::Timeout { verb, limit }))
@@ -217,7 +219,7 @@ impl<'a> Call<'a> {
 struct Streaming {
     running: Running,
     output: ReaderStream<ChildStdout>,
-    said: tokio::task::JoinHandle<(Vec<u8>, bool)>,
+    said: tokio::task::JoinHandle<Vec<u8>>,
 }
 
 impl Streaming {
@@ -225,7 +227,7 @@ impl Streaming {
         let status = self.running.child.wait().await;
         self.running.group = None;
         let status = status.map_err(|source| GitError::Start { verb, source })?;
-        let said = self.said.await.map(|(said, _)| said).unwrap_or_default();
+        let said = self.said.await.unwrap_or_default();
         succeeded(verb, status, &said)
     }
 }
@@ -263,14 +265,24 @@ async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
     }
 }
 
-/// Reads all, keeps the beginning; whether there was more.
-async fn keep(reader: Option<impl AsyncRead + Unpin>, limit_bytes: usize) -> (Vec<u8>, bool) {
+/// Reads the beginning, and closes the pipe; whether that was all.
+async fn head(reader: Option<impl AsyncRead + Unpin>, limit_bytes: usize) -> (Vec<u8>, bool) {
+    let mut head = Vec::new();
+    if let Some(reader) = reader {
+        // A pipe that breaks is a git that ended, and its status tells how.
+        let _ = reader.take(limit_bytes as u64 + 1).read_to_end(&mut head).await;
+    }
+    let is_all = head.len() <= limit_bytes;
+    head.truncate(limit_bytes);
+    (head, is_all)
+}
+
+/// Reads all, keeps the beginning.
+async fn keep(reader: Option<impl AsyncRead + Unpin>, limit_bytes: usize) -> Vec<u8> {
     let mut kept = Vec::new();
-    let Some(mut reader) = reader else {
-        return (kept, false);
-    };
-    // A pipe that breaks is a git that ended, and its status tells how.
-    let _ = (&mut reader).take(limit_bytes as u64).read_to_end(&mut kept).await;
-    let rest = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await.unwrap_or(0);
-    (kept, rest > 0)
+    if let Some(mut reader) = reader {
+        let _ = (&mut reader).take(limit_bytes as u64).read_to_end(&mut kept).await;
+        let _ = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await;
+    }
+    kept
 }

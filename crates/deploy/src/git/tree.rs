@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::GitError;
 use super::lfs::{MAX_POINTER_BYTES, Pointer};
 use super::mirror::{MAX_LISTING_BYTES, Mirror, Part, READ_LIMIT};
 use super::program::Call;
 use super::tar::{self, Kind, Piece};
+use super::{GitError, is_commit};
 
 /// The largest tree that goes into a sandbox.
 const MAX_TREE_BYTES: u64 = 2 << 30;
@@ -50,9 +50,10 @@ impl Mirror {
         Ok(names)
     }
 
-    /// The beginning of a file of the commit, `limit_bytes` and no more.
+    /// The beginning of a file of the commit, `limit_bytes` and no more. A link to another
+    /// file of it is that file; of one that leads elsewhere, it is where it leads.
     pub(crate) async fn head(&self, path: &str, limit_bytes: usize) -> Result<Vec<u8>, GitError> {
-        let blob = self.object(path);
+        let blob = self.followed(path).await?.unwrap_or_else(|| self.object(path));
         let arguments = ["cat-file", "blob", &blob];
         let call = Call::new(self.dir(), &arguments);
         let whole = async {
@@ -68,6 +69,24 @@ impl Mirror {
         };
         let late = GitError::Timeout { verb: "cat-file", limit: READ_LIMIT };
         tokio::time::timeout(READ_LIMIT, whole).await.unwrap_or(Err(late))
+    }
+
+    /// The file of the commit that a link in it leads to; none where the path is no link, or
+    /// leads to none. git follows names in the tree and nothing on this host; nor, alas, a `./`.
+    async fn followed(&self, path: &str) -> Result<Option<String>, GitError> {
+        let entries = &self.held.parts[0].entries;
+        let at = entries.binary_search_by(|entry| entry.path[..].cmp(path.as_bytes()));
+        if !at.is_ok_and(|at| entries[at].is_link()) {
+            return Ok(None);
+        }
+        let asked = self.object(path) + "\n";
+        let arguments = ["cat-file", "--batch-check", "--follow-symlinks"];
+        let call = Call { input: asked.as_bytes(), ..Call::new(self.dir(), &arguments) };
+        let said = call.run(MAX_LISTING_BYTES).await?;
+        let said = String::from_utf8_lossy(&said);
+        let mut words = said.split_ascii_whitespace();
+        let (first, kind) = (words.next(), words.next());
+        Ok(first.filter(|id| is_commit(id) && kind == Some("blob")).map(str::to_owned))
     }
 
     /// The whole tree of the commit with its submodules, its files in LFS and a small `.git`,
@@ -114,6 +133,17 @@ impl Mirror {
     }
 }
 
+/// Refuses a tree that does not go into a sandbox, before there is one.
+pub(super) fn check_bytes(parts: &[Part]) -> Result<(), GitError> {
+    let entries = parts.iter().flat_map(|part| &part.entries);
+    let bytes = entries.fold(0_u64, |sum, entry| sum.saturating_add(entry.bytes));
+    if bytes > MAX_TREE_BYTES { Err(too_large()) } else { Ok(()) }
+}
+
+fn too_large() -> GitError {
+    GitError::TooLarge { what: "tree", limit_bytes: MAX_TREE_BYTES }
+}
+
 /// Where a tree is written to.
 struct Out {
     sender: mpsc::Sender<Result<Bytes, GitError>>,
@@ -142,8 +172,7 @@ impl From<std::io::Error> for Stopped {
 
 impl Out {
     async fn send(&mut self, bytes: Bytes) -> Result<(), Stopped> {
-        let too_large = GitError::TooLarge { what: "tree", limit_bytes: MAX_TREE_BYTES };
-        self.left = self.left.checked_sub(bytes.len() as u64).ok_or(too_large)?;
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(too_large)?;
         self.sender.send(Ok(bytes)).await.map_err(|_| Stopped::Unread)
     }
 

@@ -114,7 +114,9 @@ impl<'a> Recipe<'a> {
         hash.update(&VERSION.to_le_bytes());
         // Of texts alone: it cannot fail.
         hash.update(&serde_json::to_vec(self).unwrap_or_default());
-        let reads_all = !is_known(self.install);
+        // What stands behind a link may have any name.
+        let is_read_link = |entry: &TreeEntry| entry.is_link() && is_read_by_install(&entry.path);
+        let reads_all = !is_known(self.install) || self.listing.iter().any(is_read_link);
         for entry in self.listing {
             if reads_all || is_read_by_install(&entry.path) {
                 hash.update(entry.version.as_bytes());
@@ -143,8 +145,14 @@ fn is_install(command: &str) -> bool {
     }
     let is_listed =
         INSTALLS.iter().any(|(name, verbs)| *name == program && verbs.contains(&verb.as_str()));
-    // `pip install .` copies the sources.
-    is_listed && !words.any(|word| matches!(word, "." | "./") || word.starts_with(".["))
+    // `pip install .` copies the sources, and `-r` reads a file of any name.
+    let reads_more = |word: &str| {
+        let is_list = word.ends_with(".txt") || word.ends_with(".in");
+        matches!(word, "." | "./")
+            || word.starts_with(".[")
+            || (is_list && !is_read_by_install(word.as_bytes()))
+    };
+    is_listed && !words.any(reads_more)
 }
 
 /// Whether package managers read the file at this path.
@@ -192,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_link_may_be_any_file() {
+        let link = TreeEntry { path: "package.json".into(), version: "120000 1".into() };
+        let before = [link.clone(), entry("other.json", "1")];
+        let after = [link, entry("other.json", "2")];
+        assert_ne!(hash("npm ci", &before), hash("npm ci", &after));
+    }
+
+    #[test]
     fn a_command_of_the_repositorys_own_may_read_anything() {
         let before = [entry("Makefile", "1"), entry("src/a.c", "1")];
         let after = [entry("Makefile", "1"), entry("src/a.c", "2")];
@@ -201,6 +217,7 @@ mod tests {
             "npm ci && node x.js",
             "pip install .",
             "pip install .[web]",
+            "pip install -r src/prod.txt",
             "npm run x",
             "pip install $X",
             "go generate",

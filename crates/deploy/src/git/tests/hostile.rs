@@ -56,6 +56,80 @@ async fn a_tree_with_a_repository_of_its_own_or_a_way_out_is_refused() {
 }
 
 #[tokio::test]
+async fn a_tree_of_ten_thousand_million_files_is_refused_at_once() {
+    let world = World::new().await;
+    world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
+    let bare = world.folder.path().join("forge/repositories/acme/shop.git");
+    let mut id = git_object(&bare, "blob", b"x").await;
+    let mut mode = "100644";
+    for _ in 0..10 {
+        let ten: Vec<_> = (0..10).map(|at| tree_entry(mode, &format!("d{at}"), &id)).collect();
+        (id, mode) = (git_object(&bare, "tree", &ten.concat()).await, "40000");
+    }
+    let commit = push_tree(&world, "acme/shop", &tree_entry(mode, "d", &id)).await;
+    let wanted = Wanted::of("main", &commit);
+    let refused = world.mirrors.fetch(&world.source("acme/shop"), &wanted).await.err().unwrap();
+    assert_eq!(refused.to_string(), "the list of the tree's files is larger than 64 MiB");
+    world.forge.stop().await;
+}
+
+#[tokio::test]
+async fn a_tree_that_no_sandbox_takes_is_refused_before_there_is_one() {
+    let world = World::new().await;
+    world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
+    let bare = world.folder.path().join("forge/repositories/acme/shop.git");
+    let id = git_object(&bare, "blob", &vec![0; 8 << 20]).await;
+    let tree = |files: usize| -> Vec<u8> {
+        (0..files).flat_map(|at| tree_entry("100644", &format!("f{at:03}"), &id)).collect()
+    };
+    let source = world.source("acme/shop");
+    let commit = push_tree(&world, "acme/shop", &tree(256)).await;
+    assert!(world.mirrors.fetch(&source, &Wanted::of("main", &commit)).await.is_ok());
+    let commit = push_tree(&world, "acme/shop", &tree(257)).await;
+    let refused = world.mirrors.fetch(&source, &Wanted::of("main", &commit)).await.err().unwrap();
+    assert_eq!(refused.to_string(), "the tree is larger than 2048 MiB");
+    world.forge.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_is_the_file_that_it_leads_to_and_never_one_of_the_host() {
+    let world = World::new().await;
+    let repo = world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
+    let work = world.clone(&repo).await;
+    work.write("deploy/pando.toml", "port = 3000\n");
+    let links = [
+        ("pando.toml", "deploy/pando.toml"),
+        ("again", "pando.toml"),
+        ("deploy/up", "../v"),
+        ("folder", "deploy"),
+        ("loop", "loop"),
+        ("gone", "nowhere"),
+        ("out", "/etc/hostname"),
+        ("above", "../../../../../../../../etc/hostname"),
+    ];
+    for (name, target) in links {
+        std::os::unix::fs::symlink(target, work.path.join(name)).unwrap();
+    }
+    work.commit_and_push().await;
+    let mirror = world.fetch("acme/shop").await;
+    for (path, content) in [
+        ("v", "1"),
+        ("pando.toml", "port = 3000\n"),
+        ("again", "port = 3000\n"),
+        ("deploy/up", "1"),
+        ("folder", "deploy"),
+        ("loop", "loop"),
+        ("gone", "nowhere"),
+        ("out", "/etc/hostname"),
+        ("above", "../../../../../../../../etc/hostname"),
+    ] {
+        let read = mirror.head(path, 100).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&read), content, "{path}");
+    }
+    world.forge.stop().await;
+}
+
+#[tokio::test]
 async fn nothing_of_a_repository_is_run_or_followed() {
     let world = World::new().await;
     let repo = world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::gate::{Gate, Rules};
 use super::{Wanted, World, unpack};
 use crate::git::{GitError, Source};
@@ -148,6 +150,43 @@ async fn a_file_that_is_not_the_one_or_not_to_be_had_is_named() {
     });
     assert!(world.mirrors.fetch(&source, &wanted).await.is_ok());
     assert_eq!(hidden.heard(), [("/x".to_owned(), None)]);
+    world.forge.stop().await;
+}
+
+#[tokio::test]
+async fn one_that_is_on_its_way_is_nobody_elses_to_clear_away() {
+    let file = b"the real file".to_vec();
+    let gate = Gate::start(Rules::default()).await;
+    let store = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = store.local_addr().unwrap().to_string();
+    let world = World::allowing(&[&gate.address.to_string(), &host]).await;
+    let files: [(&str, &[u8]); 2] =
+        [(".gitattributes", b"*.bin filter=lfs\n"), ("a.bin", &pointer(&file).into_bytes())];
+    let repo = world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
+    let first = repo.head("main").await.unwrap();
+    repo.push("main", &files, "LFS").await.unwrap();
+    gate.set(|rules| {
+        rules.to = world.forge.url().to_owned();
+        let answer = format!(r#"{{"objects":[{}]}}"#, object(&file, &format!("http://{host}/x")));
+        rules.answers.insert(BATCH.into(), answer.into_bytes());
+    });
+    let url = world.mirrors.parse(&format!("{}/acme/shop.git", gate.url())).unwrap();
+    let source = Source::new(url, world.org, None);
+    let wanted = Wanted::of("main", "");
+    let slow = async {
+        let (mut caller, _) = store.accept().await.unwrap();
+        assert!(caller.read(&mut [0; 4096]).await.unwrap() > 0);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len());
+        caller.write_all(head.as_bytes()).await.unwrap();
+        caller.write_all(&file[..3]).await.unwrap();
+        // Meanwhile another deployment of the repository fetches.
+        let other = Wanted::of("main", &first);
+        assert!(world.mirrors.fetch(&source, &other).await.is_ok());
+        caller.write_all(&file[3..]).await.unwrap();
+    };
+    let (mirror, ()) = tokio::join!(world.mirrors.fetch(&source, &wanted), slow);
+    let there = unpack(&mirror.unwrap()).await;
+    assert_eq!(fs::read(there.path.join("a.bin")).unwrap(), file);
     world.forge.stop().await;
 }
 
