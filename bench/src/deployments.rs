@@ -20,7 +20,7 @@ const DEPLOY_LIMIT: Duration = Duration::from_secs(600);
 /// What is deployed: an app that says which version it is.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// Nothing to install: what is left is the platform's own.
+    /// Installed by npm, which has nothing to fetch.
     Node,
     /// Installed by pip from the registry.
     Flask,
@@ -31,7 +31,7 @@ impl Kind {
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Node => "Node, nothing to install",
+            Self::Node => "Node, npm with no dependency",
             Self::Flask => "Flask, by pip",
         }
     }
