@@ -3,7 +3,7 @@
 use pando_store::{AppKind, AppRow, Insert, Presence, PreviewOf, StoreError, Tx};
 use pando_types::app::DeploymentStatus;
 use pando_types::route::RouteTarget;
-use pando_types::{AppId, Code, PublicError};
+use pando_types::{AppId, Code, PublicError, Timestamp};
 
 use crate::app::env::Environments;
 use crate::app::label;
@@ -22,6 +22,8 @@ pub(crate) const PULL_REQUEST: Reason = Reason::PullRequest;
 pub(crate) struct Head<'a> {
     pub git_ref: &'a str,
     pub commit: &'a str,
+    /// Since when it is the head, by the forge's clock; `None` where it does not say.
+    pub since: Option<Timestamp>,
     pub reason: Reason,
 }
 
@@ -76,7 +78,8 @@ fn is_of(row: &AppRow, app: AppId) -> bool {
     matches!(&row.kind, AppKind::Preview(preview) if preview.parent == app)
 }
 
-/// Deploys a head, unless it is live or on its way already.
+/// Deploys a head, unless it is live or on its way already, or a newer one came before it: a
+/// delivery that failed may come again days later.
 pub(crate) async fn deploy(
     tx: &mut Tx,
     app: &AppRow,
@@ -85,6 +88,12 @@ pub(crate) async fn deploy(
     effects: &mut Effects,
 ) -> Result<(), StoreError> {
     let short = head.commit.get(..7).unwrap_or(head.commit);
+    if let Some(since) = head.since
+        && !tx.app_told(app.id, since).await?
+    {
+        verdict.reasons.push(format!("{short} is older than what {} was told of", app.name));
+        return Ok(());
+    }
     let open = tx.deployment_list_open(app.id).await?;
     if open.last().is_some_and(|row| row.commit == head.commit) {
         verdict.reasons.push(format!("{short} is being deployed to {} already", app.name));

@@ -1,8 +1,10 @@
 //! Reading deliveries: of all that a payload holds, what a decision needs. Field
 //! names as in <https://docs.github.com/en/webhooks/webhook-events-and-payloads>.
 
+use chrono::DateTime;
+use pando_types::Timestamp;
 use pando_types::limits::MAX_REPOSITORY_NAME_BYTES;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::git::{is_branch, is_commit};
 
@@ -51,6 +53,8 @@ pub(crate) struct PullRequest {
     pub head_branch: String,
     pub head_commit: String,
     pub is_draft: bool,
+    /// When it last changed in any way.
+    pub updated_at: Option<Timestamp>,
     /// The fork that the head is in, where it is another repository's.
     pub fork: Option<String>,
 }
@@ -76,6 +80,10 @@ pub(crate) struct Repository {
     /// The forge's number of it.
     #[serde(default)]
     pub id: Option<u64>,
+    /// When it was last pushed to; in seconds since 1970 where the event is a push, and else a text
+    /// that nobody needs.
+    #[serde(default, deserialize_with = "seconds")]
+    pub pushed_at: Option<Timestamp>,
 }
 
 /// Why a delivery is no event of its name.
@@ -129,6 +137,8 @@ struct PullRequestObject {
     draft: bool,
     #[serde(default)]
     state: String,
+    #[serde(default)]
+    updated_at: String,
 }
 
 #[derive(Deserialize)]
@@ -208,6 +218,12 @@ impl Repository {
     }
 }
 
+fn seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Timestamp>, D::Error> {
+    let value = serde_json::Value::deserialize(value)?;
+    let millis = value.as_i64().and_then(|seconds| seconds.checked_mul(1000));
+    Ok(millis.map(Timestamp::from_millis))
+}
+
 fn push(payload: PushPayload) -> Result<Event, String> {
     payload.repository.check()?;
     let PushPayload { git_ref, after: commit, deleted, head_commit, repository } = payload;
@@ -241,7 +257,7 @@ fn pull_request(payload: PullRequestPayload) -> Result<Event, String> {
             return Ok(Event::other(payload.repository, why));
         }
     };
-    let PullRequestObject { head, title, draft, state } = payload.pull_request;
+    let PullRequestObject { head, title, draft, state, updated_at } = payload.pull_request;
     if change == Change::Head && state == "closed" {
         let why = format!("pull request #{} is closed", payload.number);
         return Ok(Event::other(payload.repository, why));
@@ -259,6 +275,9 @@ fn pull_request(payload: PullRequestPayload) -> Result<Event, String> {
         head_branch: head.git_ref.chars().take(255).collect(),
         head_commit: head.sha,
         is_draft: draft,
+        updated_at: DateTime::parse_from_rfc3339(&updated_at)
+            .ok()
+            .map(|time| Timestamp::from_millis(time.timestamp_millis())),
         fork,
     }))
 }

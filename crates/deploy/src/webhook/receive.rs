@@ -168,7 +168,9 @@ async fn pushed(
         } else if let Some(word) = skip::word(&push.message) {
             Verdict::ignored(format!("the commit's message says {word}, so {} stays", app.name))
         } else {
-            let head = Head { git_ref: &push.branch, commit: &push.commit, reason: preview::PUSH };
+            let since = push.repository.pushed_at;
+            let head =
+                Head { git_ref: &push.branch, commit: &push.commit, since, reason: preview::PUSH };
             let mut verdict = Verdict::default();
             preview::deploy(tx, app, &head, &mut verdict, effects).await?;
             verdict
@@ -224,7 +226,12 @@ async fn preview_of(
         Err(error) => return Err(error),
     };
     let git_ref = format!("refs/pull/{}/head", pull.number);
-    let head = Head { git_ref: &git_ref, commit: &pull.head_commit, reason: preview::PULL_REQUEST };
+    let head = Head {
+        git_ref: &git_ref,
+        commit: &pull.head_commit,
+        since: pull.updated_at,
+        reason: preview::PULL_REQUEST,
+    };
     let mut verdict = Verdict::default();
     preview::deploy(tx, &row, &head, &mut verdict, effects).await?;
     Ok(verdict)

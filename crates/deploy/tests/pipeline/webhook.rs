@@ -119,6 +119,48 @@ async fn a_delivery_that_comes_again_does_nothing_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_older_and_comes_later_is_not_gone_back_to() {
+    let world = World::new().await;
+    let app = world.app(|_| {}).await;
+    world.ended(app.id).await;
+    let mut pushes = Vec::new();
+    for number in 1..=3 {
+        let text = number.to_string();
+        let files = [("index.html", text.as_bytes())];
+        let pushed = world.repo.push("main", &files, &text).await.unwrap();
+        let mut push = world.push("main", &pushed.sha);
+        push["repository"]["pushed_at"] = json!(1_700_000_000 + number);
+        pushes.push(push);
+    }
+    let [first, second, third] = [&pushes[0], &pushes[1], &pushes[2]];
+    for (push, decision, shown) in [
+        (second, "deploy", "2"),
+        (first, "ignore", "2"),
+        (third, "deploy", "3"),
+        (second, "ignore", "3"),
+    ] {
+        let delivery = world.webhook("push", push).await;
+        assert_eq!(delivery.decision, decision, "{delivery:?}");
+        world.ended(app.id).await;
+        assert_eq!(world.shows(&app).await, shown);
+    }
+
+    // The same for the head of a pull request.
+    let head = |sha: &serde_json::Value, updated_at: &str| {
+        let mut pull = world.pull("synchronize", 1, sha.as_str().unwrap());
+        pull["pull_request"]["updated_at"] = json!(updated_at);
+        pull
+    };
+    let newer = head(&third["after"], "2026-11-30T10:00:01Z");
+    let older = head(&second["after"], "2026-11-30T10:00:00Z");
+    assert_eq!(world.webhook("pull_request", &newer).await.decision, "deploy");
+    let delivery = world.webhook("pull_request", &older).await;
+    assert!(delivery.reason.contains("is older than what"), "{delivery:?}");
+    assert_eq!(delivery.decision, "ignore");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_repository_may_have_many_apps() {
     let world = World::new().await;
     let one = world.app(|_| {}).await;

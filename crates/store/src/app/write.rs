@@ -1,7 +1,7 @@
 //! Reads and writes of apps that belong to a transaction.
 
 use pando_types::route::{RouteChange, RouteTarget};
-use pando_types::{AppId, DeploymentId, OrgId, SandboxId};
+use pando_types::{AppId, DeploymentId, OrgId, SandboxId, Timestamp};
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Row, Sqlite};
@@ -128,6 +128,19 @@ impl Tx {
         let rows =
             query.bind(parent.to_string()).bind(MAX_PREVIEWS).fetch_all(self.connection()).await?;
         rows.iter().map(read).collect()
+    }
+
+    /// Keeps that the forge told of what was at this moment, by its own clock, unless it told of
+    /// something later before; whether it is kept.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn app_told(&mut self, id: AppId, at: Timestamp) -> Result<bool, StoreError> {
+        let query = sqlx::query(
+            "UPDATE app SET told_ms = $2 WHERE id = $1 AND (told_ms IS NULL OR told_ms <= $2)",
+        );
+        let query = query.bind(id.to_string()).bind(at.as_millis());
+        Ok(query.execute(self.connection()).await?.rows_affected() > 0)
     }
 
     /// How many apps and previews that an org has of a repository are not gone.
