@@ -36,8 +36,8 @@ SERVER = """\
 require('http').createServer((asked, answer) => answer.end(JSON.stringify(process.env))).listen(process.env.PORT);
 """
 MANIFEST = '[build]\nsecrets = ["TOKEN"]\n'
-# The files, and where what they were installed to is kept for the next.
-APPS = {
+# The files, and where what they were installed to is kept for the next. An image is minutes.
+NPM = {
     "npm": ({
         "package.json": '{"name": "private", "private": true, "scripts": {"postinstall": "sh use.sh"}}\n',
         ".npmrc": "//registry.invalid/:_authToken=${TOKEN}\n",
@@ -45,6 +45,8 @@ APPS = {
         '[web]\ncommand = "node server.js"\n',
         "use.sh": USE, "server.js": SERVER,
     }, "pool/disks/layer-"),
+}
+IMAGE = {
     "image": ({
         "Dockerfile": "FROM pando/base\nWORKDIR /site\nCOPY use.sh ./\n"
         "RUN --mount=type=secret,id=TOKEN TOKEN=$(cat /run/secrets/TOKEN) sh use.sh\n"
@@ -52,6 +54,7 @@ APPS = {
         "pando.toml": MANIFEST, "use.sh": USE, "server.js": SERVER,
     }, "pool/layers/"),
 }
+APPS = NPM | IMAGE if os.environ.get("PANDO_SLOW_APPS") else NPM
 PIECE_BYTES = 8 << 20
 
 
