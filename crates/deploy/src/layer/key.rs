@@ -117,8 +117,10 @@ impl<'a> Recipe<'a> {
         // What stands behind a link may have any name.
         let is_read_link = |entry: &TreeEntry| entry.is_link() && is_read_by_install(&entry.path);
         let reads_all = !is_known(self.install) || self.listing.iter().any(is_read_link);
+        let by_pip = ["pip", "uv "].iter().any(|program| self.install.contains(program));
         for entry in self.listing {
-            if reads_all || is_read_by_install(&entry.path) {
+            let may_be_named = by_pip && may_be_in_requirements(&entry.path);
+            if reads_all || may_be_named || is_read_by_install(&entry.path) {
                 hash.update(entry.version.as_bytes());
                 hash.update(&[0]);
                 hash.update(&entry.path);
@@ -168,6 +170,13 @@ fn is_read_by_install(path: &[u8]) -> bool {
         || folders.split('/').any(|folder| FOLDERS_READ.contains(&folder))
 }
 
+/// Whether a list of requirements may name the file at this path: another list, or a package.
+fn may_be_in_requirements(path: &[u8]) -> bool {
+    [".txt", ".in", ".pip", ".whl", ".tar.gz", ".zip"]
+        .iter()
+        .any(|end| path.ends_with(end.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +214,16 @@ mod tests {
         let before = [link.clone(), entry("other.json", "1")];
         let after = [link, entry("other.json", "2")];
         assert_ne!(hash("npm ci", &before), hash("npm ci", &after));
+    }
+
+    #[test]
+    fn requirements_may_name_others() {
+        for name in ["deps/base.txt", "vendor/shared-1.0-py3-none-any.whl"] {
+            let (before, after) = ([entry(name, "1")], [entry(name, "2")]);
+            let install = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt";
+            assert_ne!(hash(install, &before), hash(install, &after), "{name}");
+            assert_eq!(hash("npm ci", &before), hash("npm ci", &after), "{name}");
+        }
     }
 
     #[test]
