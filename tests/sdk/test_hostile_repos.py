@@ -35,7 +35,9 @@ SERVER = "require('http').createServer((q, r) => r.end('heard')).listen(%s);\n"
 LISTENING = {
     "on 127.0.0.1": (SERVER % "process.env.PORT, '127.0.0.1'", "heard"),
     "on ::1": (SERVER % "process.env.PORT, '::1'", "heard"),
-    "on another port": (SERVER % "4567, '0.0.0.0'", "0.0.0.0:4567: it must use the port in the variable PORT"),
+    "on another port": (SERVER % "4567, '0.0.0.0'", "0.0.0.0:4567 (node): it must use the port in the variable PORT"),
+    "in no HTTP": ("require('net').createServer(s => s.end()).listen(process.env.PORT);\n",
+                   "what listens on port 3000 did not answer within 10 s"),
     "nowhere": ("console.log('up to nothing'); setTimeout(() => 0, 1e9);\n", "did not answer on port 3000 within 10 s"),
     "late": ("setTimeout(() => { %s }, %d);\n" % (SERVER % "process.env.PORT", 65000 if SLOW else 8000), "heard"),
 }

@@ -244,6 +244,9 @@ pub struct Listener {
     pub address: std::net::IpAddr,
     /// The port.
     pub port: u16,
+    /// The name of the program that listens, where it is known.
+    #[serde(default)]
+    pub process: Option<String>,
 }
 
 /// An answer with nothing in it.

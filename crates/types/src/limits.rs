@@ -175,6 +175,9 @@ pub const MAX_VOLUME_MIB: u32 = 64 * 1024;
 /// The most volumes of a sandbox, those among them that are copies: one for each spare disk.
 pub const MAX_VOLUMES_ATTACHED: usize = 3;
 
+/// Bytes of a command of an app: to install, build or start it, or of one of its processes.
+pub const MAX_APP_COMMAND_BYTES: usize = 4096;
+
 /// The most schedules of a sandbox.
 pub const MAX_SCHEDULES: u32 = 8;
 /// The longest cron expression, in bytes.

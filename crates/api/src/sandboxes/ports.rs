@@ -53,7 +53,7 @@ mod tests {
     fn a_port_has_its_url() {
         let id = SandboxId::new();
         let urls = PublicUrls { scheme: Scheme::Http, suffix: "preview.localhost:7070".into() };
-        let listener = Listener { address: "::1".parse().unwrap(), port: 3000 };
+        let listener = Listener { address: "::1".parse().unwrap(), port: 3000, process: None };
         let shown = public(&listener, id, &urls);
         assert_eq!((shown.port, shown.address.as_str()), (3000, "::1"));
         assert_eq!(shown.url, format!("http://3000-{id}.preview.localhost:7070"));

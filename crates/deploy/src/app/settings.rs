@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use pando_guest_protocol::SESSION_PORT;
 use pando_store::{AppKind, AppRow};
 use pando_types::PublicError;
 use pando_types::app::{CreateApp, UpdateApp};
 use pando_types::limits::{
-    DEFAULT_CPU, DEFAULT_MEMORY_MIB, MAX_APP_NAME_BYTES, MAX_CPU, MAX_MEMORY_MIB, MEMORY_STEP_MIB,
-    MIN_MEMORY_MIB,
+    DEFAULT_CPU, DEFAULT_MEMORY_MIB, MAX_APP_COMMAND_BYTES, MAX_APP_NAME_BYTES, MAX_CPU,
+    MAX_MEMORY_MIB, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
 };
 
 use super::env::judge;
@@ -19,10 +20,6 @@ const DEFAULT_TEMPLATE: &str = "base";
 /// What the public SDK sends for its own default.
 const SDK_DEFAULT_TEMPLATE: &str = "code-interpreter";
 const DEFAULT_PORT: u16 = 3000;
-/// The agent's own.
-pub(crate) const AGENT_PORT: u16 = pando_guest_protocol::SESSION_PORT;
-/// The longest command.
-pub(crate) const MAX_COMMAND_BYTES: usize = 4096;
 const MAX_FOLDER_BYTES: usize = 512;
 const MAX_GIT_TOKEN_BYTES: usize = 1024;
 
@@ -88,9 +85,9 @@ pub(crate) fn wanted(
     ] {
         if command
             .as_ref()
-            .is_some_and(|text| text.len() > MAX_COMMAND_BYTES || text.contains('\0'))
+            .is_some_and(|text| text.len() > MAX_APP_COMMAND_BYTES || text.contains('\0'))
         {
-            let message = format!("{field} holds at most {MAX_COMMAND_BYTES} bytes and no NUL");
+            let message = format!("{field} holds at most {MAX_APP_COMMAND_BYTES} bytes and no NUL");
             return Err(PublicError::invalid(field, message));
         }
     }
@@ -230,10 +227,10 @@ fn bad_folder() -> PublicError {
 
 fn port(port: Option<i64>) -> Result<u16, PublicError> {
     let port = port.map_or(Some(DEFAULT_PORT), |port| u16::try_from(port).ok());
-    port.filter(|port| *port > 0 && *port != AGENT_PORT).ok_or_else(|| {
+    port.filter(|port| *port > 0 && *port != SESSION_PORT).ok_or_else(|| {
         PublicError::invalid(
             "port",
-            format!("port is 1 to 65535, and not {AGENT_PORT} (the agent's own)"),
+            format!("port is 1 to 65535, and not {SESSION_PORT} (the agent's own)"),
         )
     })
 }
@@ -303,7 +300,7 @@ mod tests {
                 "{folder:?}"
             );
         }
-        for port in [0, -1, 65_536, i64::from(AGENT_PORT)] {
+        for port in [0, -1, 65_536, i64::from(SESSION_PORT)] {
             assert_eq!(refused(|app| app.port = Some(port)), "port");
         }
         assert_eq!(refused(|app| app.cpu = Some(0)), "cpu");

@@ -2,10 +2,12 @@
 //! sandbox as a browser would.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use pando_guest_protocol::log::{LogQuery, Whose};
+use pando_guest_protocol::session::Listener;
 use pando_guest_protocol::supervise::Watched;
 use pando_node::guest::GuestError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::run::{Halt, Run};
 use super::start::WEB;
-use crate::detect::{Health, Plan, Protocol};
+use crate::detect::{Health, Plan, Protocol, shown};
 use crate::machine::Machine;
 
 /// The pause between two questions.
@@ -133,6 +135,10 @@ impl Run {
         }
         let what = match last {
             Answer::NoHttp => format!("what listens on port {port} does not speak HTTP"),
+            Answer::NotYet | Answer::Connected if self.listens(machine).await => format!(
+                "what listens on port {port} did not answer within {seconds} s; if it does not \
+                 speak HTTP, `health.protocol` is `tcp` in pando.toml"
+            ),
             Answer::NotYet | Answer::Connected => {
                 format!("the app did not answer on port {port} within {seconds} s")
             }
@@ -178,11 +184,8 @@ impl Run {
             self.say(line).await;
         }
         let listeners = machine.listeners().await.unwrap_or_default();
-        let mut places: Vec<String> = listeners
-            .iter()
-            .filter(|listener| listener.port != self.port)
-            .map(|listener| std::net::SocketAddr::new(listener.address, listener.port).to_string())
-            .collect();
+        let elsewhere = listeners.iter().filter(|listener| listener.port != self.port);
+        let mut places: Vec<String> = elsewhere.map(place).collect();
         places.dedup();
         places.truncate(10);
         if places.is_empty() {
@@ -192,6 +195,15 @@ impl Run {
         Halt::Failed(format!(
             "{what}; it listens on {places}: it must use the port in the variable PORT"
         ))
+    }
+}
+
+/// `0.0.0.0:4567 (node)`
+fn place(listener: &Listener) -> String {
+    let address = SocketAddr::new(listener.address, listener.port);
+    match &listener.process {
+        Some(process) => format!("{address} ({})", shown(process)),
+        None => address.to_string(),
     }
 }
 

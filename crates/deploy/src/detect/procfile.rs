@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use pando_guest_protocol::supervise::is_process_name;
+use pando_types::limits::MAX_APP_COMMAND_BYTES;
 
 /// The most processes that are taken.
 const MAX_PROCESSES: usize = 32;
-/// The longest command that is taken.
-const MAX_COMMAND_BYTES: usize = 4096;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Procfile {
@@ -24,7 +23,7 @@ impl Procfile {
             let (name, command) = line.split_once(':')?;
             let (name, command) = (name.trim(), command.trim());
             let good = is_process_name(name)
-                && (1..=MAX_COMMAND_BYTES).contains(&command.len())
+                && (1..=MAX_APP_COMMAND_BYTES).contains(&command.len())
                 && !command.contains('\0');
             good.then(|| (name, command.to_owned()))
         });

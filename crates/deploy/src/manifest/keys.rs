@@ -2,11 +2,9 @@
 //! `docs/pando-toml.md` come from here.
 
 use pando_types::limits::{
-    MAX_CPU, MAX_MEMORY_MIB, MAX_SCHEDULE_COMMAND_BYTES, MAX_SCHEDULE_TIMEOUT, MAX_SCHEDULES,
-    MAX_TTL, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
+    MAX_APP_COMMAND_BYTES, MAX_CPU, MAX_MEMORY_MIB, MAX_SCHEDULE_COMMAND_BYTES,
+    MAX_SCHEDULE_TIMEOUT, MAX_SCHEDULES, MAX_TTL, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
 };
-
-use crate::app::settings::MAX_COMMAND_BYTES;
 
 /// A key of a table.
 #[derive(Debug)]
@@ -110,7 +108,7 @@ pub(super) const MAX_BUILD_SECRETS: usize = 64;
 pub(super) const PORT: &str = "PORT";
 
 // What a schedule may run, a command here may be.
-const _: () = assert!(MAX_COMMAND_BYTES <= MAX_SCHEDULE_COMMAND_BYTES);
+const _: () = assert!(MAX_APP_COMMAND_BYTES <= MAX_SCHEDULE_COMMAND_BYTES);
 
 const fn whole(least: u32, most: u32, step: u32) -> Value {
     Value::Whole(Whole { least, most, step })

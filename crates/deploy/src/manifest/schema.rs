@@ -3,7 +3,8 @@
 //! Lengths are in characters, as JSON Schema counts them, where the limits are in bytes; and
 //! which cron expressions there are, or whether a folder leads out, it does not say.
 
-use pando_types::limits::{MAX_CRON_BYTES, MAX_ENV_NAME_BYTES};
+use pando_guest_protocol::SESSION_PORT;
+use pando_types::limits::{MAX_APP_COMMAND_BYTES, MAX_CRON_BYTES, MAX_ENV_NAME_BYTES};
 use pando_types::schema::{CRON, NO_NUL, NOT_BLANK, VARIABLE};
 use serde_json::{Map, Value as Json, json};
 
@@ -12,7 +13,6 @@ use super::keys::{
     MAX_URL_PATH_BYTES, Named, PORT, Table, Value, Whole,
 };
 use super::value::frameworks;
-use crate::app::settings::{AGENT_PORT, MAX_COMMAND_BYTES};
 
 /// Relative, with no `..` and nothing that steers a terminal.
 const FOLDER: &str = r"^(?=.*\S)(?!\s*/)(?!(.*/)?\s*\.\.\s*(/|$))[^\x00-\x1F\x7F-\x9F]+$";
@@ -77,10 +77,10 @@ fn described(key: &Key) -> Json {
 fn value(value: &Value) -> Json {
     match value {
         Value::Command => {
-            json!({ "type": "string", "maxLength": MAX_COMMAND_BYTES, "pattern": NOT_BLANK })
+            json!({ "type": "string", "maxLength": MAX_APP_COMMAND_BYTES, "pattern": NOT_BLANK })
         }
         Value::CommandOrNone => {
-            json!({ "type": "string", "maxLength": MAX_COMMAND_BYTES, "pattern": NO_NUL })
+            json!({ "type": "string", "maxLength": MAX_APP_COMMAND_BYTES, "pattern": NO_NUL })
         }
         Value::Framework => json!({ "enum": frameworks().collect::<Vec<_>>() }),
         Value::Protocol => json!({ "enum": ["http", "tcp"] }),
@@ -92,7 +92,7 @@ fn value(value: &Value) -> Json {
         }
         Value::Cron => json!({ "type": "string", "maxLength": MAX_CRON_BYTES, "pattern": CRON }),
         Value::Port => json!({
-            "type": "integer", "minimum": 1, "maximum": 65535, "not": { "const": AGENT_PORT },
+            "type": "integer", "minimum": 1, "maximum": 65535, "not": { "const": SESSION_PORT },
         }),
         Value::Whole(Whole { least, most, step }) => {
             let mut schema = json!({ "type": "integer", "minimum": least, "maximum": most });

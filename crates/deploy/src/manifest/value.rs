@@ -1,14 +1,14 @@
 //! What one value may be: in words, and judged.
 
+use pando_guest_protocol::SESSION_PORT;
 use pando_node::control::Cron;
 use pando_types::Timestamp;
 use pando_types::env::is_name;
-use pando_types::limits::{MAX_CRON_YEARS, MAX_ENV_NAME_BYTES};
+use pando_types::limits::{MAX_APP_COMMAND_BYTES, MAX_CRON_YEARS, MAX_ENV_NAME_BYTES};
 use toml::de::{DeInteger, DeValue};
 
 use super::keys::{MAX_BUILD_SECRETS, MAX_FOLDER_BYTES, MAX_URL_PATH_BYTES, PORT, Value, Whole};
 use super::near::nearest;
-use crate::app::settings::{AGENT_PORT, MAX_COMMAND_BYTES};
 use crate::detect::{Framework, inside};
 
 /// Any time will do to tell what is never due: no year differs by more than a leap day.
@@ -18,9 +18,9 @@ impl Value {
     /// What it must be; it follows on "it must be".
     pub(super) fn wanted(&self) -> String {
         match self {
-            Self::Command => format!("a command of at most {MAX_COMMAND_BYTES} bytes"),
+            Self::Command => format!("a command of at most {MAX_APP_COMMAND_BYTES} bytes"),
             Self::CommandOrNone => {
-                format!("a command of at most {MAX_COMMAND_BYTES} bytes, or empty")
+                format!("a command of at most {MAX_APP_COMMAND_BYTES} bytes, or empty")
             }
             Self::Framework => {
                 let known: Vec<_> = frameworks().map(|name| format!("`{name}`")).collect();
@@ -33,7 +33,7 @@ impl Value {
             Self::Folder => "a folder below the app's: relative, with no `..`".into(),
             Self::Cron => "five fields in UTC, such as `0 3 * * *`: every day at 3".into(),
             Self::Port => {
-                format!("a whole number from 1 to 65535, and not {AGENT_PORT} (the agent's own)")
+                format!("a whole number from 1 to 65535, and not {SESSION_PORT} (the agent's own)")
             }
             Self::Whole(Whole { least, most, step: 1 }) => {
                 format!("a whole number from {least} to {most}")
@@ -58,7 +58,7 @@ impl Value {
         let good = match (self, found) {
             (Self::Command, DeValue::String(text)) if text.trim().is_empty() => false,
             (Self::Command | Self::CommandOrNone, DeValue::String(text)) => {
-                text.len() <= MAX_COMMAND_BYTES && !text.contains('\0')
+                text.len() <= MAX_APP_COMMAND_BYTES && !text.contains('\0')
             }
             (Self::Framework, DeValue::String(text)) => {
                 if let (None, Some(near)) = (Framework::named(text), nearest(text, frameworks())) {
@@ -81,7 +81,7 @@ impl Value {
             }
             (Self::Cron, DeValue::String(text)) => return self.wrong_cron(text),
             (Self::Port, DeValue::Integer(number)) => whole(number)
-                .is_some_and(|port| (1..=65535).contains(&port) && port != i64::from(AGENT_PORT)),
+                .is_some_and(|port| (1..=65535).contains(&port) && port != i64::from(SESSION_PORT)),
             (Self::Whole(Whole { least, most, step }), DeValue::Integer(number)) => {
                 let number = whole(number).and_then(|number| u32::try_from(number).ok());
                 number

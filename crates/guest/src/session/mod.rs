@@ -14,6 +14,7 @@ mod json_lines;
 mod listener;
 mod logs;
 mod output;
+mod owner;
 mod ports;
 mod processes;
 mod rehearsal;

@@ -1,6 +1,6 @@
-//! Which TCP ports something listens on, from `/proc/net`.
+//! Which TCP ports something listens on, and what, from `/proc/net`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,6 +9,7 @@ use pando_guest_protocol::session::{Failure, Listener, Listeners};
 
 use super::failure::refused;
 use super::listener::is_own;
+use super::owner::owners;
 
 /// The state column of a listening socket.
 const LISTENING: &str = "0A";
@@ -16,7 +17,7 @@ const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
 /// Every listening socket but the agent's own; each address and port once.
 pub fn listeners() -> Result<Listeners, Failure> {
-    let mut found = BTreeSet::new();
+    let mut found = BTreeMap::new();
     for table in TABLES {
         match File::open(table) {
             Ok(file) => {
@@ -28,30 +29,34 @@ pub fn listeners() -> Result<Listeners, Failure> {
             Err(error) => return Err(refused(table, &error)),
         }
     }
-    let listeners = found
-        .into_iter()
-        .filter(|address| !is_own(*address))
-        .map(|address| Listener { address: address.ip(), port: address.port() })
-        .collect();
-    Ok(Listeners { listeners })
+    found.retain(|address, _| !is_own(*address));
+    let owners = owners(&found.values().copied().collect());
+    let listener = |(address, socket): (SocketAddr, u64)| Listener {
+        address: address.ip(),
+        port: address.port(),
+        process: owners.get(&socket).cloned(),
+    };
+    Ok(Listeners { listeners: found.into_iter().map(listener).collect() })
 }
 
 /// Line by line: a busy machine's table is long, and nearly all of it is not listening.
-fn read_table(table: impl BufRead, found: &mut BTreeSet<SocketAddr>) -> io::Result<()> {
+fn read_table(table: impl BufRead, found: &mut BTreeMap<SocketAddr, u64>) -> io::Result<()> {
     for line in table.lines().skip(1) {
         found.extend(listening(&line?));
     }
     Ok(())
 }
 
-/// `sl local_address rem_address st …`
-fn listening(line: &str) -> Option<SocketAddr> {
+/// `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …`
+fn listening(line: &str) -> Option<(SocketAddr, u64)> {
     let mut columns = line.split_ascii_whitespace();
     let (address, port) = columns.nth(1)?.split_once(':')?;
     if columns.nth(1)? != LISTENING {
         return None;
     }
-    Some(SocketAddr::new(parse_address(address)?, u16::from_str_radix(port, 16).ok()?))
+    let socket = columns.nth(5)?.parse().ok()?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    Some((SocketAddr::new(parse_address(address)?, port), socket))
 }
 
 /// The kernel prints each 32-bit word of an address as a number in its own byte order.
@@ -80,9 +85,9 @@ mod tests {
     const HEADER: &str = "  sl  local_address rem_address   st tx_queue rx_queue\n";
 
     fn parse(lines: &str) -> Vec<String> {
-        let mut found = BTreeSet::new();
+        let mut found = BTreeMap::new();
         read_table(format!("{HEADER}{lines}").as_bytes(), &mut found).unwrap();
-        found.into_iter().map(|address| address.to_string()).collect()
+        found.into_iter().map(|(address, socket)| format!("{address} {socket}")).collect()
     }
 
     #[test]
@@ -94,7 +99,7 @@ mod tests {
    3: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 4
    4: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 5
 ";
-        assert_eq!(parse(lines), ["127.0.0.1:3000", "[::]:80", "[::1]:8080"]);
+        assert_eq!(parse(lines), ["127.0.0.1:3000 2", "[::]:80 5", "[::1]:8080 4"]);
     }
 
     #[test]

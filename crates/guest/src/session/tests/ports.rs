@@ -1,4 +1,4 @@
-use pando_guest_protocol::session::{FailureKind, Listeners};
+use pando_guest_protocol::session::{FailureKind, Listener, Listeners};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -22,12 +22,11 @@ async fn listeners_are_found() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let own = listener.local_addr().unwrap();
     let found: Listeners = agent.answer(Operation::Ports).await.json().unwrap();
-    let count = found
-        .listeners
-        .iter()
-        .filter(|listener| listener.port == own.port() && listener.address == own.ip())
-        .count();
-    assert_eq!(count, 1);
+    let is_it = |it: &&Listener| it.port == own.port() && it.address == own.ip();
+    let found: Vec<_> = found.listeners.iter().filter(is_it).collect();
+    assert_eq!(found.len(), 1);
+    let me = std::fs::read_to_string("/proc/self/comm").unwrap();
+    assert_eq!(found[0].process.as_deref(), Some(me.trim_end()));
     drop(listener);
     // A child of another test may hold it until it has become its program.
     loop {
