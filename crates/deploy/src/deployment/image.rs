@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
+use pando_guest_protocol::SESSION_PORT;
 use pando_node::control::{AppImage, AppImageLog, AppMachine};
 use pando_types::template::TemplateConfig;
 use tokio::sync::mpsc;
 
 use super::run::{Halt, Run};
 use super::shape::Shape;
-use crate::app::settings::AGENT_PORT;
 use crate::detect::{Container, Plan, Serve};
 use crate::git::Mirror;
 use crate::machine::Machine;
@@ -83,7 +83,7 @@ impl Run {
 /// The port that an image exposes, if it is one.
 fn exposed(ports: &[u16]) -> Option<u16> {
     match ports {
-        [port] => Some(*port).filter(|port| *port != AGENT_PORT),
+        [port] => Some(*port).filter(|port| *port != SESSION_PORT),
         _ => None,
     }
 }
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_port_is_taken_where_it_is_the_only_one() {
         assert_eq!(exposed(&[8080]), Some(8080));
-        for ports in [&[][..], &[80, 443], &[AGENT_PORT]] {
+        for ports in [&[][..], &[80, 443], &[SESSION_PORT]] {
             assert_eq!(exposed(ports), None);
         }
     }

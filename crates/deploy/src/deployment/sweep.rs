@@ -15,6 +15,8 @@ use crate::job::Outcome;
 
 /// How soon to look again at a deployment whose task has not stopped yet.
 const STILL_RUNNING: Duration = Duration::from_millis(500);
+/// How soon to look again at a sandbox where a cron still runs: no longer than that may.
+const CRON_RUNS: Duration = Duration::from_secs(2);
 /// How long its processes are waited for: what each is given, and a little for the rest.
 const STOP_LIMIT: Duration = Duration::from_millis(DEFAULT_GRACE_MS + 5_000);
 
@@ -33,9 +35,14 @@ pub(crate) async fn run(
     };
     let app_row = context.store.app_get(app).await?;
     let serving = app_row.as_ref().and_then(|app| app.active_sandbox);
+    let mut is_in_use = false;
     for (sandbox, made_for) in context.machines.list(app).await? {
         if made_for == Some(deployment) && serving != Some(sandbox) {
             stop(context, row.org, sandbox).await;
+            if context.under_way.contains(sandbox) {
+                is_in_use = true;
+                continue;
+            }
             context.machines.remove(row.org, sandbox).await?;
             tracing::info!(
                 sandbox = sandbox.short(),
@@ -47,7 +54,7 @@ pub(crate) async fn run(
     if let Some(app) = app_row {
         prune::prune(context, &app).await?;
     }
-    Ok(Outcome::Done)
+    Ok(if is_in_use { Outcome::Again(CRON_RUNS) } else { Outcome::Done })
 }
 
 /// Lets processes end in order, a job that a worker is at among them. A machine that does

@@ -186,6 +186,34 @@ async fn a_run_that_the_server_leaves_is_said_to_have_no_known_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_where_the_app_was_live_before() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    let command = format!("until test -e {}; do sleep 0.02; done; echo whole", go.display());
+    let manifest = format!("[cron.long]\nschedule = '0 0 29 2 *'\ncommand = '{command}'\n");
+    let app = live(&world, &manifest).await;
+    let due = world.deploy.cron_run(world.org, app.id, "long").await.unwrap().asked_at.unwrap();
+    let runs = async || cron(&world, app.id, "long").await.running_since.is_some();
+    world.until("it runs", runs).await;
+    world.new_deployment(app.id, CreateDeployment::default()).await.unwrap();
+    assert_eq!(world.ended(app.id).await.status, DeploymentStatus::Live);
+    // Many times the drain.
+    world.pass(Duration::from_secs(10));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.machines.count(), 2, "it runs in one, and the other is live");
+    std::fs::write(&go, "").unwrap();
+    let last = settled(&world, app.id, "long", &due).await.last_run.unwrap();
+    assert_eq!((last.exit_code, &*last.output, last.error), (Some(0), "whole\n", None));
+    let is_gone = async || {
+        world.pass(Duration::from_secs(2));
+        world.machines.count() == 1
+    };
+    world.until("the old machine goes", is_gone).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_live_has_none() {
     let world = World::new().await;
     let app = world.app(|app| app.build_command = Some("exit 1".into())).await;
