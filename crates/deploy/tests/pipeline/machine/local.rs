@@ -28,7 +28,10 @@ pub(super) struct Local {
     pub(super) app: AppId,
     pub(super) deployment: DeploymentId,
     pub(super) root: PathBuf,
-    groups: Arc<Mutex<Vec<Pid>>>,
+    /// Of commands that were run once.
+    commands: Groups,
+    /// Of what is kept running.
+    supervised: Groups,
     kept: Arc<Mutex<BTreeMap<String, Kept>>>,
     /// Where this host has what the guest has on its port.
     port: u16,
@@ -36,10 +39,24 @@ pub(super) struct Local {
     pub(super) started: Arc<Mutex<Supervise>>,
 }
 
+/// Process groups.
+type Groups = Arc<Mutex<Vec<Pid>>>;
+
 /// A process that is kept running, as a guest's agent does.
 struct Kept {
     watched: Watched,
     task: AbortHandle,
+}
+
+fn remember(groups: &Groups, child: &Child) {
+    let pid = child.id().and_then(|id| Pid::from_raw(id.try_into().unwrap())).unwrap();
+    groups.lock().unwrap().push(pid);
+}
+
+fn end(groups: &Groups) {
+    for group in groups.lock().unwrap().drain(..) {
+        let _ = rustix::process::kill_process_group(group, Signal::KILL);
+    }
 }
 
 /// How long one that ended waits for its next start.
@@ -52,7 +69,8 @@ impl Local {
             app,
             deployment,
             root,
-            groups: Arc::default(),
+            commands: Arc::default(),
+            supervised: Arc::default(),
             kept: Arc::default(),
             port: free_port(),
             started: Arc::default(),
@@ -60,12 +78,15 @@ impl Local {
     }
 
     pub(super) fn kill(&self) {
+        self.stop();
+        end(&self.commands);
+    }
+
+    fn stop(&self) {
         for (_, kept) in std::mem::take(&mut *self.kept.lock().unwrap()) {
             kept.task.abort();
         }
-        for group in self.groups.lock().unwrap().drain(..) {
-            let _ = rustix::process::kill_process_group(group, Signal::KILL);
-        }
+        end(&self.supervised);
     }
 
     /// A text of a command with the machine's folders in place of a guest's.
@@ -97,11 +118,6 @@ impl Local {
         command
     }
 
-    fn remember(&self, child: &Child) {
-        let pid = child.id().and_then(|id| Pid::from_raw(id.try_into().unwrap())).unwrap();
-        self.groups.lock().unwrap().push(pid);
-    }
-
     fn log(&self, process: &str) -> PathBuf {
         self.root.join(format!("log/{process}.log"))
     }
@@ -126,7 +142,7 @@ impl Local {
             let mut command = self.command(&exec);
             command.stdout(log.try_clone().unwrap()).stderr(log.try_clone().unwrap());
             let mut child = command.spawn().unwrap();
-            self.remember(&child);
+            remember(&self.supervised, &child);
             let pid = child.id().unwrap();
             self.note(&process.name, |watched| {
                 watched.state = ProcessState::Running { pid, since_ms: 0 };
@@ -179,7 +195,7 @@ impl Machine for Local {
         let mut command = self.command(&exec);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| failed(&error))?;
-        self.remember(&child);
+        remember(&self.commands, &child);
         let mut stdin = child.stdin.take().unwrap();
         tokio::spawn(async move {
             let mut bytes = match input {
@@ -216,7 +232,7 @@ impl Machine for Local {
     }
 
     async fn supervise(&self, list: Supervise) -> Result<(), GuestError> {
-        self.kill();
+        self.stop();
         self.started.lock().unwrap().clone_from(&list);
         for mut process in list.processes {
             let mut env = list.env.clone();
