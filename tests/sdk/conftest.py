@@ -181,3 +181,18 @@ def forge(tmp_path_factory):
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+
+
+# Of an app beside those that mean harm.
+NEIGHBOUR, NEIGHBOURS_SECRET = {"index.html": "still here\n"}, "the-neighbours-secret"
+
+
+@pytest.fixture(scope="session")
+def neighbour(server, forge):
+    """A live app of the same org, which has a secret."""
+    apps = pandastack.Client().apps
+    forge.push("neighbour", NEIGHBOUR)
+    app = apps.create(name="neighbour", git_url=forge.url, git_branch="neighbour", env={"SECRET": NEIGHBOURS_SECRET})
+    list(apps.deploy_logs(app["id"], apps.deployments(app["id"])[0]["id"]))
+    yield apps.get(app["id"])
+    apps.delete(app["id"])

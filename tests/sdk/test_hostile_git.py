@@ -12,10 +12,10 @@ import urllib.request
 import pandastack
 import pytest
 
-from conftest import WEBHOOK_SECRET, run
+from conftest import NEIGHBOUR as SITE, WEBHOOK_SECRET, run
 from pandastack import Client
 from test_apps import page
-from test_hostile_repos import SITE, ended, neighbour  # noqa: F401 (a fixture)
+from test_hostile_repos import ended
 
 ME = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
 ID = hashlib.sha256(b"not there").hexdigest()

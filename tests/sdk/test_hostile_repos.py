@@ -7,12 +7,11 @@ import urllib.error
 
 import pytest
 
+from conftest import NEIGHBOUR as SITE, NEIGHBOURS_SECRET as SECRET
 from pandastack import Client
 from test_apps import page
 
 SLOW = bool(os.environ.get("PANDO_SLOW_APPS"))
-SECRET = "the-neighbours-secret"
-SITE = {"index.html": "still here\n"}
 
 # What is run as the install command, what its log must say, and how the deployment ends.
 HOSTILE = {
@@ -36,22 +35,11 @@ LISTENING = {
     "on 127.0.0.1": (SERVER % "process.env.PORT, '127.0.0.1'", "heard"),
     "on ::1": (SERVER % "process.env.PORT, '::1'", "heard"),
     "on another port": (SERVER % "4567, '0.0.0.0'", "0.0.0.0:4567 (node): it must use the port in the variable PORT"),
-    "in no HTTP": ("require('net').createServer(s => s.end()).listen(process.env.PORT);\n",
-                   "what listens on port 3000 did not answer within 10 s"),
+    "by another protocol": ("require('net').createServer(s => s.end()).listen(process.env.PORT);\n",
+                            "what listens on port 3000 did not answer within 10 s"),
     "nowhere": ("console.log('up to nothing'); setTimeout(() => 0, 1e9);\n", "did not answer on port 3000 within 10 s"),
     "late": ("setTimeout(() => { %s }, %d);\n" % (SERVER % "process.env.PORT", 65000 if SLOW else 8000), "heard"),
 }
-
-
-@pytest.fixture(scope="module")
-def neighbour(server, forge):
-    """An app of the same org, which has a secret."""
-    apps = Client().apps
-    forge.push("neighbour", SITE)
-    app = apps.create(name="neighbour", git_url=forge.url, git_branch="neighbour", env={"SECRET": SECRET})
-    ended(apps, app)
-    yield apps.get(app["id"])
-    apps.delete(app["id"])
 
 
 def ended(apps, app):
