@@ -4,12 +4,30 @@
 use std::collections::BTreeMap;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{GeneralPurpose, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use pando_types::limits::MAX_BUILD_LOG_LINE_BYTES;
 
 /// Shorter values (`true`, `3000`) would black out ordinary words.
 const MIN_BYTES: usize = 6;
 const HIDDEN: &str = "[hidden]";
+
+/// What encoders for URLs leave as it is besides letters and digits, and whether they write a
+/// space as `+`.
+const URL_ENCODERS: [(&str, bool); 5] = [
+    // RFC 3986; Python's `quote(safe='')`.
+    ("-._~", false),
+    // Python's `quote`.
+    ("-._~/", false),
+    // JavaScript's `encodeURIComponent`.
+    ("-._~!*'()", false),
+    // Python's `quote_plus`.
+    ("-._~", true),
+    // Forms; JavaScript's `URLSearchParams`.
+    ("-._*", true),
+];
+
+/// Where tools break lines of base64: `base64` and MIME, then `openssl` and PEM.
+const BASE64_COLUMNS: [usize; 2] = [76, 64];
 
 /// What must not be seen.
 #[derive(Clone, Default)]
@@ -22,20 +40,23 @@ impl Redactor {
     pub(crate) fn new(env: &BTreeMap<String, String>) -> Self {
         let mut needles = Vec::new();
         for value in env.values() {
+            needles.extend(base64_lines(value));
             // A log is read by line, so a value of several shows up in parts.
             for part in std::iter::once(value.as_str()).chain(value.lines()) {
                 if part.len() < MIN_BYTES {
                     continue;
                 }
-                needles.extend([
-                    part.to_owned(),
-                    STANDARD_NO_PAD.encode(part),
-                    URL_SAFE_NO_PAD.encode(part),
-                    percent_encoded(part),
-                    json_escaped(part),
-                ]);
+                needles.extend([part.to_owned(), json_escaped(part)]);
+                for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+                    needles.push(engine.encode(part));
+                    needles.extend((0..3).map(|before| base64_within(&engine, part, before)));
+                }
+                for encoder in URL_ENCODERS {
+                    needles.extend([true, false].map(|upper| url_encoded(part, encoder, upper)));
+                }
             }
         }
+        needles.retain(|needle| needle.len() >= MIN_BYTES);
         needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         needles.dedup();
         Self { needles }
@@ -77,16 +98,44 @@ fn json_escaped(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-fn percent_encoded(text: &str) -> String {
+fn url_encoded(text: &str, (kept, plus): (&str, bool), upper: bool) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
+        let char = char::from(byte);
+        if char.is_ascii_alphanumeric() || kept.contains(char) {
+            encoded.push(char);
+        } else if plus && char == ' ' {
+            encoded.push('+');
+        } else if upper {
             encoded.push_str(&format!("%{byte:02X}"));
+        } else {
+            encoded.push_str(&format!("%{byte:02x}"));
         }
     }
     encoded
+}
+
+/// What base64 of a longer text shows of this one, which stands `before` bytes (modulo 3) into
+/// it: the characters, of six bits each, that hold no bit of a neighbour.
+fn base64_within(engine: &GeneralPurpose, text: &str, before: usize) -> String {
+    let mut bytes = vec![0; before];
+    bytes.extend_from_slice(text.as_bytes());
+    let encoded = engine.encode(&bytes);
+    encoded[(before * 8).div_ceil(6)..bytes.len() * 8 / 6].to_owned()
+}
+
+/// The lines of base64 of the value, where it is broken into several. With and without the last
+/// character, which is another one when a newline follows the value (`echo`, not `printf`).
+fn base64_lines(value: &str) -> Vec<String> {
+    let encoded = [STANDARD_NO_PAD.encode(value), base64_within(&STANDARD_NO_PAD, value, 0)];
+    let mut lines = Vec::new();
+    for (encoded, columns) in encoded.iter().flat_map(|it| BASE64_COLUMNS.map(|at| (it, at))) {
+        if encoded.len() > columns {
+            let parts = encoded.as_bytes().chunks(columns);
+            lines.extend(parts.map(|line| String::from_utf8_lossy(line).into_owned()));
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -112,6 +161,68 @@ mod tests {
     fn a_value_of_several_lines_is_hidden_line_by_line() {
         let redactor = redactor(&["-----BEGIN KEY-----\nabcdefgh\n-----END KEY-----"]);
         assert_eq!(redactor.clean("abcdefgh"), "[hidden]");
+    }
+
+    #[test]
+    fn a_value_is_hidden_in_urls_of_any_encoder() {
+        let redactor = redactor(&["Zq/hunter two!'+=Wx&9"]);
+        for shown in [
+            // encodeURIComponent, quote, quote(safe=''), quote_plus, URLSearchParams
+            "Zq%2Fhunter%20two!'%2B%3DWx%269",
+            "Zq/hunter%20two%21%27%2B%3DWx%269",
+            "Zq%2Fhunter%20two%21%27%2B%3DWx%269",
+            "Zq%2Fhunter+two%21%27%2B%3DWx%269",
+        ] {
+            assert_eq!(redactor.clean(&format!("?a={shown}&b")), "?a=[hidden]&b");
+            let lower = shown.replace("%2F", "%2f").replace("%2B", "%2b").replace("%3D", "%3d");
+            assert_eq!(redactor.clean(&format!("?a={lower}&b")), "?a=[hidden]&b");
+        }
+    }
+
+    #[test]
+    fn a_value_is_hidden_as_forms_spell_it() {
+        let redactor = redactor(&["~*() !-._"]);
+        assert_eq!(redactor.clean("?a=%7E*%28%29+%21-._&b"), "?a=[hidden]&b");
+    }
+
+    #[test]
+    fn a_value_is_hidden_in_base64_of_a_longer_text() {
+        for secret in ["Zq/hunter two!'+=Wx&9", "Zq??>>~~hunter\u{ff}?>", "s3cr3t"] {
+            let redactor = redactor(&[secret]);
+            for (before, after) in [("", "xyz"), ("u:", ""), ("usr:", "\n"), ("user:", "")] {
+                for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+                    let shown = engine.encode(format!("{before}{secret}{after}"));
+                    let cleaned = redactor.clean(&shown);
+                    let (head, tail) = cleaned.split_once(HIDDEN).unwrap();
+                    // A character of each end is partly a neighbour's.
+                    assert!(head.len() <= (before.len() * 8).div_ceil(6), "{cleaned}");
+                    assert!(tail.len() <= (after.len() * 8).div_ceil(6) + 1, "{cleaned}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_is_hidden_in_base64_of_several_lines() {
+        let body = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+/";
+        let key = format!("-----BEGIN KEY-----\n{body}\n{body}\n-----END KEY-----");
+        let redactor = redactor(&[&key]);
+        for columns in BASE64_COLUMNS {
+            for said in [key.clone(), key.clone() + "\n"] {
+                for line in STANDARD_NO_PAD.encode(&said).as_bytes().chunks(columns) {
+                    let cleaned = redactor.clean(&String::from_utf8_lossy(line));
+                    let tail = cleaned.strip_prefix(HIDDEN).unwrap();
+                    assert!(tail.len() <= 2, "{cleaned}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_value_is_hidden_in_no_spelling() {
+        for text in ["true", "dHJ1ZQ", "3000", "MzAwMA"] {
+            assert_eq!(redactor(&["true", "3000", ""]).clean(text), text);
+        }
     }
 
     proptest! {
