@@ -30,6 +30,7 @@ mod key;
 mod open;
 mod org;
 mod page;
+mod pull_request;
 mod repo;
 mod route;
 mod run;

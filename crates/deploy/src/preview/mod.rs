@@ -22,7 +22,8 @@ pub(crate) const PULL_REQUEST: Reason = Reason::PullRequest;
 pub(crate) struct Head<'a> {
     pub git_ref: &'a str,
     pub commit: &'a str,
-    /// Since when it is the head, by the forge's clock; `None` where it does not say.
+    /// Since when it is the head, by the forge's clock; `None` where it does not say, and for
+    /// pull requests, whose late events do not come this far.
     pub since: Option<Timestamp>,
     pub reason: Reason,
 }

@@ -95,7 +95,9 @@ pub(crate) async fn receive(
     let _: Insert = tx.delivery_insert(&row, &keys).await?;
     let keep_ms = i64::try_from(KEEP_DELIVERIES.as_millis()).unwrap_or(i64::MAX);
     let horizon = row.received.as_millis().saturating_sub(keep_ms);
-    tx.delivery_prune(Timestamp::from_millis(horizon)).await?;
+    let horizon = Timestamp::from_millis(horizon);
+    tx.delivery_prune(horizon).await?;
+    tx.pull_request_prune(horizon).await?;
     context.commit(tx, effects).await?;
     tracing::info!(event = row.event, decision = row.decision, reason = row.reason, "webhook");
     Ok(view(&row))
@@ -126,11 +128,34 @@ async fn decide(
     match event {
         Event::Other(other) => Ok(Verdicts::ignored(&other.why)),
         Event::Push(push) => Ok(pushed(tx, push, &apps, effects).await?),
-        Event::PullRequest(pull) => match pull.change {
-            Change::Head => previewed(context, tx, pull, &apps, effects).await,
-            Change::Closed => Ok(closed(tx, pull, &apps, keys, effects).await?),
-        },
+        Event::PullRequest(pull) => {
+            if is_late(tx, pull, keys).await? {
+                let number = pull.number;
+                return Ok(Verdicts::ignored(format!(
+                    "this event of pull request #{number} is older than one that came before"
+                )));
+            }
+            match pull.change {
+                Change::Head => previewed(context, tx, pull, &apps, effects).await,
+                Change::Closed => Ok(closed(tx, pull, &apps, keys, effects).await?),
+            }
+        }
     }
+}
+
+/// Whether something later was told of the pull request before; else this is kept as the latest.
+/// Not asked of its preview: that of a closed one is gone, and must not come back.
+async fn is_late(
+    tx: &mut Tx,
+    pull: &PullRequest,
+    keys: &BTreeSet<String>,
+) -> Result<bool, StoreError> {
+    let Some(at) = pull.updated_at else { return Ok(false) };
+    let mut is_late = false;
+    for key in keys {
+        is_late |= !tx.pull_request_told(key, pull.number, at).await?;
+    }
+    Ok(is_late)
 }
 
 /// The spellings under which apps may know the repository.
@@ -229,7 +254,7 @@ async fn preview_of(
     let head = Head {
         git_ref: &git_ref,
         commit: &pull.head_commit,
-        since: pull.updated_at,
+        since: None,
         reason: preview::PULL_REQUEST,
     };
     let mut verdict = Verdict::default();

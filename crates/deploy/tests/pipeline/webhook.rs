@@ -145,18 +145,35 @@ async fn what_is_older_and_comes_later_is_not_gone_back_to() {
         assert_eq!(world.shows(&app).await, shown);
     }
 
-    // The same for the head of a pull request.
-    let head = |sha: &serde_json::Value, updated_at: &str| {
-        let mut pull = world.pull("synchronize", 1, sha.as_str().unwrap());
-        pull["pull_request"]["updated_at"] = json!(updated_at);
-        pull
+    // The same for all that is told of a pull request: its head, and that it is closed.
+    let [sha, newer] = [second, third].map(|push| push["after"].as_str().unwrap());
+    let told = async |action: &str, number: u64, sha: &str, time: &str| {
+        let mut pull = world.pull(action, number, sha);
+        // Far off: what is long ago is forgotten.
+        pull["pull_request"]["updated_at"] = json!(format!("2999-11-30T{time}:00Z"));
+        world.webhook("pull_request", &pull).await
     };
-    let newer = head(&third["after"], "2026-11-30T10:00:01Z");
-    let older = head(&second["after"], "2026-11-30T10:00:00Z");
-    assert_eq!(world.webhook("pull_request", &newer).await.decision, "deploy");
-    let delivery = world.webhook("pull_request", &older).await;
-    assert!(delivery.reason.contains("is older than what"), "{delivery:?}");
-    assert_eq!(delivery.decision, "ignore");
+    let late = async |action: &str, number: u64, sha: &str, time: &str| {
+        let delivery = told(action, number, sha, time).await;
+        assert_eq!(delivery.decision, "ignore", "{delivery:?}");
+        let why = format!("#{number} is older than one that came before");
+        assert!(delivery.reason.contains(&why), "{delivery:?}");
+    };
+    assert_eq!(told("synchronize", 1, newer, "10:01").await.decision, "deploy");
+    late("synchronize", 1, sha, "10:00").await;
+    late("closed", 1, sha, "10:00").await;
+    assert_eq!(told("closed", 1, newer, "10:01").await.decision, "remove");
+
+    // What comes after it was closed does not make the preview again, nor what came before.
+    assert_eq!(told("opened", 8, sha, "13:00").await.decision, "deploy");
+    assert_eq!(told("closed", 8, newer, "13:10").await.decision, "remove");
+    late("synchronize", 8, newer, "13:05").await;
+    assert_eq!(told("closed", 9, sha, "13:10").await.decision, "ignore");
+    late("opened", 9, sha, "13:00").await;
+    world.until("none is left", async || world.previews().await.is_empty()).await;
+    // One that is opened again has its preview.
+    assert_eq!(told("reopened", 8, newer, "13:20").await.decision, "deploy");
+    assert_eq!(world.previews().await.len(), 1);
     world.finish().await;
 }
 

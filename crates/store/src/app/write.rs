@@ -130,8 +130,8 @@ impl Tx {
         rows.iter().map(read).collect()
     }
 
-    /// Keeps that the forge told of what was at this moment, by its own clock, unless it told of
-    /// something later before; whether it is kept.
+    /// Keeps that the forge told of a push at this moment, by its own clock, unless it told of a
+    /// later one before; whether it is kept.
     ///
     /// # Errors
     /// Any [`StoreError`].

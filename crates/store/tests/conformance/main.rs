@@ -13,6 +13,7 @@ mod files;
 mod idempotency;
 mod job;
 mod key;
+mod pull_request;
 mod repo;
 mod sandbox;
 mod schedule;
