@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -93,6 +94,8 @@ impl Mirrors {
         keeps: Arc<dyn Keeps>,
     ) -> io::Result<Self> {
         fs::create_dir_all(&root)?;
+        // Private repositories are in it.
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o700))?;
         for entry in fs::read_dir(&root)? {
             let path = entry?.path();
             if path.extension().is_some_and(|it| it == GRAVE || it == SCRATCH) {

@@ -61,8 +61,18 @@ impl Repository {
         // What the mirror has in small is kept so; nothing is searched to make more small.
         let arguments =
             ["pack-objects", "--quiet", "--revs", "--delta-base-offset", "--window=0", base];
-        let call =
-            Call { input: wanted.as_bytes(), limit: FETCH_LIMIT, ..Call::new(dir, &arguments) };
+        // What it writes it begins where its objects are: not in the mirror, in which whoever
+        // fetches clears away what is not whole.
+        let variables = [
+            ("GIT_OBJECT_DIRECTORY", made.dir().join("objects").into_os_string()),
+            ("GIT_ALTERNATE_OBJECT_DIRECTORIES", dir.join("objects").into_os_string()),
+        ];
+        let call = Call {
+            input: wanted.as_bytes(),
+            variables: &variables,
+            limit: FETCH_LIMIT,
+            ..Call::new(dir, &arguments)
+        };
         call.run(1024).await?;
         made.write_index(entries)?;
         Ok(made)
