@@ -51,6 +51,7 @@ impl Run {
             install_folder: &plan.install_folder,
             install,
             env: plan.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            reads_all: plan.install_reads_all,
             listing,
         };
         Some(Layer::of(&self.app, recipe.hash(), &self.env_fingerprint))

@@ -129,6 +129,12 @@ pub(super) const HEADS: [&str; 4] = ["pnpm-lock.yaml", "yarn.lock", "poetry.lock
 pub(super) const ABOVE_FILES: [&str; 4] =
     ["pnpm-workspace.yaml", ".yarnrc.yml", "nx.json", "pyproject.toml"];
 
+/// What stands for it that the `package.json` of every member was read, among the texts of a
+/// workspace's root: those have their paths from there.
+pub(super) const MEMBERS_READ: &str = "/members";
+/// How many members of a workspace are read.
+pub(super) const MAX_MEMBERS: usize = 100;
+
 /// Folders of the app's folder whose names are listed too.
 pub(super) const LISTED: [&str; 17] = [
     "public",

@@ -29,6 +29,7 @@ mod plan;
 mod procfile;
 mod python;
 mod range;
+mod reads;
 mod ruby;
 mod rules;
 mod rust;
@@ -161,6 +162,7 @@ pub(crate) fn detect(settings: &Settings, sources: &Sources) -> Result<Plan, Det
     } else {
         tools::add_others(&facts, &mut plan);
     }
+    plan.install_reads_all = reads::all(&facts, &plan);
     // Each is a line of the log, and no file may begin another.
     for line in plan.reasons.iter_mut().chain(&mut plan.warnings) {
         *line = line.replace(char::is_control, " ");

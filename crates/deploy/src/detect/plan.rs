@@ -26,6 +26,9 @@ pub(crate) struct Plan {
     /// of its install, which may read more than what is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install_hooks: Option<String>,
+    /// Whether what install reads cannot be told by the names of files: any may count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub install_reads_all: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
     /// Runs before the new version starts: the `release` line of a Procfile.
@@ -242,6 +245,7 @@ impl Plan {
             install_folder: folder.to_owned(),
             install: None,
             install_hooks: None,
+            install_reads_all: false,
             build: None,
             release: None,
             serve,

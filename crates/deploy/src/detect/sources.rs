@@ -7,7 +7,8 @@ use futures_util::future::try_join_all;
 
 use super::files::{
     ABOVE_FILES, APP_FILES, HEADS, LISTED, MANIFEST, MAX_ABOVE, MAX_HEAD_BYTES, MAX_MANIFEST_BYTES,
-    MAX_NAMES, MAX_PACKAGE_JSON_BYTES, MAX_WHOLE_BYTES, PACKAGE_JSON, PYTHON_APPS, VERSION_FILES,
+    MAX_MEMBERS, MAX_NAMES, MAX_PACKAGE_JSON_BYTES, MAX_WHOLE_BYTES, MEMBERS_READ, PACKAGE_JSON,
+    PYTHON_APPS, VERSION_FILES,
 };
 use crate::git::{GitError, Mirror};
 
@@ -132,7 +133,70 @@ pub(super) async fn gather(files: &dyn Files, folder: &str) -> Result<Sources, G
         fill(files, &mut dir, wholes).await?;
         above.push(dir);
     }
-    Ok(Sources { app, above })
+    let mut sources = Sources { app, above };
+    let root = super::workspace::find(&sources).ok().flatten().map(|it| it.root.path.clone());
+    let root = match root {
+        Some(path) => sources.above.iter_mut().find(|dir| dir.path == path),
+        None => Some(&mut sources.app),
+    };
+    if let Some(root) = root
+        && let Some(members) = members(files, root).await
+    {
+        root.texts.extend(members);
+        root.texts.insert(MEMBERS_READ.to_owned(), String::new());
+    }
+    Ok(sources)
+}
+
+/// The `package.json` of each member of a workspace, by its path from the root; none where
+/// there is no workspace, or not all can be read: then any may have been left out.
+async fn members(files: &dyn Files, root: &Dir) -> Option<BTreeMap<String, String>> {
+    let patterns = super::workspace::patterns(root);
+    if patterns.is_empty() || patterns.len() > MAX_MEMBERS {
+        return None;
+    }
+    let mut folders = BTreeSet::new();
+    for pattern in patterns {
+        if pattern.starts_with('!') {
+            continue;
+        }
+        let pattern = super::inside(&pattern)?;
+        let parent = match pattern.rsplit_once('/') {
+            Some((parent, "*")) => Some(parent),
+            None if pattern == "*" => Some(""),
+            _ => None,
+        };
+        // Other patterns may take in folders of any depth.
+        if parent.unwrap_or(&pattern).contains(['*', '?', '[', '{', '(', '\\']) {
+            return None;
+        }
+        let Some(parent) = parent else {
+            folders.insert(pattern);
+            continue;
+        };
+        let names = files.list(&below(&root.path, parent)).await.ok()?;
+        let names = names.iter().filter_map(|name| name.strip_suffix('/'));
+        folders.extend(names.map(|name| below(parent, name)));
+    }
+    // The root itself was read.
+    folders.remove("");
+    if folders.len() > MAX_MEMBERS {
+        return None;
+    }
+    let mut texts = BTreeMap::new();
+    for folder in folders {
+        let path = below(&root.path, &folder);
+        if !files.list(&path).await.ok()?.contains(PACKAGE_JSON) {
+            continue;
+        }
+        let limit = MAX_PACKAGE_JSON_BYTES;
+        let bytes = files.head(&below(&path, PACKAGE_JSON), limit + 1).await.ok()?;
+        if bytes.len() > limit {
+            return None;
+        }
+        texts.insert(below(&folder, PACKAGE_JSON), decoded(&bytes));
+    }
+    Some(texts)
 }
 
 /// Reads those files that are there.

@@ -62,6 +62,16 @@ pub(super) fn find(sources: &Sources) -> Result<Option<Workspace<'_>>, DetectErr
     Ok(None)
 }
 
+/// The patterns of the members that a folder's own files name.
+pub(super) fn patterns(root: &Dir) -> Vec<String> {
+    let pnpm = root.text("pnpm-workspace.yaml").map(pnpm_packages).unwrap_or_default();
+    if !pnpm.is_empty() {
+        return pnpm;
+    }
+    let Ok(Some(package)) = Package::of(root) else { return Vec::new() };
+    package.workspaces().into_iter().take(MAX_PATTERNS).map(str::to_owned).collect()
+}
+
 /// The list under `packages:`, as pnpm's file has it.
 pub(super) fn pnpm_packages(yaml: &str) -> Vec<String> {
     let mut found = Vec::new();

@@ -98,6 +98,9 @@ pub(crate) struct Recipe<'a> {
     pub install: &'a str,
     /// Of the plan, which install has too.
     pub env: Vec<(&'a str, &'a str)>,
+    /// Whether what install reads cannot be told by names, as the plan has it.
+    #[serde(skip)]
+    pub reads_all: bool,
     /// The files of the commit.
     #[serde(skip)]
     pub listing: &'a [TreeEntry],
@@ -116,7 +119,8 @@ impl<'a> Recipe<'a> {
         hash.update(&serde_json::to_vec(self).unwrap_or_default());
         // What stands behind a link may have any name.
         let is_read_link = |entry: &TreeEntry| entry.is_link() && is_read_by_install(&entry.path);
-        let reads_all = !is_known(self.install) || self.listing.iter().any(is_read_link);
+        let reads_all =
+            self.reads_all || !is_known(self.install) || self.listing.iter().any(is_read_link);
         let by_pip = ["pip", "uv "].iter().any(|program| self.install.contains(program));
         for entry in self.listing {
             let may_be_named = by_pip && may_be_in_requirements(&entry.path);
@@ -147,10 +151,28 @@ fn is_install(command: &str) -> bool {
     }
     let is_listed =
         INSTALLS.iter().any(|(name, verbs)| *name == program && verbs.contains(&verb.as_str()));
-    // `pip install .` copies the sources, and `-r` reads a file of any name.
+    // `pip install .` copies the sources, `-r` reads a file of any name, and a folder that is
+    // named has a `package.json` that detection did not read.
+    let is_pip = command.contains("pip");
     let reads_more = |word: &str| {
         let is_list = word.ends_with(".txt") || word.ends_with(".in");
-        matches!(word, "." | "./")
+        let is_elsewhere = matches!(
+            word.split('=').next().unwrap_or_default(),
+            "." | ".."
+                | "-e"
+                | "--editable"
+                | "-C"
+                | "-d"
+                | "--prefix"
+                | "--cwd"
+                | "--dir"
+                | "--directory"
+                | "--project"
+                | "--working-dir"
+        );
+        is_elsewhere
+            || (!is_list && ["./", "../", "file:"].iter().any(|begin| word.starts_with(begin)))
+            || (is_pip && !is_list && word.contains('/') && !word.contains("://"))
             || word.starts_with(".[")
             || (is_list && !is_read_by_install(word.as_bytes()))
     };
@@ -193,6 +215,7 @@ mod tests {
             install_folder: "",
             install,
             env: Vec::new(),
+            reads_all: false,
             listing,
         };
         recipe.hash()
@@ -206,6 +229,27 @@ mod tests {
         assert_eq!(hash("npm ci", &before), hash("npm ci", &source));
         assert_ne!(hash("npm ci", &before), hash("npm ci", &lock));
         assert_ne!(hash("npm ci", &before), hash("npm install", &before));
+    }
+
+    #[test]
+    fn any_file_counts_where_names_do_not_tell() {
+        let before = [entry("package.json", "1"), entry("prisma/schema.prisma", "1")];
+        let after = [entry("package.json", "1"), entry("prisma/schema.prisma", "2")];
+        let hash = |reads_all: bool, listing: &[TreeEntry]| {
+            let recipe = Recipe {
+                template: "base",
+                template_version: "1",
+                tools: Vec::new(),
+                install_folder: "",
+                install: "npm ci",
+                env: Vec::new(),
+                reads_all,
+                listing,
+            };
+            recipe.hash()
+        };
+        assert_ne!(hash(true, &before), hash(true, &after));
+        assert_eq!(hash(false, &before), hash(false, &after));
     }
 
     #[test]
@@ -236,6 +280,10 @@ mod tests {
             "npm ci && node x.js",
             "pip install .",
             "pip install .[web]",
+            "pip install ./lib",
+            "pip install libs/mylib",
+            "pip install -e lib",
+            "npm ci --prefix client",
             "pip install -r src/prod.txt",
             "npm run x",
             "pip install $X",
@@ -282,6 +330,7 @@ mod tests {
             install_folder: "",
             install: "go mod download",
             env: vec![("A", "1")],
+            reads_all: false,
             listing: &listing,
         };
         let changes: [fn(&mut Recipe<'_>); 5] = [

@@ -55,7 +55,8 @@ pub(super) fn plan(rule: &Rule, facts: &Facts<'_>, why: &str) -> Result<Plan, De
 
 /// What package managers run of a project's own scripts when they install for it (npm's
 /// documentation of scripts, "Life Cycle Operation Order"), in that order.
-const INSTALL_HOOKS: [&str; 5] = ["preinstall", "install", "postinstall", "preprepare", "prepare"];
+pub(super) const INSTALL_HOOKS: [&str; 5] =
+    ["preinstall", "install", "postinstall", "preprepare", "prepare"];
 
 fn install(facts: &Facts<'_>, manager: &manager::Manager, plan: &mut Plan) {
     let (command, mut why) = manager.install();

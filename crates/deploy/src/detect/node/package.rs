@@ -21,11 +21,21 @@ impl Package {
             return Err(failed("it is larger than 1 MiB".into()));
         }
         let Some(text) = dir.text(PACKAGE_JSON) else { return Ok(None) };
+        Self::parse(text).map(Some).map_err(failed)
+    }
+
+    /// That of a text, or why it is none.
+    pub(in crate::detect) fn parse(text: &str) -> Result<Self, String> {
         match serde_json::from_str(text) {
-            Ok(package @ Value::Object(_)) => Ok(Some(Self(package))),
-            Ok(_) => Err(failed("it is something else".into())),
-            Err(error) => Err(failed(error.to_string())),
+            Ok(package @ Value::Object(_)) => Ok(Self(package)),
+            Ok(_) => Err("it is something else".into()),
+            Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// What a key has, whatever it is.
+    pub(in crate::detect) fn value(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
     }
 
     /// The text at a path of keys; none where it is empty.
