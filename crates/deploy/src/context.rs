@@ -12,7 +12,6 @@ use pando_types::{AppId, BootId, DeploymentId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::cron::under_way::UnderWay;
 use crate::deployment::log::LogBook;
 use crate::dns::Dns;
 use crate::forge::Forge;
@@ -34,8 +33,6 @@ pub(crate) struct Context {
     /// Told when the rows of apps' cron have changed.
     pub cron_changed: Notify,
     pub running: Running,
-    /// Where a cron runs.
-    pub under_way: UnderWay,
     pub boot: BootId,
     /// How long an app may take until it answers.
     pub health_grace: Duration,

@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::context::{Context, Running};
-use crate::cron::under_way::UnderWay;
 use crate::deployment::log::LogBook;
 use crate::deployment::revive;
 use crate::dns::Dns;
@@ -74,7 +73,6 @@ impl Deploy {
             wakes: Wakes::new(),
             cron_changed: Notify::new(),
             running: Running::default(),
-            under_way: UnderWay::default(),
             boot: config.boot,
             health_grace: config.health_grace,
             drain: config.drain,

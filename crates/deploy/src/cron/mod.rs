@@ -6,13 +6,11 @@
 //! decided by the policy of sandboxes' schedules ([`pando_node::control::schedules`]); the rows
 //! are others because what is run is composed only then, with the environment of that moment.
 //!
-//! `keeper` is the one task that looks; `run` is one run, `under_way` says where there are some;
-//! `wish` is what a flip writes; `ask` and
+//! `keeper` is the one task that looks; `run` is one run; `wish` is what a flip writes; `ask` and
 //! `list` answer the API.
 
 pub(crate) mod ask;
 pub(crate) mod keeper;
 pub(crate) mod list;
 mod run;
-pub(crate) mod under_way;
 pub(crate) mod wish;

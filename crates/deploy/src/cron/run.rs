@@ -14,7 +14,6 @@ use pando_node::guest::{ExecEvent, ExecInput, GuestError};
 use pando_store::{CronRow, CronRunRow, Presence, RunEnd, StoreError, Swap};
 use pando_types::PublicError;
 
-use super::under_way::Entered;
 use crate::app::find::leaving;
 use crate::context::Context;
 use crate::deployment::lines::Lines;
@@ -76,7 +75,7 @@ async fn outcome_of(context: &Context, row: &CronRow) -> Outcome {
         entered = enter(context, row) => entered,
         () = context.shutdown.cancelled() => Err(of_node(&NodeError::Stopping)),
     };
-    let (machine, exec, redactor, _held) = match entered {
+    let (machine, exec, redactor) = match entered {
         Ok(entered) => entered,
         Err(outcome) => return outcome,
     };
@@ -91,20 +90,19 @@ async fn outcome_of(context: &Context, row: &CronRow) -> Outcome {
     Outcome::Ended(run_end(ended, row.timeout, output))
 }
 
-/// The machine where the app is live, woken, and what it is told; it stays until the run ends.
-async fn enter<'a>(
-    context: &'a Context,
+/// The machine where the app is live, woken, and what it is told.
+async fn enter(
+    context: &Context,
     row: &CronRow,
-) -> Result<(Box<dyn Machine>, Exec, Redactor, Entered<'a>), Outcome> {
+) -> Result<(Box<dyn Machine>, Exec, Redactor), Outcome> {
     let app = match context.store.app_get(row.app).await {
         Ok(Some(app)) if app.presence == Presence::Kept => app,
         Ok(_) => return Err(of_rows(leaving().into())),
         Err(error) => return Err(of_rows(error.into())),
     };
     let told = once::of_cron(context, &app, row).await.map_err(of_rows)?;
-    let held = context.under_way.enter(told.sandbox);
     let machine = context.machines.wake(app.org, told.sandbox).await;
-    Ok((machine.map_err(|error| of_node(&error))?, told.exec, told.redactor, held))
+    Ok((machine.map_err(|error| of_node(&error))?, told.exec, told.redactor))
 }
 
 fn of_node(error: &NodeError) -> Outcome {

@@ -15,8 +15,12 @@ use crate::job::Outcome;
 
 /// How soon to look again at a deployment whose task has not stopped yet.
 const STILL_RUNNING: Duration = Duration::from_millis(500);
-/// How soon to look again at a sandbox where a cron still runs: no longer than that may.
-const CRON_RUNS: Duration = Duration::from_secs(2);
+/// How soon to look again at a former sandbox that is in use.
+const IN_USE: Duration = Duration::from_secs(1);
+/// How long requests have to end there after the flip, and sockets.
+const VISITORS_LIMIT: Duration = Duration::from_secs(60);
+/// How long commands have, a cron among them.
+const COMMANDS_LIMIT: Duration = Duration::from_secs(3600);
 /// How long its processes are waited for: what each is given, and a little for the rest.
 const STOP_LIMIT: Duration = Duration::from_millis(DEFAULT_GRACE_MS + 5_000);
 
@@ -35,11 +39,21 @@ pub(crate) async fn run(
     };
     let app_row = context.store.app_get(app).await?;
     let serving = app_row.as_ref().and_then(|app| app.active_sandbox);
+    let flipped = match app_row.as_ref().and_then(|app| app.active_deployment) {
+        Some(active) => context.store.deployment_get(active).await?.and_then(|row| row.finished),
+        None => None,
+    };
+    let now = context.store.now();
+    let lasts = |limit| flipped.is_some_and(|flipped| now.since(flipped) < limit);
     let mut is_in_use = false;
     for (sandbox, made_for) in context.machines.list(app).await? {
         if made_for == Some(deployment) && serving != Some(sandbox) {
+            if lasts(VISITORS_LIMIT) && context.machines.is_visited(sandbox) {
+                is_in_use = true;
+                continue;
+            }
             stop(context, row.org, sandbox).await;
-            if context.under_way.contains(sandbox) {
+            if lasts(COMMANDS_LIMIT) && context.machines.is_used(sandbox) {
                 is_in_use = true;
                 continue;
             }
@@ -54,7 +68,7 @@ pub(crate) async fn run(
     if let Some(app) = app_row {
         prune::prune(context, &app).await?;
     }
-    Ok(if is_in_use { Outcome::Again(CRON_RUNS) } else { Outcome::Done })
+    Ok(if is_in_use { Outcome::Again(IN_USE) } else { Outcome::Done })
 }
 
 /// Lets processes end in order, a job that a worker is at among them. A machine that does

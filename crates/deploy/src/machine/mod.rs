@@ -68,6 +68,11 @@ pub trait Machines: Send + Sync + 'static {
     /// Asks the processes of a machine that runs to end, and waits until they have. One that
     /// sleeps is left alone.
     async fn stop(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError>;
+    /// Whether requests are under way in a machine, or came since this was last asked; open
+    /// sockets count.
+    fn is_visited(&self, id: SandboxId) -> bool;
+    /// Whether commands run in a machine, other than what is kept running there.
+    fn is_used(&self, id: SandboxId) -> bool;
     /// Whether a machine can serve: not when it failed or is gone.
     async fn is_well(&self, id: SandboxId) -> Result<bool, PublicError>;
     /// The machines that end, each as it does.

@@ -99,6 +99,14 @@ impl Machines for NodeMachines {
         guest.supervise(Supervise::default()).await.map_err(|error| PublicError::from(&error))
     }
 
+    fn is_visited(&self, id: SandboxId) -> bool {
+        self.node.is_visited(id)
+    }
+
+    fn is_used(&self, id: SandboxId) -> bool {
+        self.node.is_used(id)
+    }
+
     async fn is_well(&self, id: SandboxId) -> Result<bool, PublicError> {
         let row = self.store.sandbox_get(id).await.map_err(|error| PublicError::from(&error))?;
         Ok(row.is_some_and(|row| !matches!(row.actual, Actual::Failed | Actual::Deleted)))

@@ -181,6 +181,14 @@ impl Machines for LocalMachines {
         stopped.map_err(|error| PublicError::from(&error))
     }
 
+    fn is_visited(&self, _: SandboxId) -> bool {
+        false
+    }
+
+    fn is_used(&self, id: SandboxId) -> bool {
+        self.state().machines.get(&id).is_some_and(Local::is_used)
+    }
+
     async fn is_well(&self, id: SandboxId) -> Result<bool, PublicError> {
         Ok(self.state().machines.contains_key(&id))
     }

@@ -108,6 +108,18 @@ impl Node {
         }
     }
 
+    /// Whether visitors are in a sandbox, or came since this was last asked.
+    #[must_use]
+    pub fn is_visited(&self, id: SandboxId) -> bool {
+        self.shared.visitors().were_there(id)
+    }
+
+    /// Whether a sandbox's agent has clients: for commands that run, say.
+    #[must_use]
+    pub fn is_used(&self, id: SandboxId) -> bool {
+        self.shared.find(id).is_some_and(|handle| handle.usage.is_open())
+    }
+
     /// A connection to a port of a sandbox; one that sleeps is woken first. Asking
     /// counts as using it.
     ///

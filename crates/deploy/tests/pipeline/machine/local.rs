@@ -82,6 +82,11 @@ impl Local {
         end(&self.commands);
     }
 
+    pub(super) fn is_used(&self) -> bool {
+        let commands = self.commands.lock().unwrap();
+        commands.iter().any(|group| rustix::process::test_kill_process_group(*group).is_ok())
+    }
+
     fn stop(&self) {
         for (_, kept) in std::mem::take(&mut *self.kept.lock().unwrap()) {
             kept.task.abort();
