@@ -136,7 +136,7 @@ def test_no_build_secret_stays(server, forge, name):
         sandbox = client.sandboxes.get(apps.get(app["id"])["sandbox_id"])
         environments = sandbox.exec("cat /proc/[0-9]*/environ").stdout
         assert MARK in environments and TOKEN not in environments, environments
-        sandbox.snapshot()
+        snapshot = sandbox.snapshot()
         sandbox.hibernate()
 
         found = places({TOKEN: spellings(TOKEN), SAID: [SAID.encode()], MARK: [MARK.encode()]})
@@ -146,5 +146,7 @@ def test_no_build_secret_stays(server, forge, name):
         for kind in ("pool/snapshots/", asleep):
             assert any(path.startswith(kind) and "/memory" in path for path in found[MARK]), (kind, found[MARK])
         assert not found[TOKEN], found[TOKEN]
+        # It is not its sandbox's, and would stay.
+        client.snapshots.delete(snapshot)
     finally:
         apps.delete(app["id"])
