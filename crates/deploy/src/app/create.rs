@@ -22,7 +22,7 @@ pub(crate) async fn create(
 ) -> Result<AppRow, DeployError> {
     let url = context.mirrors.parse(&request.git_url);
     let url = url.map_err(|error| PublicError::invalid("git_url", error.to_string()))?;
-    let wanted = settings::wanted(request, &url, &context.machines.templates())?;
+    let wanted = settings::wanted(request, &url, &context.machines.templates(org).await?)?;
     let now = context.store.now();
     let row = AppRow {
         id,

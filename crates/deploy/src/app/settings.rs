@@ -14,6 +14,7 @@ use pando_types::limits::{
 use super::env::judge;
 use crate::detect::{Framework, Settings, Stage};
 use crate::git::{GitUrl, is_branch};
+use crate::machine::{AppTemplate, Size};
 
 const DEFAULT_BRANCH: &str = "main";
 const DEFAULT_TEMPLATE: &str = "base";
@@ -50,7 +51,7 @@ pub(crate) struct Wanted {
 pub(crate) fn wanted(
     request: CreateApp,
     url: &GitUrl,
-    templates: &[String],
+    templates: &[AppTemplate],
 ) -> Result<Wanted, PublicError> {
     name(&request.name)?;
     let git_branch = request.git_branch.unwrap_or_else(|| DEFAULT_BRANCH.to_owned());
@@ -60,17 +61,8 @@ pub(crate) fn wanted(
             "git_branch is not a name that git takes for a branch",
         ));
     }
-    let template = match request.template.as_deref() {
-        None | Some(SDK_DEFAULT_TEMPLATE) => DEFAULT_TEMPLATE.to_owned(),
-        Some(name) => name.to_owned(),
-    };
-    if !templates.contains(&template) {
-        let asked: String = template.chars().take(64).collect();
-        let known = templates.join(", ");
-        let message = format!("there is no template `{asked}`; there is {known}");
-        return Err(PublicError::invalid("template", message)
-            .hint("ask for one of those; without `template`, it is `base`"));
-    }
+    let template = template(request.template.as_deref(), templates)?;
+    let size = size(request.cpu, request.memory_mb, template)?;
     if let Some(framework) = &request.framework
         && Framework::named(framework).is_none()
     {
@@ -102,7 +94,7 @@ pub(crate) fn wanted(
         repo_key: url.repo_key(),
         git_token: git_token(request.git_token, url)?,
         git_branch,
-        template,
+        template: template.name.clone(),
         auto_deploy: request.auto_deploy.unwrap_or(true),
         previews: request.previews.unwrap_or(true),
         framework: request.framework,
@@ -111,15 +103,8 @@ pub(crate) fn wanted(
         start_command: request.start_command,
         root_directory: folder(request.root_directory.as_deref().unwrap_or_default())?,
         port: port(request.port)?,
-        cpu: within("cpu", request.cpu, DEFAULT_CPU, 1, MAX_CPU, 1)?,
-        memory_mib: within(
-            "memory_mb",
-            request.memory_mb,
-            DEFAULT_MEMORY_MIB,
-            MIN_MEMORY_MIB,
-            MAX_MEMORY_MIB,
-            MEMORY_STEP_MIB,
-        )?,
+        cpu: size.cpu,
+        memory_mib: size.memory_mib,
         env: judge::whole("env", request.env.unwrap_or_default())?,
         preview_env: judge::whole("preview_env", request.preview_env.unwrap_or_default())?,
         name: request.name,
@@ -127,14 +112,18 @@ pub(crate) fn wanted(
 }
 
 /// What an app would be made of to be as it is, with `change` made to it. Its environments
-/// are sealed, and not in there.
-pub(crate) fn changed(app: &AppRow, change: UpdateApp) -> CreateApp {
+/// are sealed, and not in there; of its size only what counts with its template.
+pub(crate) fn changed(app: &AppRow, change: UpdateApp, templates: &[AppTemplate]) -> CreateApp {
+    let template = change.template.unwrap_or_else(|| Some(app.template.clone()));
+    let has_size =
+        templates.iter().any(|it| Some(&it.name) == template.as_ref() && it.size.is_some());
+    let kept = |value: u32| (!has_size).then(|| i64::from(value));
     CreateApp {
         name: app.name.clone(),
         git_url: app.git_url.clone(),
         git_token: change.git_token.flatten(),
         git_branch: change.git_branch.unwrap_or_else(|| Some(app.git_branch.clone())),
-        template: change.template.unwrap_or_else(|| Some(app.template.clone())),
+        template,
         auto_deploy: change.auto_deploy.unwrap_or(Some(app.auto_deploy)),
         previews: change.previews.unwrap_or(Some(app.previews)),
         framework: change.framework.unwrap_or_else(|| app.framework.clone()),
@@ -145,8 +134,8 @@ pub(crate) fn changed(app: &AppRow, change: UpdateApp) -> CreateApp {
         port: change.port.unwrap_or(Some(app.port.into())),
         env: change.env.flatten(),
         preview_env: change.preview_env.flatten(),
-        cpu: change.cpu.unwrap_or(Some(app.cpu.into())),
-        memory_mb: change.memory_mb.unwrap_or(Some(app.memory_mib.into())),
+        cpu: change.cpu.unwrap_or_else(|| kept(app.cpu)),
+        memory_mb: change.memory_mb.unwrap_or_else(|| kept(app.memory_mib)),
     }
 }
 
@@ -235,6 +224,56 @@ fn port(port: Option<i64>) -> Result<u16, PublicError> {
     })
 }
 
+fn template<'a>(
+    asked: Option<&str>,
+    templates: &'a [AppTemplate],
+) -> Result<&'a AppTemplate, PublicError> {
+    let name = match asked {
+        None | Some(SDK_DEFAULT_TEMPLATE) => DEFAULT_TEMPLATE,
+        Some(name) => name,
+    };
+    templates.iter().find(|template| template.name == name).ok_or_else(|| {
+        let asked: String = name.chars().take(64).collect();
+        let known: Vec<&str> = templates.iter().map(|template| template.name.as_str()).collect();
+        let message = format!("there is no template `{asked}`; there is {}", known.join(", "));
+        PublicError::invalid("template", message)
+            .hint("ask for one of those; without `template`, it is `base`")
+    })
+}
+
+/// The size of an app's sandboxes: the template's, where that has one, and a request may name
+/// no other.
+fn size(
+    cpu: Option<i64>,
+    memory_mb: Option<i64>,
+    template: &AppTemplate,
+) -> Result<Size, PublicError> {
+    let own = template.size.unwrap_or(Size { cpu: DEFAULT_CPU, memory_mib: DEFAULT_MEMORY_MIB });
+    let size = Size {
+        cpu: within("cpu", cpu, own.cpu, 1, MAX_CPU, 1)?,
+        memory_mib: within(
+            "memory_mb",
+            memory_mb,
+            own.memory_mib,
+            MIN_MEMORY_MIB,
+            MAX_MEMORY_MIB,
+            MEMORY_STEP_MIB,
+        )?,
+    };
+    let fields = [("cpu", size.cpu, own.cpu), ("memory_mb", size.memory_mib, own.memory_mib)];
+    match fields.into_iter().find(|(_, asked, own)| template.size.is_some() && asked != own) {
+        None => Ok(size),
+        Some((field, _, own)) => {
+            let name = &template.name;
+            let message = format!(
+                "{field} of template `{name}` is {own}, and its machine runs already: leave \
+                 {field} out, or build the template with another"
+            );
+            Err(PublicError::invalid(field, message))
+        }
+    }
+}
+
 fn within(
     field: &str,
     value: Option<i64>,
@@ -256,11 +295,17 @@ mod tests {
 
     use super::*;
 
+    fn templates() -> [AppTemplate; 2] {
+        let template =
+            |name: &str, size| AppTemplate { name: name.to_owned(), version: "1".to_owned(), size };
+        [template("base", None), template("own", Some(Size { cpu: 1, memory_mib: 512 }))]
+    }
+
     fn judge(change: impl FnOnce(&mut CreateApp)) -> Result<Wanted, PublicError> {
         let mut request = CreateApp { name: "shop".into(), ..CreateApp::default() };
         change(&mut request);
         let url = GitUrl::parse("https://forge.example/acme/shop.git", &[]).unwrap();
-        wanted(request, &url, &["base".to_owned()])
+        wanted(request, &url, &templates())
     }
 
     fn refused(change: impl FnOnce(&mut CreateApp)) -> String {
@@ -314,6 +359,22 @@ mod tests {
         }
         let env = BTreeMap::from([("A".to_owned(), "x\0".to_owned())]);
         assert_eq!(refused(|app| app.preview_env = Some(env)), "preview_env");
+    }
+
+    #[test]
+    fn a_template_with_a_size_gives_it() {
+        let own = |app: &mut CreateApp| app.template = Some("own".into());
+        let wanted = judge(own).unwrap();
+        assert_eq!((wanted.template.as_str(), wanted.cpu, wanted.memory_mib), ("own", 1, 512));
+        let sized = |cpu, memory_mb| {
+            move |app: &mut CreateApp| {
+                own(app);
+                (app.cpu, app.memory_mb) = (cpu, memory_mb);
+            }
+        };
+        assert!(judge(sized(Some(1), Some(512))).is_ok());
+        assert_eq!(refused(sized(Some(2), None)), "cpu");
+        assert_eq!(refused(sized(None, Some(1024))), "memory_mb");
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub(crate) async fn update(
     let (has_env, has_preview_env) = (change.env.is_some(), change.preview_env.is_some());
     let url = context.mirrors.parse(&app.git_url);
     let url = url.map_err(|error| PublicError::invalid("git_url", error.to_string()))?;
-    let templates = context.machines.templates();
-    let wanted = settings::wanted(settings::changed(&app, change), &url, &templates)?;
+    let templates = context.machines.templates(org).await?;
+    let wanted = settings::wanted(settings::changed(&app, change, &templates), &url, &templates)?;
 
     let mut next = AppRow { git_branch: wanted.git_branch.clone(), ..with(&app, &wanted) };
     if has_git_token {

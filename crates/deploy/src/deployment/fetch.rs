@@ -8,6 +8,7 @@ use crate::app::git_access;
 use crate::detect::{self, Plan};
 use crate::error::git_message;
 use crate::git::{GitError, Mirror};
+use crate::machine::Size;
 
 impl Run {
     pub(super) async fn fetch(&mut self) -> Result<Mirror, Halt> {
@@ -34,7 +35,11 @@ impl Run {
     pub(super) async fn detect(&mut self, mirror: &Mirror) -> Result<Plan, Halt> {
         let sources = detect::read(mirror, &self.app.root_directory).await.map_err(refused)?;
         let host = self.context.urls.host(&self.app.label);
-        let settings = crate::app::settings::of(&self.app, host);
+        let mut settings = crate::app::settings::of(&self.app, host);
+        // Nobody has a say in it.
+        if let Some(Size { cpu, memory_mib }) = self.template.size {
+            (settings.cpu, settings.memory_mib) = (Some(cpu), Some(memory_mib));
+        }
         let plan =
             detect::detect(&settings, &sources).map_err(|error| Halt::Failed(error.to_string()))?;
         for reason in &plan.reasons {

@@ -45,8 +45,8 @@ impl Run {
             return None;
         }
         let recipe = Recipe {
-            template: &self.app.template,
-            template_version: &self.template_version,
+            template: &self.template.name,
+            template_version: &self.template.version,
             tools: Recipe::tools(&plan.tools),
             install_folder: &plan.install_folder,
             install,

@@ -14,7 +14,7 @@ use super::run::{Halt, Run};
 use super::shape::Shape;
 use crate::detect::Plan;
 use crate::layer;
-use crate::machine::{Machine, MachineSpec, Machines};
+use crate::machine::{Machine, MachineSpec, Machines, Size};
 
 /// How long a host without room is asked again.
 const ROOM_LIMIT: Duration = Duration::from_secs(120);
@@ -30,11 +30,12 @@ impl Run {
         plan: &Plan,
     ) -> Result<Option<Box<dyn Machine>>, Halt> {
         let Shape { cpu, memory_mib, idle_timeout, .. } = Shape::of(&self.app, plan);
+        let Size { cpu, memory_mib } = self.template.size.unwrap_or(Size { cpu, memory_mib });
         let spec = MachineSpec {
             org: self.row.org,
             app: self.row.app,
             deployment: self.row.id,
-            template: self.app.template.clone(),
+            template: self.template.name.clone(),
             cpu,
             memory_mib,
             idle_timeout,

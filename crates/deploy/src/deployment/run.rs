@@ -21,7 +21,7 @@ use crate::detect::{Pages, Plan, Serve};
 use crate::error::DeployError;
 use crate::git::Mirror;
 use crate::job::{self, Kind, Outcome};
-use crate::machine::{Machine, exec};
+use crate::machine::{AppTemplate, Machine, exec};
 
 /// A deployment under way.
 pub(super) struct Run {
@@ -33,7 +33,7 @@ pub(super) struct Run {
     pub redactor: Redactor,
     /// Tells one environment from another, and nothing of what is in it.
     pub env_fingerprint: String,
-    pub template_version: String,
+    pub template: AppTemplate,
     /// Where the app listens, as far as that is known.
     pub port: u16,
     /// The sandbox in the making: it is waited for even when the deployment stops,
@@ -77,13 +77,14 @@ pub(crate) async fn run(
     let env = context.sealer.unseal_env(&app.id.to_string(), "env", &app.env_sealed)?;
     let (log, writer) = context.logs.write(id).await?;
     let (redactor, env) = (Redactor::new(&env.secrets()), env.values());
+    let template = template(context, &app).await?;
     // Of texts alone: it cannot fail.
     let env_text = serde_json::to_vec(&env).unwrap_or_default();
     let mut run = Run {
         context: Arc::clone(context),
         env_fingerprint: context.sealer.fingerprint(&env_text),
         port: app.port,
-        template_version: context.machines.template_version(&app.template),
+        template,
         app,
         row,
         log,
@@ -125,6 +126,18 @@ pub(crate) async fn run(
         context.commit(tx, Effects { wake: vec![Kind::Sweep], ..Effects::default() }).await?;
     }
     Ok(outcome)
+}
+
+/// What an app's machines are restored from. Of one that is gone no machine can be made, and
+/// that says so then.
+async fn template(context: &Context, app: &AppRow) -> Result<AppTemplate, PublicError> {
+    let all = context.machines.templates(app.org).await?;
+    let found = all.into_iter().find(|template| template.name == app.template);
+    Ok(found.unwrap_or_else(|| AppTemplate {
+        name: app.template.clone(),
+        version: String::new(),
+        size: None,
+    }))
 }
 
 /// The rows to work on; none where there is nothing to do.

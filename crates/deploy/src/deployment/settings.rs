@@ -23,8 +23,8 @@ impl Run {
     /// A hash of all of it, as 32 hex digits.
     pub(super) fn settings_hash(&self) -> String {
         let settings = Settings {
-            template: &self.app.template,
-            template_version: &self.template_version,
+            template: &self.template.name,
+            template_version: &self.template.version,
             framework: self.app.framework.as_deref(),
             install: self.app.install_command.as_deref(),
             build: self.app.build_command.as_deref(),

@@ -46,6 +46,26 @@ pub struct MachineSpec {
     pub begins: AppMachine,
 }
 
+/// A template that machines of apps can be restored from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppTemplate {
+    /// Its name.
+    pub name: String,
+    /// What changes when it does; empty for one that is gone.
+    pub version: String,
+    /// The size of each machine of it, where that was decided when it was saved.
+    pub size: Option<Size>,
+}
+
+/// The size of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// vCPUs.
+    pub cpu: u32,
+    /// Memory.
+    pub memory_mib: u32,
+}
+
 /// What a running command says.
 pub type Output = BoxStream<'static, Result<ExecEvent, GuestError>>;
 
@@ -77,10 +97,8 @@ pub trait Machines: Send + Sync + 'static {
     async fn is_well(&self, id: SandboxId) -> Result<bool, PublicError>;
     /// The machines that end, each as it does.
     fn endings(&self) -> broadcast::Receiver<Ending>;
-    /// The templates that there are.
-    fn templates(&self) -> Vec<String>;
-    /// What changes when a template does; empty for one that there is not.
-    fn template_version(&self, name: &str) -> String;
+    /// The templates that apps of an org can name: those for all, and its own.
+    async fn templates(&self, org: OrgId) -> Result<Vec<AppTemplate>, PublicError>;
     /// Builds an image in a machine that is for that, and puts its tree on the app's disk;
     /// returns what the image says runs in it.
     async fn build_image(

@@ -20,7 +20,7 @@ use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId, Snap
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 
-use super::{Machine, MachineSpec, Machines, Output};
+use super::{AppTemplate, Machine, MachineSpec, Machines, Output, Size};
 
 /// The metadata by which a sandbox is known as a deployment's.
 const DEPLOYMENT: &str = "pando.deployment";
@@ -116,16 +116,17 @@ impl Machines for NodeMachines {
         self.sandboxes.endings()
     }
 
-    fn templates(&self) -> Vec<String> {
-        self.node.templates().into_iter().map(|template| template.name).collect()
-    }
-
-    fn template_version(&self, name: &str) -> String {
-        let mut templates = self.node.templates().into_iter();
-        templates
-            .find(|template| template.name == name)
-            .map(|found| found.version)
-            .unwrap_or_default()
+    async fn templates(&self, org: OrgId) -> Result<Vec<AppTemplate>, PublicError> {
+        let own = self.store.template_list(org).await.map_err(|error| PublicError::from(&error))?;
+        let global = self.node.templates().into_iter();
+        let global =
+            global.map(|it| AppTemplate { name: it.name, version: it.version, size: None });
+        let own = own.into_iter().map(|row| AppTemplate {
+            name: row.name,
+            version: row.snapshot.to_string(),
+            size: Some(Size { cpu: row.cpu, memory_mib: row.memory_mib }),
+        });
+        Ok(global.chain(own).collect())
     }
 
     async fn build_image(

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use pando_types::app::{AppStatus, CreateDeployment, DeploymentStatus, UpdateApp};
 use pando_types::{AppId, Code, OrgId};
 
+use crate::machine::OWN_SIZE;
 use crate::world::{World, statuses};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,5 +286,30 @@ async fn a_release_goes_before_the_start_and_its_failure_keeps_what_is_live() {
     assert_eq!(failed.status, DeploymentStatus::Failed);
     assert_eq!(failed.error.as_deref(), Some("`exit 3` failed with exit code 3"));
     assert_eq!(world.shows(&app).await, "released");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_of_the_org_gives_its_size_and_no_other_is_made() {
+    let world = World::new().await;
+    let files: &[(&str, &[u8])] = &[("pando.toml", b"[resources]\ncpu = 4\n")];
+    world.repo.push("main", files, "as large as it gets").await.unwrap();
+    let app = world.app(|app| app.template = Some("own".into())).await;
+    assert_eq!((app.cpu, app.memory_mb), (OWN_SIZE.cpu, OWN_SIZE.memory_mib));
+    let deployment = world.ended(app.id).await;
+    let log = deployment.build_logs.unwrap();
+    assert_eq!(deployment.status, DeploymentStatus::Live, "{log}");
+    assert!(log.contains("Size: 1 vCPUs, because the settings say so."), "{log}");
+    // A size goes with the template that has it.
+    let change = UpdateApp { template: Some(Some("base".into())), ..UpdateApp::default() };
+    let app = world.deploy.app_update(world.org, app.id, change).await.unwrap();
+    assert_eq!((app.template.as_str(), app.cpu), ("base", OWN_SIZE.cpu));
+    let change = UpdateApp {
+        template: Some(Some("own".into())),
+        cpu: Some(Some(4)),
+        ..UpdateApp::default()
+    };
+    let refused = world.deploy.app_update(world.org, app.id, change).await.unwrap_err();
+    assert_eq!(refused.field.as_deref(), Some("cpu"));
     world.finish().await;
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pando_deploy::machine::{Machine, MachineSpec, Machines};
+use pando_deploy::machine::{AppTemplate, Machine, MachineSpec, Machines, Size};
 use pando_guest_protocol::supervise::Supervise;
 use pando_node::control::{AppImage, AppImageError, AppImageLog, AppMachine, Ending};
 use pando_node::{DiskName, NodeError};
@@ -18,6 +18,9 @@ use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId, Snap
 use tokio::sync::broadcast;
 
 use self::local::Local;
+
+/// What each machine of the template `own` has.
+pub const OWN_SIZE: Size = Size { cpu: 1, memory_mib: 512 };
 
 #[derive(Default)]
 struct State {
@@ -118,6 +121,10 @@ impl Machines for LocalMachines {
     async fn create(&self, spec: MachineSpec) -> Result<Option<SandboxId>, PublicError> {
         // Long enough that a test can stop in the midst of it.
         tokio::time::sleep(Duration::from_millis(50)).await;
+        let size = Size { cpu: spec.cpu, memory_mib: spec.memory_mib };
+        if spec.template == "own" && size != OWN_SIZE {
+            return Err(PublicError::invalid("cpu", "its machine runs already"));
+        }
         let id = SandboxId::new();
         let root = self.root.join(id.to_string());
         let (from, started) = match &spec.begins {
@@ -197,12 +204,10 @@ impl Machines for LocalMachines {
         self.endings.subscribe()
     }
 
-    fn templates(&self) -> Vec<String> {
-        vec!["base".to_owned()]
-    }
-
-    fn template_version(&self, _: &str) -> String {
-        "1".to_owned()
+    async fn templates(&self, _: OrgId) -> Result<Vec<AppTemplate>, PublicError> {
+        let template =
+            |name: &str, size| AppTemplate { name: name.to_owned(), version: "1".to_owned(), size };
+        Ok(vec![template("base", None), template("own", Some(OWN_SIZE))])
     }
 
     /// What the Dockerfile says line by line goes to the log; its `CMD` is the configuration.

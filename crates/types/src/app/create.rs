@@ -33,7 +33,7 @@ pub struct CreateApp {
         pattern = r"^(?![-/.]|@$)(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))[^\x00-\x20\x7F~^:?*\[\\]*[^\x00-\x20\x7F~^:?*\[\\./]$"
     )]
     pub git_branch: Option<String>,
-    /// The template its sandboxes are restored from; default `base`.
+    /// The template its sandboxes are restored from, which may be the org's own; default `base`.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9][a-z0-9.-]*$")]
     pub template: Option<String>,

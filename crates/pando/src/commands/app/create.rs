@@ -49,6 +49,7 @@ pub async fn run(client: &ClientArgs, args: CreateArgs) -> Result<(), Failure> {
         git_url: args.repo,
         git_token: args.git_token_file.as_deref().map(token::read).transpose()?,
         git_branch: settings.branch,
+        template: settings.template,
         framework: args.framework,
         install_command: settings.install,
         build_command: settings.build,

@@ -22,9 +22,6 @@ pub struct SetArgs {
     git_token_file: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsArgs,
-    /// The template its sandboxes are restored from
-    #[arg(long)]
-    template: Option<String>,
     /// Skips detection; empty to have it detected again
     #[arg(long)]
     framework: Option<String>,
@@ -55,7 +52,7 @@ pub async fn run(client: &ClientArgs, args: SetArgs) -> Result<(), Failure> {
     let change = UpdateApp {
         git_token: detected(token),
         git_branch: settings.branch.map(Some),
-        template: args.template.map(Some),
+        template: settings.template.map(Some),
         auto_deploy: args.auto_deploy.map(Some),
         previews: args.previews.map(Some),
         framework: detected(args.framework),

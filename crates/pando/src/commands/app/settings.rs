@@ -18,6 +18,9 @@ pub struct SettingsArgs {
     /// Replaces the detected build command; empty for none
     #[arg(long, value_name = "COMMAND")]
     pub build: Option<String>,
+    /// The template its sandboxes are restored from: base, or one of your own
+    #[arg(long)]
+    pub template: Option<String>,
     /// vCPUs
     #[arg(long)]
     pub cpu: Option<i64>,
