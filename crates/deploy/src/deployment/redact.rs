@@ -1,11 +1,15 @@
 //! Secrets out of logs: the values of an environment, as they are and in the
 //! spellings that tools print them in.
 
+mod search;
+
 use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use pando_types::limits::MAX_BUILD_LOG_LINE_BYTES;
+
+use self::search::Words;
 
 /// Shorter values (`true`, `3000`) would black out ordinary words.
 const MIN_BYTES: usize = 6;
@@ -29,17 +33,47 @@ const URL_ENCODERS: [(&str, bool); 5] = [
 /// Where tools break lines of base64: `base64` and MIME, then `openssl` and PEM.
 const BASE64_COLUMNS: [usize; 2] = [76, 64];
 
+/// Of a secret that a cut parts, what is shorter on one side is left there: less would black
+/// out ordinary letters at every cut. No secret is so short that both sides are.
+const MIN_CUT_BYTES: usize = MIN_BYTES / 2;
+
+/// What is before a text's beginning, or after its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edge {
+    /// Nothing, or another line.
+    Whole,
+    /// The rest of the line: it was cut here.
+    Cut,
+    /// Nobody knows: it may have been.
+    Unknown,
+}
+
+impl Edge {
+    /// How much of a secret counts as one there.
+    fn least_bytes(self) -> Option<usize> {
+        match self {
+            Self::Whole => None,
+            Self::Cut => Some(MIN_CUT_BYTES),
+            Self::Unknown => Some(MIN_BYTES),
+        }
+    }
+}
+
 /// What must not be seen.
 #[derive(Clone, Default)]
 pub(crate) struct Redactor {
-    /// Longest first, so that a value that holds another goes as a whole.
-    needles: Vec<String>,
+    /// In each spelling. Of two that overlap, both go.
+    needles: Words,
 }
 
 impl Redactor {
     pub(crate) fn new(env: &BTreeMap<String, String>) -> Self {
+        Self::of(env.values())
+    }
+
+    pub(crate) fn of<'a>(values: impl IntoIterator<Item = &'a String>) -> Self {
         let mut needles = Vec::new();
-        for value in env.values() {
+        for value in values {
             needles.extend(base64_lines(value));
             // A log is read by line, so a value of several shows up in parts.
             for part in std::iter::once(value.as_str()).chain(value.lines()) {
@@ -56,21 +90,40 @@ impl Redactor {
                 }
             }
         }
-        needles.retain(|needle| needle.len() >= MIN_BYTES);
-        needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        needles.dedup();
-        Self { needles }
+        Self { needles: Words::new(needles, MIN_BYTES) }
     }
 
     /// The text without them.
     pub(crate) fn clean(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for needle in &self.needles {
-            if text.contains(needle.as_str()) {
-                text = text.replace(needle.as_str(), HIDDEN);
-            }
+        self.clean_part(text, Edge::Whole, Edge::Whole)
+    }
+
+    /// The same of a text that may have been cut out of a longer line: what of one is at its
+    /// edges goes, too.
+    pub(crate) fn clean_part(&self, text: &str, begins: Edge, ends: Edge) -> String {
+        let mut hidden = self.needles.find(text);
+        if let Some(least) = begins.least_bytes() {
+            // What a cut leaves of a character is U+FFFD.
+            let whole = text.trim_start_matches('\u{fffd}');
+            let bytes = self.needles.ended_at_start(whole, least);
+            hidden.extend((bytes > 0).then(|| 0..text.len() - whole.len() + bytes));
         }
-        text
+        if let Some(least) = ends.least_bytes() {
+            let whole = text.trim_end_matches('\u{fffd}');
+            let bytes = self.needles.begun_at_end(whole, least);
+            hidden.extend((bytes > 0).then(|| whole.len() - bytes..text.len()));
+        }
+        hidden.sort_by_key(|range| range.start);
+        let (mut cleaned, mut shown_from) = (String::with_capacity(text.len()), 0);
+        for range in hidden {
+            if range.start >= shown_from {
+                cleaned.push_str(&text[shown_from..range.start]);
+                cleaned.push_str(HIDDEN);
+            }
+            shown_from = shown_from.max(range.end);
+        }
+        cleaned.push_str(&text[shown_from..]);
+        cleaned
     }
 
     /// The same of a line that may have been cut where it is as long as lines are: what is at
@@ -89,7 +142,7 @@ impl Redactor {
 
     /// The length of the longest: a cut through text may part one no longer than this.
     pub(crate) fn longest(&self) -> usize {
-        self.needles.first().map_or(0, String::len)
+        self.needles.longest()
     }
 }
 
@@ -223,6 +276,24 @@ mod tests {
         for text in ["true", "dHJ1ZQ", "3000", "MzAwMA"] {
             assert_eq!(redactor(&["true", "3000", ""]).clean(text), text);
         }
+    }
+
+    #[test]
+    fn a_value_that_a_cut_parts_is_hidden_on_both_sides() {
+        let redactor = redactor(&["s3cr3t-wört", "plain-password"]);
+        let (cut, whole, unknown) = (Edge::Cut, Edge::Whole, Edge::Unknown);
+        assert_eq!(redactor.clean_part("a s3cr3t-w\u{fffd}", whole, cut), "a [hidden]");
+        assert_eq!(redactor.clean_part("\u{fffd}rt b", cut, whole), "\u{fffd}rt b");
+        assert_eq!(redactor.clean_part("-wört b", cut, whole), "[hidden] b");
+        assert_eq!(redactor.clean_part("rd plain-password pl", cut, cut), "rd [hidden] pl");
+        // Where nobody knows, it is another word more often than not.
+        assert_eq!(redactor.clean_part("word up", unknown, whole), "word up");
+        assert_eq!(redactor.clean_part("password up", unknown, whole), "[hidden] up");
+    }
+
+    #[test]
+    fn of_two_values_that_overlap_nothing_is_left() {
+        assert_eq!(redactor(&["abcdef", "defghijkl"]).clean("-abcdefghijkl-"), "-[hidden]-");
     }
 
     proptest! {
