@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 import urllib.error
@@ -29,6 +30,7 @@ http.createServer((asked, answer) => {
 """
 WORKER = """\
 console.log(`worker up ${JSON.stringify(process.env)}`);
+require('fs').writeFileSync('/tmp/worker.json', JSON.stringify(process.env));
 let ticks = 0;
 setInterval(() => console.error(`tick ${++ticks}`), 1000);
 process.on('SIGTERM', () => { console.log('worker down'); process.exit(0); });
@@ -99,14 +101,13 @@ def test_web_and_worker_run_and_are_told_apart(server, app):
 
 
 def test_every_process_and_command_has_the_environment_byte_by_byte(server, app):
-    def said(process):
-        text = next(line["text"] for line in logs(server, app, f"?process={process}") if " up " in line["text"])
-        return json.loads(text.split(" up ", 1)[1])
+    def once(*command):
+        ran = pando(server, "run", "processes", "--", *command)
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout)
 
-    once = pando(server, "run", "processes", "--", "node", "-e", "console.log(JSON.stringify(process.env))")
-    assert once.returncode == 0, once.stderr
-    seen = {"web": json.loads(page(server, app)), "log": said("web"), "worker": said("worker"),
-            "run": json.loads(once.stdout)}
+    seen = {"web": json.loads(page(server, app)), "worker": once("cat", "/tmp/worker.json"),
+            "run": once("node", "-e", "console.log(JSON.stringify(process.env))")}
     for who, environment in seen.items():
         assert {name: environment.get(name) for name in VALUES} == VALUES, who
         assert environment["PANDO_URL"].rstrip("/") == app["url"].rstrip("/"), who
@@ -114,8 +115,19 @@ def test_every_process_and_command_has_the_environment_byte_by_byte(server, app)
         assert environment["PANDO_GIT_BRANCH"] == "processes", who
         assert len(environment["PANDO_GIT_COMMIT"]) == 40 and environment["PANDO_ENV"] == "production", who
         assert "CI" not in environment and "PANDO_PR_NUMBER" not in environment, who
-        assert ("PORT" in environment) == (who in ("web", "log")), who
+        assert ("PORT" in environment) == (who == "web"), who
     assert seen["web"]["PORT"] == str(app["port"])
+
+
+def test_a_log_hides_the_secrets_of_the_environment(server, app):
+    for process in ("web", "worker"):
+        text = next(line["text"] for line in logs(server, app, f"?process={process}") if " up " in line["text"])
+        environment = json.loads(text.split(" up ", 1)[1])
+        assert {name: environment[name] for name in VALUES} == {
+            "PLAIN": "word", "EMPTY": "", "BLANKS": "[hidden]", "SHELL": "[hidden]", "LINES": "[hidden]",
+            "LETTERS": "[hidden]", "EQUALS": "a=b=c",
+        }
+        assert environment["PANDO_APP_ID"] == app["id"]
 
 
 def test_a_worker_that_is_killed_comes_back(server, app):
@@ -159,6 +171,54 @@ def test_a_sleeping_app_goes_on_where_it_was(server, app):
     after = processes(server, app)
     assert {name: it["pid"] for name, it in after.items()} == {name: it["pid"] for name, it in before.items()}
     until("it ticks on", lambda: len(logs(server, app, "?process=worker")) > said + 1)
+
+
+def test_a_process_that_there_is_not_is_refused_and_wakes_nothing(server, app):
+    sandbox = apps_sandbox(server, app)
+    ask(server, f"/sandboxes/{sandbox}/hibernate", {})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(server, f"/apps/{app['id']}/logs?process=nope")
+    refusal = json.load(refused.value)
+    assert (refused.value.code, refusal["field"]) == (404, "process"), refusal
+    assert refusal["error"] == "no process `nope`: what is live has `web`, `worker`", refusal
+    assert json.load(ask(server, f"/sandboxes/{sandbox}"))["status"] == "hibernated"
+
+
+def apps_sandbox(server, app):
+    return json.load(ask(server, f"/apps/{app['id']}"))["sandbox_id"]
+
+
+def test_who_follows_goes_on_with_the_next_deployment(server, app):
+    env = {**os.environ, "PANDO_API_URL": f"http://127.0.0.1:{server}", "PANDO_API_KEY": KEY}
+    before = apps_sandbox(server, app)
+    following = subprocess.Popen([BIN / "pando", "logs", "processes", "-f", "--tail", "0"], env=env,
+                                 stdout=subprocess.PIPE, text=True)
+    try:
+        seen = []
+
+        def until_said(what):
+            # The worker of whatever is live says something each second.
+            for line in following.stdout:
+                seen.append(line)
+                if what(line):
+                    return
+            pytest.fail(f"it ended: {seen}")
+
+        until_said(lambda line: " | tick " in line)
+        ask(server, f"/apps/{app['id']}/restart", {})
+        until_said(lambda line: " is live now, commit " in line)
+        until_said(lambda line: line == "worker | tick 3\n")
+        for said in ("web | web up ", "worker | worker up ", "worker | tick 1\n", "worker | tick 2\n"):
+            assert sum(line.startswith(said) for line in seen) == 1, (said, seen)
+        # The former one's last words, too.
+        if "worker | worker down\n" not in seen:
+            until_said(lambda line: line == "worker | worker down\n")
+        assert apps_sandbox(server, app) != before
+        following.send_signal(signal.SIGINT)
+        assert following.wait(timeout=30) == 0
+    finally:
+        following.kill()
+        following.wait()
 
 
 def test_what_is_not_live_says_so(server, forge):

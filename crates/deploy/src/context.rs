@@ -9,7 +9,7 @@ use pando_store::{Sealer, Store, StoreError, Tx};
 use pando_types::route::{DomainChange, RouteChange};
 use pando_types::url::PublicUrls;
 use pando_types::{AppId, BootId, DeploymentId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::deployment::log::LogBook;
@@ -32,6 +32,8 @@ pub(crate) struct Context {
     pub wakes: Wakes,
     /// Told when the rows of apps' cron have changed.
     pub cron_changed: Notify,
+    /// Counts the commits that may have changed an app or what is live of it.
+    pub changes: watch::Sender<u64>,
     pub running: Running,
     pub boot: BootId,
     /// How long an app may take until it answers.
@@ -85,6 +87,12 @@ impl Context {
             self.wakes.wake(*kind);
         }
         self.logs.poke();
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Tells when an app, or what is live of it, may have changed since now.
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 

@@ -15,7 +15,7 @@ use pando_node::garbage::Cache;
 use pando_store::{Sealer, Store};
 use pando_types::PublicError;
 use pando_types::app::Delivery;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -72,6 +72,7 @@ impl Deploy {
             dns: Dns::new(config.dns),
             wakes: Wakes::new(),
             cron_changed: Notify::new(),
+            changes: watch::Sender::new(0),
             running: Running::default(),
             boot: config.boot,
             health_grace: config.health_grace,

@@ -13,7 +13,7 @@ use pando_types::schema::value::{LogTail, ProcessName};
 use serde_json::json;
 use utoipa::IntoParams;
 
-use super::guest;
+use super::app_id;
 use crate::Api;
 use crate::auth::Caller;
 use crate::extract::UrlPath;
@@ -29,7 +29,7 @@ use crate::sse::{Message, StreamEvent};
 #[expect(dead_code, reason = "it describes; `wanted` reads")]
 pub struct Asked {
     /// Only what this process said: `web`, or the name of a line in the Procfile, of a worker or of
-    /// a cron.
+    /// a cron. One that what is live does not have is refused with 404.
     #[param(value_type = Option<ProcessName>, inline)]
     process: Option<String>,
     /// Of what is kept, only the last so many lines.
@@ -41,11 +41,13 @@ pub struct Asked {
 
 /// What the processes of a live app have said.
 ///
-/// The app's sandbox keeps the last 1 MiB of each process. With `follow=true` it is a stream of
-/// server-sent events, each `{"line", "process", "stream", "time", "at_ms"}`, that goes on with
-/// what comes, and ends with an `error` event when the app falls asleep, is deployed anew or
-/// fails; else it is one JSON object. An app that sleeps is woken to read its log, but following
-/// it does not keep it awake. One that is not live is refused with 409.
+/// The app's sandbox keeps the last 1 MiB of each process. `[hidden]` stands where a secret of the
+/// app's environment would. With `follow=true` it is a stream of server-sent events, each
+/// `{"line", "process", "stream", "time", "at_ms"}`, that goes on with what comes, also when
+/// another deployment goes live, which a line of no process says; it ends with the app, or with an
+/// `error` event when the app falls asleep or its sandbox's agent fails. Else it is one JSON
+/// object. An app that sleeps is woken to read its log, but following it does not keep it awake.
+/// One that is not live is refused with 409.
 #[utoipa::path(
     get, path = "/apps/{id}/logs", tag = "apps", operation_id = "app_logs",
     params(("id" = String, Path, format = Uuid), Asked),
@@ -61,9 +63,9 @@ pub async fn logs(
 ) -> Result<Response, Refused> {
     let wanted = wanted(query.as_deref())?;
     let follow = wanted.follow;
-    let guest = guest(&api, &caller, &id).await?;
-    let guest = if follow { guest.looking_on() } else { guest };
-    let lines = guest.logs(wanted).await.map_err(guest_failed)?;
+    let account = api.node.budget().account(Some(caller.org));
+    let log = api.deploy.app_log(caller.org, app_id(&id)?, wanted, &account).await?;
+    let lines = log.lines().await.map_err(guest_failed)?;
     if follow {
         return Ok(events(lines, events_of));
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use pando_guest_protocol::log::LogQuery;
 use pando_guest_protocol::session::Exec;
+use pando_node::held::Account;
 use pando_store::{AppRow, Listed};
 use pando_types::app::{App, CreateApp, DeployKey, UpdateApp};
 use pando_types::page::{Cursor, List, PageRequest};
@@ -12,6 +14,7 @@ use super::Deploy;
 use crate::app;
 use crate::deployment::once;
 use crate::error::DeployError;
+use crate::run_log::{self, RunLog};
 
 impl Deploy {
     /// Makes an app of this new id, and deploys the head of its branch.
@@ -140,6 +143,23 @@ impl Deploy {
         let app = app::find::one(&self.context, org, app).await?;
         let told = once::command(&self.context, &app, argv, timeout).await?;
         Ok((told.sandbox, told.exec))
+    }
+
+    /// What the processes of a live app have said, or say, without the secrets of its
+    /// environment, which are held for `account`; an app that sleeps is woken.
+    ///
+    /// # Errors
+    /// As [`Deploy::app_sandbox`]; [`Code::NotFound`](pando_types::Code::NotFound), by field, also
+    /// for a process that what is live does not have;
+    /// [`Code::Unavailable`](pando_types::Code::Unavailable) when there is no room; those of waking.
+    pub async fn app_log(
+        &self,
+        org: OrgId,
+        app: AppId,
+        query: LogQuery,
+        account: &Account,
+    ) -> Result<RunLog, PublicError> {
+        Ok(run_log::open(&self.context, org, app, query, account).await?)
     }
 
     fn view(&self, row: &AppRow) -> App {

@@ -4,11 +4,11 @@
 use pando_node::fault::{self, Fault};
 use pando_store::Swap;
 
+use super::plan_of;
 use super::run::{Halt, Run};
 use super::state::{self, Event};
 use crate::context::Effects;
 use crate::cron;
-use crate::detect::Plan;
 use crate::forge::report;
 use crate::job::{self, Kind};
 
@@ -26,8 +26,8 @@ impl Run {
         let (Swap::Done, Some(flip)) = (swap, flip) else {
             return Err(Halt::Ended);
         };
-        let plan = self.row.plan.as_deref().and_then(|plan| serde_json::from_str(plan).ok());
-        let wishes = plan.map(|plan: Plan| cron::wish::of(&plan, tx.now())).unwrap_or_default();
+        let plan = plan_of(&self.row);
+        let wishes = plan.map(|plan| cron::wish::of(&plan, tx.now())).unwrap_or_default();
         tx.cron_set(self.app.id, &wishes).await?;
         let mut effects = Effects { routes: vec![flip.route], ..Effects::default() };
         if let Some(former) = before.active_deployment {

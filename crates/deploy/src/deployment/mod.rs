@@ -41,3 +41,15 @@ pub(crate) mod sweep;
 mod tools;
 mod tree;
 pub(crate) mod view;
+
+use pando_store::DeploymentRow;
+
+use crate::detect::Plan;
+
+pub(crate) use start::WEB;
+
+/// How a deployment goes about it; none before that is known, and where an older server kept
+/// another kind of plan.
+pub(crate) fn plan_of(row: &DeploymentRow) -> Option<Plan> {
+    row.plan.as_deref().and_then(|plan| serde_json::from_str(plan).ok())
+}

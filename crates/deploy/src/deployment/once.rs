@@ -8,9 +8,9 @@ use pando_types::{Code, PublicError, SandboxId};
 
 use super::environment::Environment;
 use super::place::Place;
+use super::plan_of;
 use super::redact::Redactor;
 use crate::context::Context;
-use crate::detect::Plan;
 use crate::error::DeployError;
 
 /// Where an app is live.
@@ -74,12 +74,11 @@ async fn told(
     };
     let gone = || PublicError::new(Code::Conflict, "its deployment is gone; deploy it again");
     let deployment = deployment.ok_or_else(gone)?;
-    let plan = deployment.plan.as_deref().and_then(|plan| serde_json::from_str::<Plan>(plan).ok());
     let older = || {
         let message = "it was deployed by an older server, which kept too little of how";
         PublicError::new(Code::Conflict, message).hint("deploy it again")
     };
-    let plan = plan.ok_or_else(older)?;
+    let plan = plan_of(&deployment).ok_or_else(older)?;
     let own = context.sealer.unseal_env(&app.id.to_string(), "env", &app.env_sealed)?;
     let redactor = Redactor::new(&own.secrets());
     let place = Place::of(app, &plan);

@@ -8,11 +8,11 @@ use pando_types::{DeploymentId, SnapshotId};
 use super::beginning::{self, Beginning};
 use super::check::Settle;
 use super::machine::enter_image;
+use super::plan_of;
 use super::run::{Halt, Run};
 use super::shape::Shape;
 use super::state::{self, Event};
 use crate::context::Context;
-use crate::detect::Plan;
 use crate::error::DeployError;
 use crate::layer;
 
@@ -67,8 +67,7 @@ impl Run {
         origin: &DeploymentRow,
     ) -> Result<bool, Halt> {
         // Whatever it is, it was started by that plan.
-        let plan = origin.plan.as_deref().and_then(|plan| serde_json::from_str::<Plan>(plan).ok());
-        let Some(plan) = plan else { return Ok(false) };
+        let Some(plan) = plan_of(origin) else { return Ok(false) };
         let begins = match beginning {
             Beginning::Ready { snapshot, .. } => AppMachine::Ready(snapshot),
             Beginning::Built { of } => {

@@ -140,6 +140,11 @@ impl Redactor {
         cleaned
     }
 
+    /// How much memory it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.needles.bytes()
+    }
+
     /// The length of the longest: a cut through text may part one no longer than this.
     pub(crate) fn longest(&self) -> usize {
         self.needles.longest()

@@ -9,7 +9,7 @@ use crate::detect::{Pages, Plan, PlannedProcess, Serve, quoted};
 use crate::machine::Machine;
 
 /// The process that answers on the app's port.
-pub(super) const WEB: &str = "web";
+pub(crate) const WEB: &str = "web";
 
 /// The program of every template that serves a folder (`crates/guest/src/pages`).
 const PAGES: &str = "pando-pages";

@@ -85,6 +85,8 @@ pub trait Machines: Send + Sync + 'static {
     /// A running machine, which was woken where it slept; the refusal as the node says it, which
     /// tells what passes from what does not.
     async fn wake(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, NodeError>;
+    /// A machine that is awake, to look on: nothing is woken for it, and it is no use of it.
+    async fn look_on(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, GuestError>;
     /// Asks the processes of a machine that runs to end, and waits until they have. One that
     /// sleeps is left alone.
     async fn stop(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError>;
@@ -145,7 +147,8 @@ pub trait Machine: Send + Sync {
     async fn supervise(&self, list: Supervise) -> Result<(), GuestError>;
     /// How those processes are.
     async fn processes(&self) -> Result<Vec<Watched>, GuestError>;
-    /// What commands and processes have said.
+    /// What commands and processes have said. Who follows only looks on: the machine may fall
+    /// asleep.
     async fn logs(&self, query: LogQuery) -> Result<LogStream, GuestError>;
     /// What its template has of the tools that apps name: name and version.
     async fn tools(&self) -> Result<BTreeMap<String, String>, GuestError>;

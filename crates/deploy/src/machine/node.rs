@@ -12,7 +12,7 @@ use pando_guest_protocol::session::{Exec, Failure, FailureKind, Listener};
 use pando_guest_protocol::supervise::{Supervise, Watched};
 use pando_node::control::{AppImage, AppImageError, AppImageLog, Ending, Sandboxes};
 use pando_node::guest::{ExecInput, Guest, GuestError, LogStream};
-use pando_node::{ConnectError, DiskName, Node, NodeError};
+use pando_node::{ConnectError, DiskName, Node, NodeError, State};
 use pando_store::{Actual, Store};
 use pando_types::sandbox::CreateSandbox;
 use pando_types::template::TemplateConfig;
@@ -87,6 +87,14 @@ impl Machines for NodeMachines {
 
     async fn wake(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, NodeError> {
         let guest = self.node.access(id, Some(org)).await?;
+        Ok(Box::new(NodeMachine { guest, node: self.node.clone(), id }))
+    }
+
+    async fn look_on(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, GuestError> {
+        let guest = self.node.look_on(id, Some(org)).map_err(|error| match error {
+            NodeError::NotRunning(State::Hibernated) => GuestError::Asleep,
+            _ => GuestError::Gone,
+        })?;
         Ok(Box::new(NodeMachine { guest, node: self.node.clone(), id }))
     }
 
@@ -215,6 +223,9 @@ impl Machine for NodeMachine {
     }
 
     async fn logs(&self, query: LogQuery) -> Result<LogStream, GuestError> {
+        if query.follow {
+            return self.guest.clone().looking_on().logs(query).await;
+        }
         self.guest.logs(query).await
     }
 

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use pando_deploy::machine::{AppTemplate, Machine, MachineSpec, Machines, Size};
 use pando_guest_protocol::supervise::Supervise;
 use pando_node::control::{AppImage, AppImageError, AppImageLog, AppMachine, Ending};
+use pando_node::guest::GuestError;
 use pando_node::{DiskName, NodeError};
 use pando_types::template::TemplateConfig;
 use pando_types::{AppId, Code, DeploymentId, OrgId, PublicError, SandboxId, SnapshotId};
@@ -181,6 +182,10 @@ impl Machines for LocalMachines {
             return Err(NodeError::NotWoken(Arc::new(NodeError::NoMemory)));
         }
         self.open(org, id).await.map_err(|_| NodeError::NotFound)
+    }
+
+    async fn look_on(&self, org: OrgId, id: SandboxId) -> Result<Box<dyn Machine>, GuestError> {
+        self.open(org, id).await.map_err(|_| GuestError::Gone)
     }
 
     async fn stop(&self, org: OrgId, id: SandboxId) -> Result<(), PublicError> {

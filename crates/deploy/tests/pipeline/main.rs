@@ -17,5 +17,6 @@ mod processes;
 mod repo;
 mod restart;
 mod revive;
+mod run_log;
 mod webhook;
 mod world;

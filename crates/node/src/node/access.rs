@@ -92,6 +92,17 @@ impl Node {
         self.guest_of(&handle, payer)
     }
 
+    /// The same of one that is awake, for who only looks on: it wakes nothing, and is no use
+    /// of it.
+    ///
+    /// # Errors
+    /// [`NodeError::NotFound`], [`NodeError::NotRunning`]: [`State::Hibernated`] also of one that
+    /// falls asleep.
+    pub fn look_on(&self, id: SandboxId, payer: Payer) -> Result<Guest, NodeError> {
+        let handle = self.shared.find(id).ok_or(NodeError::NotFound)?;
+        Ok(self.guest_of(&handle, payer)?.looking_on())
+    }
+
     fn guest_of(&self, handle: &Handle, payer: Payer) -> Result<Guest, NodeError> {
         let in_use = handle.usage.enter();
         let observed = handle.observed.borrow();

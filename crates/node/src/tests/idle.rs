@@ -177,6 +177,8 @@ async fn a_call_closes_the_door_before_it_puts_it_to_sleep() {
     assert!(world.node.sleeps(id));
     let passed = (door.closed.load(Ordering::SeqCst), door.cleared.load(Ordering::SeqCst));
     assert_eq!(passed, (1, 1));
+    let refused = world.node.look_on(id, None);
+    assert!(matches!(refused, Err(crate::NodeError::NotRunning(State::Hibernated))), "{refused:?}");
     let refused = world.node.connect_awake(id, 80).await;
     assert!(matches!(refused, Err(crate::ConnectError::NotRunning(State::Hibernated))));
     world.finish().await;

@@ -6,6 +6,8 @@ use std::ops::Range;
 
 /// The bytes that words are looked up by; none is shorter.
 const HEAD_BYTES: usize = 4;
+/// What a word takes beside its bytes, at most: in the list, and where it is looked up.
+const EACH_WORD_BYTES: usize = 128;
 /// Bits of the filter that most places of a text are dismissed by.
 const FILTER_BITS: usize = 1 << 16;
 
@@ -39,6 +41,12 @@ impl Words {
     /// The length of the longest.
     pub(super) fn longest(&self) -> usize {
         self.words.first().map_or(0, String::len)
+    }
+
+    /// How much memory they take, about.
+    pub(super) fn bytes(&self) -> usize {
+        let words = self.words.iter().map(|word| word.len() + EACH_WORD_BYTES).sum::<usize>();
+        words + self.filter.len() * 8
     }
 
     /// What of the text belongs to any word, in order; what overlaps is one.
@@ -120,7 +128,7 @@ mod tests {
         let words = words(&["abcdef", "defghijk", "cdef", "äöüß"]);
         assert_eq!(words.find("-abcdefghijk-abcdef"), [1..12, 13..19]);
         assert_eq!(words.find("abcdefabcdef"), [0..6, 6..12]);
-        assert_eq!(words.find("xäöüß"), [1..9]);
+        assert_eq!(words.find("xäöüß-abcdef"), [1..9, 10..16]);
         assert!(words.find("abc").is_empty() && Words::default().find("abcdef").is_empty());
     }
 

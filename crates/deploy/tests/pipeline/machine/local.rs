@@ -61,6 +61,8 @@ fn end(groups: &Groups) {
 
 /// How long one that ended waits for its next start.
 const RESTART_AFTER: Duration = Duration::from_millis(50);
+/// How often one who follows a log looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 impl Local {
     /// One in a folder that is there, in which nothing runs.
@@ -125,6 +127,14 @@ impl Local {
 
     fn log(&self, process: &str) -> PathBuf {
         self.root.join(format!("log/{process}.log"))
+    }
+
+    /// The lines of a process so far; none once the machine is gone.
+    fn said(&self, process: &str) -> Option<Vec<String>> {
+        let said = std::fs::read_to_string(self.log(process)).ok()?;
+        // What has no end yet is not a line.
+        let whole = &said[..said.rfind('\n').map_or(0, |end| end + 1)];
+        Some(whole.lines().map(str::to_owned).collect())
     }
 
     /// Runs a process again and again.
@@ -262,13 +272,42 @@ impl Machine for Local {
     }
 
     async fn logs(&self, query: LogQuery) -> Result<LogStream, GuestError> {
-        let Whose::Process(name) = query.whose else { panic!("asked of one process only") };
-        let said = std::fs::read_to_string(self.log(&name)).unwrap_or_default();
-        let lines: Vec<&str> = said.lines().collect();
-        let skip = lines.len().saturating_sub(query.tail.unwrap_or(usize::MAX));
-        let (text, process) = (lines[skip..].join("\n"), Some(name));
-        let lines = LogLines { time_ms: 0, output: log::Output::Stdout, pid: 1, process, text };
-        Ok(stream::iter([Ok(lines)]).boxed())
+        let names: Vec<String> = match query.whose {
+            Whose::Process(name) => vec![name],
+            Whose::Processes => self.kept.lock().unwrap().keys().cloned().collect(),
+            Whose::All => panic!("what commands say is not kept"),
+        };
+        let tail = query.tail.unwrap_or(usize::MAX);
+        let reading = |name: String| {
+            let shown = self.said(&name).unwrap_or_default().len().saturating_sub(tail);
+            (name, shown)
+        };
+        let reading: Vec<_> = names.into_iter().map(reading).collect();
+        let batches =
+            stream::unfold((self.clone(), reading), move |(local, mut reading)| async move {
+                let batch: Option<Vec<_>> = reading
+                    .iter_mut()
+                    .map(|(name, shown)| {
+                        let said = local.said(name)?.split_off(*shown);
+                        *shown += said.len();
+                        Some((name.clone(), said))
+                    })
+                    .collect();
+                tokio::time::sleep(LOOK_EVERY).await;
+                Some((batch?, (local, reading)))
+            });
+        let batches = if query.follow { batches.boxed() } else { batches.take(1).boxed() };
+        let lines = |(process, said): (String, Vec<String>)| {
+            let lines = |text| LogLines {
+                time_ms: 0,
+                output: log::Output::Stdout,
+                pid: 1,
+                process: Some(process),
+                text,
+            };
+            (!said.is_empty()).then(|| Ok(lines(said.join("\n"))))
+        };
+        Ok(batches.flat_map(move |batch| stream::iter(batch.into_iter().filter_map(lines))).boxed())
     }
 
     async fn tools(&self) -> Result<BTreeMap<String, String>, GuestError> {

@@ -14,8 +14,8 @@ use crate::output;
 pub struct LogsArgs {
     /// The app's name or id
     pub app: String,
-    /// Go on with what comes, until Ctrl-C; with --build until the deployment ends, and exit 1
-    /// unless it is live then
+    /// Go on with what comes, also of deployments to come, until Ctrl-C or the app falls asleep;
+    /// with --build until the deployment ends, and exit 1 unless it is live then
     #[arg(short, long)]
     pub follow: bool,
     /// Only what this process says: web, or the name of its line in the Procfile
@@ -79,7 +79,7 @@ async fn follow(mut events: Events, timestamps: bool, json: bool) -> Result<(), 
     while let Some(event) = events.next().await? {
         if event.name == "error" {
             let error = anyhow::Error::msg(event.data).context("the log broke off");
-            let hint = "it goes on when the app is used again, or was deployed anew";
+            let hint = "it goes on when the app is used again";
             return Err(Failure::new(error, hint));
         }
         if json {
