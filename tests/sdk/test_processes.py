@@ -70,6 +70,10 @@ def logs(server, app, query=""):
     return json.load(ask(server, f"/apps/{app['id']}/logs{query}"))["lines"]
 
 
+def live_sandbox(server, app):
+    return json.load(ask(server, f"/apps/{app['id']}"))["sandbox_id"]
+
+
 def until(what, look):
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -174,7 +178,7 @@ def test_a_sleeping_app_goes_on_where_it_was(server, app):
 
 
 def test_a_process_that_there_is_not_is_refused_and_wakes_nothing(server, app):
-    sandbox = apps_sandbox(server, app)
+    sandbox = live_sandbox(server, app)
     ask(server, f"/sandboxes/{sandbox}/hibernate", {})
     with pytest.raises(urllib.error.HTTPError) as refused:
         ask(server, f"/apps/{app['id']}/logs?process=nope")
@@ -184,13 +188,9 @@ def test_a_process_that_there_is_not_is_refused_and_wakes_nothing(server, app):
     assert json.load(ask(server, f"/sandboxes/{sandbox}"))["status"] == "hibernated"
 
 
-def apps_sandbox(server, app):
-    return json.load(ask(server, f"/apps/{app['id']}"))["sandbox_id"]
-
-
 def test_who_follows_goes_on_with_the_next_deployment(server, app):
     env = {**os.environ, "PANDO_API_URL": f"http://127.0.0.1:{server}", "PANDO_API_KEY": KEY}
-    before = apps_sandbox(server, app)
+    before = live_sandbox(server, app)
     following = subprocess.Popen([BIN / "pando", "logs", "processes", "-f", "--tail", "0"], env=env,
                                  stdout=subprocess.PIPE, text=True)
     try:
@@ -213,7 +213,7 @@ def test_who_follows_goes_on_with_the_next_deployment(server, app):
         # The former one's last words, too.
         if "worker | worker down\n" not in seen:
             until_said(lambda line: line == "worker | worker down\n")
-        assert apps_sandbox(server, app) != before
+        assert live_sandbox(server, app) != before
         following.send_signal(signal.SIGINT)
         assert following.wait(timeout=30) == 0
     finally:
