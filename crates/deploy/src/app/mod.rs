@@ -2,6 +2,7 @@
 //! user asks for; [`git_access`] is with what its repository is read; [`create`], [`update`],
 //! [`remove`] change rows, [`env`] variable by variable; [`view`] is what the API shows.
 
+pub(crate) mod branch;
 pub(crate) mod create;
 pub(crate) mod env;
 pub(crate) mod find;

@@ -11,9 +11,10 @@ use pando_types::limits::{
     MAX_MEMORY_MIB, MEMORY_STEP_MIB, MIN_MEMORY_MIB,
 };
 
+use super::branch;
 use super::env::judge;
 use crate::detect::{Framework, Settings, Stage};
-use crate::git::{GitUrl, is_branch};
+use crate::git::GitUrl;
 use crate::machine::{AppTemplate, Size};
 
 const DEFAULT_BRANCH: &str = "main";
@@ -55,12 +56,7 @@ pub(crate) fn wanted(
 ) -> Result<Wanted, PublicError> {
     name(&request.name)?;
     let git_branch = request.git_branch.unwrap_or_else(|| DEFAULT_BRANCH.to_owned());
-    if !is_branch(&git_branch) {
-        return Err(PublicError::invalid(
-            "git_branch",
-            "git_branch is not a name that git takes for a branch",
-        ));
-    }
+    branch::judge("git_branch", &git_branch)?;
     let template = template(request.template.as_deref(), templates)?;
     let size = size(request.cpu, request.memory_mb, template)?;
     if let Some(framework) = &request.framework
@@ -329,7 +325,9 @@ mod tests {
         for name in ["", "Shop", "a b", "-a", "a-", &"a".repeat(41)] {
             assert_eq!(refused(|app| app.name = name.into()), "name");
         }
-        assert_eq!(refused(|app| app.git_branch = Some("a..b".into())), "git_branch");
+        for branch in ["a..b", "refs/heads/main", "refs/heads/refs/heads/x", "refs/tags/v1"] {
+            assert_eq!(refused(|app| app.git_branch = Some(branch.into())), "git_branch");
+        }
         assert_eq!(refused(|app| app.template = Some("nope".into())), "template");
         assert_eq!(refused(|app| app.framework = Some("cobol".into())), "framework");
         for framework in Framework::ALL {

@@ -6,7 +6,7 @@ use pando_types::{AppId, DeploymentId, OrgId, PublicError};
 
 use super::create::{self, Order};
 use super::reason::Reason;
-use crate::app::find;
+use crate::app::{branch, find};
 use crate::context::{Context, Effects};
 use crate::error::DeployError;
 use crate::git::{is_branch, is_commit};
@@ -20,6 +20,9 @@ pub(crate) async fn place(
     request: CreateDeployment,
 ) -> Result<DeploymentRow, DeployError> {
     let app = find::one(context, org, app).await?;
+    if let Some(git_ref) = &request.git_ref {
+        branch::short("git_ref", git_ref)?;
+    }
     let git_ref = match (request.git_ref, &app.kind) {
         (Some(git_ref), _) if is_commit(&git_ref) || is_branch(&git_ref) => git_ref,
         (Some(_), _) => {

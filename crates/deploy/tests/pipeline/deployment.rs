@@ -158,6 +158,10 @@ async fn what_is_asked_for_by_hand_is_built_even_when_it_is_live() {
     let bad = CreateDeployment { git_ref: Some("../x".into()), fresh: None };
     let error = world.new_deployment(app.id, bad).await.unwrap_err();
     assert_eq!((error.code, error.field.as_deref()), (Code::InvalidRequest, Some("git_ref")));
+    let full = CreateDeployment { git_ref: Some("refs/heads/main".into()), fresh: None };
+    let error = world.new_deployment(app.id, full).await.unwrap_err();
+    assert_eq!(error.field.as_deref(), Some("git_ref"));
+    assert_eq!(error.hint.as_deref(), Some("give the short name: main"));
     let missing = CreateDeployment { git_ref: Some("no-such-branch".into()), fresh: None };
     let missing = world.new_deployment(app.id, missing).await.unwrap();
     let missing = world.ended_of(app.id, missing.id).await;

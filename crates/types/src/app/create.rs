@@ -25,12 +25,12 @@ pub struct CreateApp {
     #[serde(default)]
     #[schema(min_length = 1, max_length = 1024, pattern = r"^[\x21-\x7E]+$")]
     pub git_token: Option<String>,
-    /// The branch whose pushes are deployed; default `main`.
+    /// The branch whose pushes are deployed, by its short name; default `main`.
     #[serde(default)]
     #[schema(
         min_length = 1,
         max_length = 255,
-        pattern = r"^(?![-/.]|@$)(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))[^\x00-\x20\x7F~^:?*\[\\]*[^\x00-\x20\x7F~^:?*\[\\./]$"
+        pattern = r"^(?![-/.]|@$|refs/)(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))[^\x00-\x20\x7F~^:?*\[\\]*[^\x00-\x20\x7F~^:?*\[\\./]$"
     )]
     pub git_branch: Option<String>,
     /// The template its sandboxes are restored from, which may be the org's own; default `base`.

@@ -88,12 +88,12 @@ pub struct Phase {
 /// `POST /v1/apps/{id}/deploys`; the body may be absent.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct CreateDeployment {
-    /// A branch or a 40-digit commit; default the head of the app's branch.
+    /// A branch, by its short name, or a 40-digit commit; default the head of the app's branch.
     #[serde(default)]
     #[schema(
         min_length = 1,
         max_length = 255,
-        pattern = r"^(?![-/.]|@$)(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))[^\x00-\x20\x7F~^:?*\[\\]*[^\x00-\x20\x7F~^:?*\[\\./]$"
+        pattern = r"^(?![-/.]|@$|refs/)(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))[^\x00-\x20\x7F~^:?*\[\\]*[^\x00-\x20\x7F~^:?*\[\\./]$"
     )]
     pub git_ref: Option<String>,
     /// Whether it is installed and built anew, whatever an earlier deployment left; default

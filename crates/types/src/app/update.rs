@@ -17,7 +17,7 @@ pub struct UpdateApp {
     )]
     #[schema(min_length = 1, max_length = 1024, pattern = r"^[\x21-\x7E]+$")]
     pub git_token: Option<Option<String>>,
-    /// The branch whose pushes are deployed.
+    /// The branch whose pushes are deployed, by its short name.
     #[serde(
         default,
         deserialize_with = "crate::present::present",
@@ -26,7 +26,7 @@ pub struct UpdateApp {
     #[schema(
         min_length = 1,
         max_length = 255,
-        pattern = r"^(?![-/.]|@$)(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))[^\x00-\x20\x7F~^:?*\[\\]*[^\x00-\x20\x7F~^:?*\[\\./]$"
+        pattern = r"^(?![-/.]|@$|refs/)(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))[^\x00-\x20\x7F~^:?*\[\\]*[^\x00-\x20\x7F~^:?*\[\\./]$"
     )]
     pub git_branch: Option<Option<String>>,
     /// The template its sandboxes are restored from.
