@@ -90,11 +90,8 @@ fn script(tools: &[&Tool]) -> String {
     let (runtimes, managers): (Vec<&Tool>, Vec<&Tool>) =
         tools.iter().partition(|tool| Source::of(tool) == Source::Mise);
     for tool in &runtimes {
-        let (name, wanted) = (quoted(&tool.name), quoted(&at(tool)));
-        lines.push(format!(
-            "mise install -C / {wanted} || {{ echo there is no {wanted} to be had, but:; \
-             mise ls-remote {name} | tail -n 40; exit 1; }}"
-        ));
+        let wanted = quoted(&at(tool));
+        lines.push(format!("mise install -C / {wanted} || {{\n{}\nexit 1\n}}", why_not(tool)));
     }
     if !runtimes.is_empty() {
         let all: Vec<_> = runtimes.iter().map(|tool| quoted(&at(tool))).collect();
@@ -123,6 +120,25 @@ fn script(tools: &[&Tool]) -> String {
     lines.join("\n")
 }
 
+/// Says why mise did not install a runtime: its own words are the same whether there is no such
+/// version or nobody to ask for one.
+fn why_not(tool: &Tool) -> String {
+    let (name, wanted) = (quoted(&tool.name), quoted(&at(tool)));
+    // Only what it does step by step names the hosts that it asks; the second listing is kept
+    // from the first.
+    format!(
+        r#"list=$(mktemp -d)
+if ! mise --verbose ls-remote {name} >"$list/versions" 2>"$list/steps" || ! [ -s "$list/versions" ]; then
+echo the versions of {name} could not be listed, and it is not known whether there is {wanted}: no list came from $(grep -o 'https\?://[^/ ")]*' "$list/steps" | sort -u)
+elif [ -n "$(mise ls-remote {wanted})" ]; then
+echo there is {wanted}, but it could not be downloaded or installed: mise says why above
+else
+echo mise lists no {wanted}, but:
+tail -n 40 "$list/versions"
+fi"#
+    )
+}
+
 /// A tool as mise is asked for it.
 fn at(tool: &Tool) -> String {
     format!("{}@{}", tool.name, tool.version)
@@ -141,6 +157,8 @@ fn requirement(tool: &Tool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn tool(name: &str, version: &str) -> Tool {
@@ -169,11 +187,13 @@ mod tests {
     fn each_tool_comes_from_where_it_is() {
         let wanted =
             [tool("pnpm", "9.1.0"), tool("yarn", "4"), tool("poetry", "2"), tool("node", "20")];
-        let script = script(&wanted.iter().collect::<Vec<_>>());
-        let lines: Vec<&str> = script.lines().collect();
-        assert!(lines[3].starts_with("mise install -C / node@20 || {"), "{script}");
+        let wanted: Vec<&Tool> = wanted.iter().collect();
+        let script = script(&wanted);
+        let runtime =
+            format!("mise install -C / node@20 || {{\n{}\nexit 1\n}}\n", why_not(wanted[3]));
+        let (_, rest) = script.split_once(&runtime).unwrap();
         assert_eq!(
-            lines[4..],
+            rest.lines().collect::<Vec<_>>(),
             [
                 "mise env -C / -s bash node@20 >>/opt/pando/profile",
                 ". /opt/pando/profile",
@@ -187,6 +207,43 @@ mod tests {
                 "ln -sf ../venv/bin/poetry /opt/pando/tools/poetry/bin/poetry",
                 "echo 'export PATH=/opt/pando/tools/poetry/bin:\"$PATH\"' >>/opt/pando/profile",
             ]
+        );
+    }
+
+    /// What is said where mise does this; the real one's versions are on hosts that no test
+    /// may need.
+    fn said(mise: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("mise");
+        std::fs::write(&program, format!("#!/bin/sh\n{mise}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let script = format!("set -e\n{}", why_not(&tool("node", "20")));
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-c", &script]).env("PATH", path).env("TMPDIR", folder.path());
+        let output = shell.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn a_host_that_is_not_reached_is_told_from_a_version_that_is_not_there() {
+        let lost = "echo 'DEBUG GET https://nodejs.org/dist/index.json' >&2\n\
+            echo 'WARN (https://mise.example:8443/x) \"https://nodejs.org\"' >&2\n";
+        for mise in [format!("{lost}exit 1"), lost.to_owned()] {
+            assert_eq!(
+                said(&mise),
+                "the versions of node could not be listed, and it is not known whether there is \
+                 node@20: no list came from https://mise.example:8443 https://nodejs.org\n"
+            );
+        }
+        let lists = |fitting: &str| {
+            said(&format!("case $2$3 in *node@20) {fitting};; *) echo 22.1.0; echo 24.0.0;; esac"))
+        };
+        assert_eq!(lists(":"), "mise lists no node@20, but:\n22.1.0\n24.0.0\n");
+        assert_eq!(
+            lists("echo 20.1.0"),
+            "there is node@20, but it could not be downloaded or installed: mise says why above\n"
         );
     }
 
