@@ -2,14 +2,16 @@
 //! names as in <https://docs.github.com/en/webhooks/webhook-events-and-payloads>.
 
 use chrono::DateTime;
-use pando_types::Timestamp;
 use pando_types::limits::MAX_REPOSITORY_NAME_BYTES;
+use pando_types::{PublicError, Timestamp};
 use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
 
 use crate::git::{is_branch, is_commit};
 
 /// What a push says in place of a commit where there is none.
 const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
+const NO_COMMIT_ID: &str = "is no commit of 40 hex digits";
 /// Branches that a forge makes to try what it is about to merge.
 const MERGE_QUEUE: &str = "gh-readonly-queue/";
 
@@ -91,7 +93,41 @@ pub(crate) struct Repository {
 #[error("the payload is no `{event}` event: {why}")]
 pub(crate) struct EventError {
     event: String,
-    why: String,
+    why: Why,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Why {
+    /// A form, most likely: the other content type that forges offer.
+    #[error("{0}")]
+    NotJson(String),
+    /// It has not the fields of such an event.
+    #[error("{0}")]
+    Shape(String),
+    /// A field that holds what it cannot.
+    #[error("{field} {said}")]
+    Field { field: &'static str, said: &'static str },
+}
+
+impl From<serde_json::Error> for Why {
+    fn from(error: serde_json::Error) -> Self {
+        match error.classify() {
+            Category::Data => Self::Shape(error.to_string()),
+            Category::Io | Category::Syntax | Category::Eof => Self::NotJson(error.to_string()),
+        }
+    }
+}
+
+impl From<EventError> for PublicError {
+    fn from(error: EventError) -> Self {
+        let as_github = "send what GitHub sends for such an event";
+        let (field, hint) = match error.why {
+            Why::NotJson(_) => ("body", "set the webhook's content type to application/json"),
+            Why::Shape(_) => ("body", as_github),
+            Why::Field { field, .. } => (field, as_github),
+        };
+        Self::invalid(field, error.to_string()).hint(hint)
+    }
 }
 
 #[derive(Deserialize)]
@@ -158,14 +194,11 @@ struct HeadRepository {
 
 /// Reads a delivery of this event.
 pub(crate) fn read(event: &str, body: &[u8]) -> Result<Event, EventError> {
-    let bad = |why: String| EventError { event: event.chars().take(64).collect(), why };
+    let bad = |why: Why| EventError { event: event.chars().take(64).collect(), why };
     match event {
-        "push" => {
-            push(serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?).map_err(bad)
-        }
+        "push" => serde_json::from_slice(body).map_err(Why::from).and_then(push).map_err(bad),
         "pull_request" => {
-            pull_request(serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?)
-                .map_err(bad)
+            serde_json::from_slice(body).map_err(Why::from).and_then(pull_request).map_err(bad)
         }
         "ping" => Ok(Event::other(about(body), "a ping: the webhook works")),
         other => {
@@ -209,11 +242,12 @@ pub(crate) fn is_full_name(text: &str) -> bool {
 
 impl Repository {
     /// The name goes into addresses of the forge's API.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Why> {
         if is_full_name(&self.full_name) {
             Ok(())
         } else {
-            Err("its repository has no name of the form owner/repo".into())
+            let said = "is no name of the form owner/repo";
+            Err(Why::Field { field: "repository.full_name", said })
         }
     }
 }
@@ -224,7 +258,7 @@ fn seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Timestamp>, D::
     Ok(millis.map(Timestamp::from_millis))
 }
 
-fn push(payload: PushPayload) -> Result<Event, String> {
+fn push(payload: PushPayload) -> Result<Event, Why> {
     payload.repository.check()?;
     let PushPayload { git_ref, after: commit, deleted, head_commit, repository } = payload;
     let shown = |text: &str| text.chars().take(100).collect::<String>();
@@ -238,15 +272,18 @@ fn push(payload: PushPayload) -> Result<Event, String> {
         let why = format!("{} is a branch of the merge queue's own", shown(branch));
         return Ok(Event::other(repository, why));
     }
-    if !is_branch(branch) || !is_commit(&commit) {
-        return Err("its ref or commit is none".into());
+    if !is_branch(branch) {
+        return Err(Why::Field { field: "ref", said: "is no name that git takes for a branch" });
+    }
+    if !is_commit(&commit) {
+        return Err(Why::Field { field: "after", said: NO_COMMIT_ID });
     }
     let message = head_commit.filter(|head| head.id == commit).map(|head| head.message);
     let (branch, message) = (branch.to_owned(), message.unwrap_or_default());
     Ok(Event::Push(Push { repository, branch, commit, message }))
 }
 
-fn pull_request(payload: PullRequestPayload) -> Result<Event, String> {
+fn pull_request(payload: PullRequestPayload) -> Result<Event, Why> {
     payload.repository.check()?;
     let change = match payload.action.as_str() {
         "opened" | "reopened" | "synchronize" | "ready_for_review" => Change::Head,
@@ -263,7 +300,7 @@ fn pull_request(payload: PullRequestPayload) -> Result<Event, String> {
         return Ok(Event::other(payload.repository, why));
     }
     if !is_commit(&head.sha) {
-        return Err("its head is no commit".into());
+        return Err(Why::Field { field: "pull_request.head.sha", said: NO_COMMIT_ID });
     }
     let fork =
         head.repo.map(|repo| repo.full_name).filter(|name| *name != payload.repository.full_name);
@@ -283,111 +320,4 @@ fn pull_request(payload: PullRequestPayload) -> Result<Event, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn repository() -> Value {
-        json!({ "full_name": "acme/shop", "clone_url": "https://f/acme/shop.git", "html_url": "https://f/acme/shop", "id": 1 })
-    }
-
-    fn pull(action: &str, state: &str) -> Value {
-        json!({
-            "action": action, "number": 7, "repository": repository(),
-            "pull_request": {
-                "state": state, "draft": true,
-                "head": { "ref": "blue", "sha": "a".repeat(40), "repo": { "full_name": "eve/shop" } },
-            },
-        })
-    }
-
-    fn read_json(event: &str, payload: &Value) -> Result<Event, EventError> {
-        read(event, payload.to_string().as_bytes())
-    }
-
-    #[test]
-    fn pushes_to_branches_are_read() {
-        let push = |git_ref: &str, deleted: bool| {
-            let payload = json!({ "ref": git_ref, "after": "b".repeat(40), "deleted": deleted, "repository": repository() });
-            read_json("push", &payload).unwrap()
-        };
-        assert!(
-            matches!(push("refs/heads/feature/x", false), Event::Push(push) if push.branch == "feature/x")
-        );
-        assert!(
-            matches!(push("refs/heads/refs/heads/x", false), Event::Push(push) if push.branch == "refs/heads/x")
-        );
-        for (git_ref, deleted, why) in [
-            ("refs/heads/main", true, "the branch main was deleted"),
-            ("refs/tags/main", false, "refs/tags/main is no branch"),
-            ("main", false, "main is no branch"),
-            ("refs/pull/7/head", false, "is no branch"),
-            ("refs/heads/gh-readonly-queue/main/pr-7-abc", false, "merge queue"),
-        ] {
-            let Event::Other(other) = push(git_ref, deleted) else { panic!("{git_ref}") };
-            assert!(other.why.contains(why), "{other:?}");
-            assert_eq!(other.repository.unwrap().full_name, "acme/shop");
-        }
-        let gone =
-            json!({ "ref": "refs/heads/main", "after": NO_COMMIT, "repository": repository() });
-        assert!(matches!(read_json("push", &gone), Ok(Event::Other(_))));
-    }
-
-    #[test]
-    fn the_message_of_a_push_is_that_of_its_commit() {
-        let push = |head: Value| {
-            let payload = json!({ "ref": "refs/heads/x", "after": "b".repeat(40), "head_commit": head, "repository": repository() });
-            let Ok(Event::Push(push)) = read_json("push", &payload) else { panic!("{payload}") };
-            push.message
-        };
-        assert_eq!(push(json!({ "id": "b".repeat(40), "message": "ä\nb" })), "ä\nb");
-        assert_eq!(push(json!({ "id": "c".repeat(40), "message": "of another" })), "");
-        assert_eq!(push(Value::Null), "");
-    }
-
-    #[test]
-    fn pull_requests_are_read() {
-        for action in ["opened", "reopened", "synchronize", "ready_for_review"] {
-            let event = read_json("pull_request", &pull(action, "open")).unwrap();
-            let Event::PullRequest(pull) = event else { panic!("{event:?}") };
-            assert_eq!((pull.change, pull.number, pull.is_draft), (Change::Head, 7, true));
-            assert_eq!(pull.fork.as_deref(), Some("eve/shop"));
-        }
-        let closed = read_json("pull_request", &pull("closed", "closed")).unwrap();
-        assert!(matches!(closed, Event::PullRequest(pull) if pull.change == Change::Closed));
-        for (action, state) in [("labeled", "open"), ("edited", "open"), ("synchronize", "closed")]
-        {
-            assert!(matches!(
-                read_json("pull_request", &pull(action, state)).unwrap(),
-                Event::Other(_)
-            ));
-        }
-        let mut gone = pull("closed", "closed");
-        gone["pull_request"]["head"]["repo"] = Value::Null;
-        assert!(matches!(read_json("pull_request", &gone).unwrap(), Event::PullRequest(_)));
-    }
-
-    #[test]
-    fn unknown_events_are_let_be_and_broken_ones_refused() {
-        for (event, body) in [("ping", &b"{}"[..]), ("star", b"not json")] {
-            let Ok(Event::Other(other)) = read(event, body) else { panic!("{event}") };
-            assert_eq!(other.repository, None);
-        }
-        let ping = read_json("ping", &json!({ "zen": "x", "repository": repository() })).unwrap();
-        assert_eq!(ping.repository().unwrap().full_name, "acme/shop");
-        assert!(read("push", b"{}").is_err());
-        let mut sly = pull("opened", "open");
-        sly["repository"]["full_name"] = json!("acme/../other?x");
-        assert!(read_json("pull_request", &sly).is_err());
-        assert!(read("pull_request", b"not json").is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn any_body_ends_in_an_answer(body in proptest::collection::vec(any::<u8>(), 0..200), event in "(push|pull_request|x)") {
-            let _ = read(&event, &body);
-        }
-    }
-}
+mod tests;

@@ -66,10 +66,7 @@ pub(crate) async fn receive(
     };
     let name = header("X-GitHub-Event", request.event)?;
     let id = header("X-GitHub-Delivery", request.delivery)?;
-    let event = event::read(&name, request.body).map_err(|error| {
-        PublicError::invalid("body", error.to_string())
-            .hint("set the webhook's content type to application/json")
-    })?;
+    let event = event::read(&name, request.body).map_err(PublicError::from)?;
     let mut tx = context.store.begin().await?;
     if let Some(known) = tx.delivery_get(&id).await? {
         return Ok(view(&known));
