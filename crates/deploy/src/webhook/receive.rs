@@ -147,12 +147,22 @@ async fn is_late(
     pull: &PullRequest,
     keys: &BTreeSet<String>,
 ) -> Result<bool, StoreError> {
-    let Some(at) = pull.updated_at else { return Ok(false) };
+    let Some(at) = told_at(tx, pull.updated_at) else { return Ok(false) };
     let mut is_late = false;
     for key in keys {
         is_late |= !tx.pull_request_told(key, pull.number, at).await?;
     }
     Ok(is_late)
+}
+
+/// When that was which an event tells of, by the forge's clock, and now where that would be later:
+/// a clock that runs ahead once would else hold back all that comes after it was set right.
+///
+/// Both times are the forge's own, and nobody who pushes can choose one: `repository.pushed_at` is
+/// when it took the push, `pull_request.updated_at` when it last changed the pull request. The
+/// times of commits are not asked: whoever makes a commit writes into it what they like.
+fn told_at(tx: &Tx, by_the_forge: Option<Timestamp>) -> Option<Timestamp> {
+    by_the_forge.map(|at| at.min(tx.now()))
 }
 
 /// The spellings under which apps may know the repository.
@@ -190,7 +200,7 @@ async fn pushed(
         } else if let Some(word) = skip::word(&push.message) {
             Verdict::ignored(format!("the commit's message says {word}, so {} stays", app.name))
         } else {
-            let since = push.repository.pushed_at;
+            let since = told_at(tx, push.repository.pushed_at);
             let head =
                 Head { git_ref: &push.branch, commit: &push.commit, since, reason: preview::PUSH };
             let mut verdict = Verdict::default();

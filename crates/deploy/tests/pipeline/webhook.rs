@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use pando_deploy::WebhookRequest;
 use pando_types::app::{App, AppDelivery, DeploymentStatus, UpdateApp};
 use pando_types::page::PageRequest;
-use pando_types::{AppId, Code};
+use pando_types::{AppId, Code, Timestamp};
 use serde_json::json;
 
 use crate::world::World;
@@ -147,33 +148,67 @@ async fn what_is_older_and_comes_later_is_not_gone_back_to() {
 
     // The same for all that is told of a pull request: its head, and that it is closed.
     let [sha, newer] = [second, third].map(|push| push["after"].as_str().unwrap());
-    let told = async |action: &str, number: u64, sha: &str, time: &str| {
+    // Not long ago: that is forgotten. Nor to come: that would count as now.
+    let yesterday = world.store.now().as_millis() - 86_400_000;
+    let told = async |action: &str, number: u64, sha: &str, minute: i64| {
+        let at = Timestamp::from_millis(yesterday + minute * 60_000);
         let mut pull = world.pull(action, number, sha);
-        // Far off: what is long ago is forgotten.
-        pull["pull_request"]["updated_at"] = json!(format!("2999-11-30T{time}:00Z"));
+        pull["pull_request"]["updated_at"] = json!(at.to_rfc3339());
         world.webhook("pull_request", &pull).await
     };
-    let late = async |action: &str, number: u64, sha: &str, time: &str| {
-        let delivery = told(action, number, sha, time).await;
+    let late = async |action: &str, number: u64, sha: &str, minute: i64| {
+        let delivery = told(action, number, sha, minute).await;
         assert_eq!(delivery.decision, "ignore", "{delivery:?}");
         let why = format!("#{number} is older than one that came before");
         assert!(delivery.reason.contains(&why), "{delivery:?}");
     };
-    assert_eq!(told("synchronize", 1, newer, "10:01").await.decision, "deploy");
-    late("synchronize", 1, sha, "10:00").await;
-    late("closed", 1, sha, "10:00").await;
-    assert_eq!(told("closed", 1, newer, "10:01").await.decision, "remove");
+    assert_eq!(told("synchronize", 1, newer, 1).await.decision, "deploy");
+    late("synchronize", 1, sha, 0).await;
+    late("closed", 1, sha, 0).await;
+    assert_eq!(told("closed", 1, newer, 1).await.decision, "remove");
 
     // What comes after it was closed does not make the preview again, nor what came before.
-    assert_eq!(told("opened", 8, sha, "13:00").await.decision, "deploy");
-    assert_eq!(told("closed", 8, newer, "13:10").await.decision, "remove");
-    late("synchronize", 8, newer, "13:05").await;
-    assert_eq!(told("closed", 9, sha, "13:10").await.decision, "ignore");
-    late("opened", 9, sha, "13:00").await;
+    assert_eq!(told("opened", 8, sha, 180).await.decision, "deploy");
+    assert_eq!(told("closed", 8, newer, 190).await.decision, "remove");
+    late("synchronize", 8, newer, 185).await;
+    assert_eq!(told("closed", 9, sha, 190).await.decision, "ignore");
+    late("opened", 9, sha, 180).await;
     world.until("none is left", async || world.previews().await.is_empty()).await;
     // One that is opened again has its preview.
-    assert_eq!(told("reopened", 8, newer, "13:20").await.decision, "deploy");
+    assert_eq!(told("reopened", 8, newer, 200).await.decision, "deploy");
     assert_eq!(world.previews().await.len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forge_whose_clock_ran_ahead_holds_nothing_back() {
+    let world = World::new().await;
+    let app = world.app(|_| {}).await;
+    world.ended(app.id).await;
+    let year = Duration::from_secs(365 * 86_400);
+    for (text, ahead) in [("ahead", year), ("right", Duration::ZERO)] {
+        let files = [("index.html", text.as_bytes())];
+        let pushed = world.repo.push("main", &files, text).await.unwrap();
+        let mut push = world.push("main", &pushed.sha);
+        world.pass(Duration::from_secs(10));
+        push["repository"]["pushed_at"] = json!(world.store.now().plus(ahead).as_secs());
+        let delivery = world.webhook("push", &push).await;
+        assert_eq!(delivery.decision, "deploy", "{delivery:?}");
+        world.ended(app.id).await;
+        assert_eq!(world.shows(&app).await, text);
+    }
+    let head = world.repo.head("main").await.unwrap();
+    for (action, ahead, decision) in
+        [("opened", year, "deploy"), ("closed", Duration::ZERO, "remove")]
+    {
+        let mut pull = world.pull(action, 7, &head);
+        world.pass(Duration::from_secs(10));
+        let at = world.store.now().plus(ahead);
+        pull["pull_request"]["updated_at"] = json!(at.to_rfc3339());
+        let delivery = world.webhook("pull_request", &pull).await;
+        assert_eq!(delivery.decision, decision, "{delivery:?}");
+    }
+    world.until("it is gone", async || world.previews().await.is_empty()).await;
     world.finish().await;
 }
 
