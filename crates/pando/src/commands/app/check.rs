@@ -1,11 +1,14 @@
 //! `pando app check`: as a deployment reads the file, on this machine alone.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use pando_deploy::manifest::{self, FILE_NAME, MAX_BYTES};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::error::Failure;
 use crate::output;
@@ -35,8 +38,20 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 
 /// A little more than may be there at most: that is said where all else is said.
 fn read(path: &Path) -> io::Result<String> {
+    let is_none = || io::Error::other("it is no regular file");
+    // At once: a named pipe would be waited at for who writes into it.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = opened.map_err(|error| match Errno::from_io_error(&error) {
+        // A socket, or a device that nobody is behind.
+        Some(Errno::NXIO) => is_none(),
+        _ => error,
+    })?;
+    if !file.metadata()?.is_file() {
+        return Err(is_none());
+    }
     let mut text = String::new();
-    File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_string(&mut text)?;
+    file.take(MAX_BYTES as u64 + 1).read_to_string(&mut text)?;
     Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
@@ -58,5 +73,26 @@ mod tests {
             std::fs::write(folder.path().join(FILE_NAME), text).unwrap();
             assert_eq!(run(&args).is_ok(), good, "{text}");
         }
+    }
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        use std::os::unix::net::UnixListener;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let refused = || {
+            let error = read(&path).unwrap_err();
+            std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path)).unwrap();
+            error.to_string()
+        };
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert_eq!(refused(), "it is no regular file");
+        let _socket = UnixListener::bind(&path).unwrap();
+        assert_eq!(refused(), "it is no regular file");
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert_eq!(refused(), "it is no regular file");
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(refused(), "it is no regular file");
     }
 }
