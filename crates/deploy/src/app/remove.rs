@@ -56,8 +56,11 @@ pub(crate) async fn run(context: &Arc<Context>, id: AppId) -> Result<Outcome, De
     let Some(app) = context.store.app_get(id).await? else {
         return Ok(Outcome::Done);
     };
-    if app.presence != Presence::Leaving {
-        return Ok(Outcome::Done);
+    match app.presence {
+        Presence::Kept => return Ok(Outcome::Done),
+        Presence::Leaving => {}
+        // The server ended between its row and the rest.
+        Presence::Gone => return forget_mirrors(context, &app).await,
     }
     // A task that is being stopped may still have a sandbox in the making; its own
     // end lets us in.
@@ -71,17 +74,25 @@ pub(crate) async fn run(context: &Arc<Context>, id: AppId) -> Result<Outcome, De
     prune::forget_all(context, id).await?;
     let mut tx = context.store.begin().await?;
     let _ = tx.app_bury(id).await?;
-    let is_last = tx.app_count_repo(app.org, &app.repo_key).await? == 0;
     let mut effects = Effects::default();
     if matches!(app.kind, AppKind::Preview(_)) {
         report::put_comment(&mut tx, &app, &mut effects).await?;
     }
     context.commit(tx, effects).await?;
-    if is_last && let Ok(url) = context.mirrors.parse(&app.git_url) {
+    forget_mirrors(context, &app).await
+}
+
+/// Removes the mirrors of an app that is gone, unless another one of its org has the same.
+async fn forget_mirrors(context: &Context, app: &AppRow) -> Result<Outcome, DeployError> {
+    let Ok(url) = context.mirrors.parse(&app.git_url) else { return Ok(Outcome::Done) };
+    let others = context.store.app_list_addresses(app.org, &app.repo_key).await?;
+    // One that reads the repository in another way (ssh, say) has mirrors of its own.
+    let mut others = others.iter().filter_map(|other| context.mirrors.parse(other).ok());
+    if !others.any(|other| other.has_mirrors_of(&url))
+        && let Err(error) = context.mirrors.remove(app.org, &url).await
+    {
         // Only room on the disk: the next fetch makes it anew.
-        if let Err(error) = context.mirrors.remove(app.org, &url).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a mirror was not removed");
-        }
+        tracing::warn!(error = &error as &dyn std::error::Error, "a mirror was not removed");
     }
     Ok(Outcome::Done)
 }

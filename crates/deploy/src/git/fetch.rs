@@ -122,11 +122,26 @@ impl Mirrors {
         let lock = self.lock(&name);
         let _alone = lock.fetches.lock().await;
         self.slim(&name).await?;
-        let _turn = lock.uses.read().await;
+        let turn = lock.uses.read().await;
         let dir = self.ensure(&name).await?;
+        let brought = self.bring_into(source, &dir, &name, wanted).await;
+        drop(turn);
+        if brought.is_err() {
+            self.drop_empty(&name);
+        }
+        brought
+    }
+
+    async fn bring_into(
+        &self,
+        source: &Source,
+        dir: &Path,
+        name: &str,
+        wanted: &Wanted,
+    ) -> Result<String, GitError> {
         let mut from = source.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let brought = self.bring_from(&from, &dir, wanted);
+            let brought = self.bring_from(&from, dir, wanted);
             let limited = tokio::time::timeout(FETCH_LIMIT, brought).await;
             let late = GitError::Timeout { verb: "fetch", limit: FETCH_LIMIT };
             match limited.unwrap_or(Err(late)) {
@@ -139,14 +154,14 @@ impl Mirrors {
                 }
                 Err(error) => {
                     // A git that was killed leaves up to a whole pack.
-                    if let Err(error) = clear(&dir) {
+                    if let Err(error) = clear(dir) {
                         tracing::warn!(%error, mirror = name, "what a failed fetch left stays");
                     }
                     return Err(error);
                 }
                 Ok(commit) => {
                     touch(&dir.join(kept_ref(&commit)));
-                    touch(&dir);
+                    touch(dir);
                     return Ok(commit);
                 }
             }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use pando_store::{KeptCommit, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
-use super::mirror::{COMMITS, FETCH_LIMIT, MAX_LISTING_BYTES, Mirrors, kept_ref, tagged};
+use super::mirror::{COMMITS, FETCH_LIMIT, MAX_LISTING_BYTES, Mirrors, bury, kept_ref, tagged};
 use super::program::Call;
 use super::{GitError, GitUrl, access, lfs};
 
@@ -90,6 +90,17 @@ impl Mirrors {
         Ok(kept)
     }
 
+    /// Removes a mirror into which no commit ever came, unless somebody tries again: its address
+    /// may be wrong, and no app's that is removed one day (a submodule's is none's).
+    pub(super) fn drop_empty(&self, name: &str) {
+        let lock = self.lock(name);
+        let Ok(_turn) = lock.uses.try_write() else { return };
+        let dir = self.root.join(name);
+        if let Err(error) = is_empty(&dir).and_then(|is_empty| Ok(is_empty && bury(&dir)?)) {
+            tracing::warn!(%error, mirror = name, "an empty mirror stays");
+        }
+    }
+
     /// Lets go of commits that nothing needs, where there are many and nobody reads any.
     pub(super) async fn slim(&self, name: &str) -> Result<(), GitError> {
         let lock = self.lock(name);
@@ -117,6 +128,11 @@ impl Mirrors {
         tracing::info!(mirror = name, commits = gone.len(), "commits that nothing needs went");
         Ok(())
     }
+}
+
+/// Whether a mirror has no commit.
+pub(super) fn is_empty(dir: &Path) -> io::Result<bool> {
+    Ok(commits(dir)?.is_empty())
 }
 
 /// The commits of a mirror and when each was last asked for, oldest first.

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use super::access;
 use super::host::HostPort;
 use super::index::Entry;
-use super::keep::Keeps;
+use super::keep::{self, Keeps};
 use super::lfs::Objects;
 use super::program::Call;
 use super::repository::Repository;
@@ -100,6 +100,8 @@ impl Mirrors {
             let path = entry?.path();
             if path.extension().is_some_and(|it| it == GRAVE || it == SCRATCH) {
                 fs::remove_dir_all(path)?;
+            } else if path.extension().is_some_and(|it| it == MIRROR) && keep::is_empty(&path)? {
+                bury(&path)?;
             }
         }
         Ok(Self { root, allowed, keeps, locks: Mutex::default() })

@@ -132,6 +132,11 @@ impl GitUrl {
         format!("{scheme}://{}{}", self.scheme.user(), self.repo_key())
     }
 
+    /// Whether what is read by this address lies in the same mirrors.
+    pub(crate) fn has_mirrors_of(&self, other: &Self) -> bool {
+        self.mirror_key() == other.mirror_key()
+    }
+
     /// `owner/repo`: the last two parts of the path; empty for a shorter one.
     pub(crate) fn full_name(&self) -> String {
         let path = self.path.strip_suffix(".git").unwrap_or(&self.path);

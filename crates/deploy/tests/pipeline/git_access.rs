@@ -63,3 +63,23 @@ async fn a_deploy_key_is_made_once_and_belongs_to_the_app() {
     assert_eq!(refused.field.as_deref(), Some("git_token"));
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_goes_with_the_last_app_that_has_its_address() {
+    let world = World::new().await;
+    let one = world.app(|_| {}).await;
+    let two = world.app(|app| app.name = "docs".into()).await;
+    let ssh = format!("ssh://git@{}/acme/shop", world.forge.address());
+    let other = world.app(|app| (app.name, app.git_url) = ("ssh".into(), ssh)).await;
+    for app in [&one, &two, &other] {
+        world.ended(app.id).await;
+    }
+    assert_eq!(world.mirrors(), 1, "the one that is reached by ssh has no key");
+    world.deploy.app_delete(world.org, one.id).await.unwrap();
+    world.until("it is gone", async || world.apps().await.len() == 2).await;
+    assert_eq!(world.mirrors(), 1);
+    world.deploy.app_delete(world.org, two.id).await.unwrap();
+    world.until("the mirror goes", async || world.mirrors() == 0).await;
+    assert_eq!(world.apps().await.len(), 1);
+    world.finish().await;
+}

@@ -1,4 +1,6 @@
+use pando_store::JobWish;
 use pando_types::app::DeploymentStatus;
+use serde_json::json;
 
 use crate::world::World;
 
@@ -40,6 +42,26 @@ async fn routes_and_removals_survive_a_restart() {
         .until("it is gone", async || world.deploy.app_get(world.org, app.id).await.is_err())
         .await;
     assert_eq!(world.machines.count(), 0);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_was_cut_off_behind_its_row_is_ended() {
+    let mut world = World::new().await;
+    let app = world.app(|_| {}).await;
+    world.ended(app.id).await;
+    world.stop().await;
+    let mut tx = world.store.begin().await.unwrap();
+    let row = tx.app_get(app.id).await.unwrap().unwrap();
+    let _ = tx.app_leave(&row).await.unwrap();
+    let _ = tx.app_bury(app.id).await.unwrap();
+    let (key, payload) = (app.id.to_string(), json!({ "app": app.id }).to_string());
+    let run_at = tx.now();
+    tx.job_put(&JobWish { kind: "remove", key: &key, payload: &payload, run_at }).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(world.mirrors(), 1);
+    world.restart().await;
+    world.until("its mirror goes", async || world.mirrors() == 0).await;
     world.finish().await;
 }
 

@@ -174,6 +174,13 @@ impl World {
         Deployment { build_logs, ..deployment }
     }
 
+    /// How many mirrors of repositories there are.
+    pub fn mirrors(&self) -> usize {
+        let folder = std::fs::read_dir(self.folder.path().join("mirrors")).unwrap();
+        let is_mirror = |name: &std::ffi::OsString| name.to_string_lossy().ends_with(".git");
+        folder.map(|entry| entry.unwrap().file_name()).filter(is_mirror).count()
+    }
+
     /// Waits until a deployment says this.
     pub async fn says(&self, app: AppId, id: DeploymentId, text: &str) {
         let follow = async {

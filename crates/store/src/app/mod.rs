@@ -259,4 +259,22 @@ impl Store {
         let rows = query.build().fetch_all(&self.reader).await?;
         rows.iter().map(read).collect()
     }
+    /// The addresses of a repository by which apps and previews of an org know it that are not
+    /// gone, each once.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn app_list_addresses(
+        &self,
+        org: OrgId,
+        repo_key: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query(
+            "SELECT DISTINCT git_url FROM app \
+             WHERE repo_key = $1 AND org_id = $2 AND deleted_ms IS NULL ORDER BY git_url",
+        );
+        let query = query.bind(repo_key).bind(org.to_string());
+        let rows = query.fetch_all(&self.reader).await?;
+        rows.iter().map(|row| Columns(row).get("git_url")).collect()
+    }
 }

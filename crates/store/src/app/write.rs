@@ -1,10 +1,10 @@
 //! Reads and writes of apps that belong to a transaction.
 
 use pando_types::route::{RouteChange, RouteTarget};
-use pando_types::{AppId, DeploymentId, OrgId, SandboxId, Timestamp};
+use pando_types::{AppId, DeploymentId, SandboxId, Timestamp};
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Row, Sqlite};
+use sqlx::Sqlite;
 
 use super::{AppKind, AppRow, DeployKey, Flip, KEPT, Kind, read};
 use crate::column::{Word, count};
@@ -141,18 +141,6 @@ impl Tx {
         );
         let query = query.bind(id.to_string()).bind(at.as_millis());
         Ok(query.execute(self.connection()).await?.rows_affected() > 0)
-    }
-
-    /// How many apps and previews that an org has of a repository are not gone.
-    ///
-    /// # Errors
-    /// Any [`StoreError`].
-    pub async fn app_count_repo(&mut self, org: OrgId, repo_key: &str) -> Result<u64, StoreError> {
-        let query = sqlx::query(
-            "SELECT COUNT(*) FROM app WHERE repo_key = $1 AND org_id = $2 AND deleted_ms IS NULL",
-        );
-        let row = query.bind(repo_key).bind(org.to_string()).fetch_one(self.connection()).await?;
-        Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
     }
 
     /// Changes what the user asked of a kept app: everything but its name, its

@@ -55,9 +55,13 @@ async fn a_pull_request_has_one_preview_and_is_found_by_number_alone() {
     assert_eq!(tx.app_list_previews(parent.id).await.unwrap().len(), 2);
     let apps = tx.app_list_repo(&parent.repo_key).await.unwrap();
     assert_eq!(apps, vec![parent.clone()]);
-    assert_eq!(tx.app_count_repo(world.org, &parent.repo_key).await.unwrap(), 3);
-    assert_eq!(tx.app_count_repo(world.org, "elsewhere").await.unwrap(), 0);
-    assert_eq!(tx.app_count_repo(OrgId::new(), &parent.repo_key).await.unwrap(), 0);
+    for (org, key, addresses) in [
+        (world.org, parent.repo_key.as_str(), vec![parent.git_url.clone()]),
+        (world.org, "elsewhere", Vec::new()),
+        (OrgId::new(), &parent.repo_key, Vec::new()),
+    ] {
+        assert_eq!(world.store.app_list_addresses(org, key).await.unwrap(), addresses);
+    }
 }
 
 #[tokio::test]

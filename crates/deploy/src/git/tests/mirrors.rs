@@ -138,6 +138,30 @@ async fn a_ref_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
+async fn a_mirror_into_which_nothing_came_does_not_stay() {
+    let world = World::new().await;
+    world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
+    let (source, wanted) = (world.source("acme/shop"), Wanted::of("main", ""));
+    for (source, wanted) in
+        [(&source, &Wanted::of("nope", "")), (&world.source("acme/other"), &wanted)]
+    {
+        assert!(world.mirrors.fetch(source, wanted).await.is_err());
+        assert_eq!(things(&world.mirrors).await, []);
+    }
+    // One with a commit in it outlasts what fails later.
+    drop(world.mirrors.fetch(&source, &wanted).await.unwrap());
+    assert!(world.mirrors.fetch(&source, &Wanted::of("nope", "")).await.is_err());
+    assert_eq!(things(&world.mirrors).await.len(), 1);
+    // A server that ended in the first fetch leaves an empty one to the next start.
+    world.mirrors.ensure("left.git").await.unwrap();
+    assert_eq!(things(&world.mirrors).await.len(), 2);
+    let root = world.folder.path().join("mirrors");
+    let next = Mirrors::open(root, Vec::new(), world.kept.clone()).unwrap();
+    assert_eq!(things(&next.into()).await.len(), 1);
+    world.forge.stop().await;
+}
+
+#[tokio::test]
 async fn a_dropped_tree_frees_the_mirror() {
     let world = World::new().await;
     let large = vec![7; 4 << 20];
