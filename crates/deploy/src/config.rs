@@ -16,6 +16,8 @@ use crate::secret::Secret;
 const HEALTH_GRACE: Duration = Duration::from_secs(120);
 /// How long the former version goes on after a flip, for requests under way.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How often pull requests with previews are asked after.
+const PULL_REQUESTS_EVERY: Duration = Duration::from_secs(3600);
 /// Deployments at once.
 const WORKERS: usize = 2;
 
@@ -42,6 +44,9 @@ pub struct DeployConfig {
     pub health_grace: Duration,
     /// How long the former version goes on after a flip.
     pub drain: Duration,
+    /// How often the forge is asked after pull requests with previews: the event of their closing
+    /// may never come.
+    pub pull_requests_every: Duration,
 }
 
 impl DeployConfig {
@@ -59,6 +64,7 @@ impl DeployConfig {
             workers: WORKERS,
             health_grace: HEALTH_GRACE,
             drain: DRAIN,
+            pull_requests_every: PULL_REQUESTS_EVERY,
         }
     }
 }

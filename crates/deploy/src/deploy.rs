@@ -29,7 +29,7 @@ use crate::job::Wakes;
 use crate::machine::Machines;
 use crate::secret::Secret;
 use crate::webhook::receive::{self, WebhookRequest};
-use crate::{DeployConfig, cron, worker};
+use crate::{DeployConfig, cron, preview, worker};
 
 /// Routes that one page reads at the start.
 const PAGE_ROUTES: u32 = 500;
@@ -91,6 +91,7 @@ impl Deploy {
         worker::start(&context, &tasks, config.workers.max(1));
         tasks.spawn(revive::watch(Arc::clone(&context), endings));
         tasks.spawn(cron::keeper::keep(Arc::clone(&context)));
+        tasks.spawn(preview::sweep::keep(Arc::clone(&context), config.pull_requests_every));
         tasks.close();
         Ok(Self { context, tasks, secret: config.webhook_secret })
     }

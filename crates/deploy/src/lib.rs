@@ -17,9 +17,6 @@
 //! runs in sandboxes only and its credentials never enter one; an app's host
 //! leads to the old version until the new one answered; whatever was promised is
 //! a row before it is begun.
-//!
-//! Not yet: a sweep for pull requests whose closing was
-//! never delivered.
 
 mod app;
 mod config;

@@ -57,6 +57,7 @@ pub use job::{Finish, JobRow, JobWish, Lease};
 pub use key::{KeyRow, KeyUse};
 pub use open::{Store, Tx};
 pub use org::{OrgRow, QuotaRow};
+pub use pull_request::PreviewedPull;
 pub use repo::RepoRow;
 pub use run::{MissRow, RunEnd, RunRow};
 pub use sandbox::{Actual, Desired, MadeOf, SandboxLife, SandboxRow};

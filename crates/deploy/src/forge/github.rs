@@ -9,9 +9,10 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Absent, CommitState, CommitStatus, Forge, ForgeError};
+use super::{Absent, CommitState, CommitStatus, Forge, ForgeError, PullRequestState};
 use crate::Secret;
 use crate::error::DeployError;
+use crate::webhook::event::{Repository, moment};
 
 const API_VERSION: &str = "2022-11-28";
 /// What the status of a commit is called.
@@ -37,6 +38,19 @@ struct Comment {
     id: u64,
     #[serde(default)]
     body: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PullRequest {
+    state: String,
+    #[serde(default)]
+    updated_at: String,
+    base: Base,
+}
+
+#[derive(Deserialize)]
+struct Base {
+    repo: Repository,
 }
 
 impl GitHub {
@@ -124,6 +138,19 @@ impl Forge for GitHub {
         }
         let call = self.call(Method::POST, &format!("/repos/{repo}/statuses/{}", status.sha));
         send(call.json(&body)).await.map(drop)
+    }
+
+    async fn pull_request(&self, repo: &str, number: u64) -> Result<PullRequestState, ForgeError> {
+        let answer = send(self.call(Method::GET, &format!("/repos/{repo}/pulls/{number}"))).await?;
+        let PullRequest { state, updated_at, base } =
+            serde_json::from_slice(&answer).map_err(|_| ForgeError::Unreadable("pull request"))?;
+        let Repository { clone_url, html_url, ssh_url, .. } = base.repo;
+        Ok(PullRequestState {
+            // What is no word of GitHub's closes nothing.
+            is_open: state != "closed",
+            updated_at: moment(&updated_at),
+            addresses: vec![clone_url, html_url, ssh_url],
+        })
     }
 }
 

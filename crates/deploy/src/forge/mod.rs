@@ -11,6 +11,7 @@ pub(crate) mod report;
 pub use github::GitHub;
 
 use async_trait::async_trait;
+use pando_types::Timestamp;
 
 /// How a commit is, in GitHub's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,17 @@ pub struct CommitStatus {
     pub description: String,
     /// Where to look.
     pub target_url: Option<String>,
+}
+
+/// How a pull request is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRequestState {
+    /// Whether it is neither closed nor merged.
+    pub is_open: bool,
+    /// When it last changed, by the forge's clock; `None` where it does not say.
+    pub updated_at: Option<Timestamp>,
+    /// By which the forge knows the repository that it is one of.
+    pub addresses: Vec<String>,
 }
 
 /// Why a forge did not take what was said.
@@ -81,4 +93,7 @@ pub trait Forge: Send + Sync + 'static {
 
     /// Says how a commit is.
     async fn set_status(&self, repo: &str, status: &CommitStatus) -> Result<(), ForgeError>;
+
+    /// Asks how a pull request is.
+    async fn pull_request(&self, repo: &str, number: u64) -> Result<PullRequestState, ForgeError>;
 }

@@ -1,5 +1,8 @@
 //! Previews: apps whose life is tied to one pull request.
 
+pub(crate) mod close;
+pub(crate) mod sweep;
+
 use pando_store::{AppKind, AppRow, Insert, Presence, PreviewOf, StoreError, Tx};
 use pando_types::app::DeploymentStatus;
 use pando_types::route::RouteTarget;

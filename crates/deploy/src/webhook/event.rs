@@ -258,6 +258,12 @@ fn seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Timestamp>, D::
     Ok(millis.map(Timestamp::from_millis))
 }
 
+/// A time as forges write it; none where it is none.
+pub(crate) fn moment(text: &str) -> Option<Timestamp> {
+    let time = DateTime::parse_from_rfc3339(text).ok()?;
+    Some(Timestamp::from_millis(time.timestamp_millis()))
+}
+
 fn push(payload: PushPayload) -> Result<Event, Why> {
     payload.repository.check()?;
     let PushPayload { git_ref, after: commit, deleted, head_commit, repository } = payload;
@@ -312,9 +318,7 @@ fn pull_request(payload: PullRequestPayload) -> Result<Event, Why> {
         head_branch: head.git_ref.chars().take(255).collect(),
         head_commit: head.sha,
         is_draft: draft,
-        updated_at: DateTime::parse_from_rfc3339(&updated_at)
-            .ok()
-            .map(|time| Timestamp::from_millis(time.timestamp_millis())),
+        updated_at: moment(&updated_at),
         fork,
     }))
 }

@@ -10,14 +10,14 @@ use pando_types::limits::{KEEP_DELIVERIES, MAX_WEBHOOK_NAME_BYTES};
 use pando_types::{Code, PublicError, Timestamp};
 
 use super::event::{self, Change, Event, PullRequest, Push, Repository};
+use super::late::{is_late, told_at};
 use super::signature::is_signed;
 use super::skip;
 use super::verdict::{self, Verdict, Verdicts};
 use crate::Secret;
-use crate::app::remove;
 use crate::context::{Context, Effects};
 use crate::error::DeployError;
-use crate::preview::{self, Head};
+use crate::preview::{self, Head, close};
 use crate::repo;
 
 /// A webhook's request, as it came.
@@ -126,7 +126,7 @@ async fn decide(
         Event::Other(other) => Ok(Verdicts::ignored(&other.why)),
         Event::Push(push) => Ok(pushed(tx, push, &apps, effects).await?),
         Event::PullRequest(pull) => {
-            if is_late(tx, pull, keys).await? {
+            if is_late(tx, keys, pull.number, pull.updated_at).await? {
                 let number = pull.number;
                 return Ok(Verdicts::ignored(format!(
                     "this event of pull request #{number} is older than one that came before"
@@ -138,31 +138,6 @@ async fn decide(
             }
         }
     }
-}
-
-/// Whether something later was told of the pull request before; else this is kept as the latest.
-/// Not asked of its preview: that of a closed one is gone, and must not come back.
-async fn is_late(
-    tx: &mut Tx,
-    pull: &PullRequest,
-    keys: &BTreeSet<String>,
-) -> Result<bool, StoreError> {
-    let Some(at) = told_at(tx, pull.updated_at) else { return Ok(false) };
-    let mut is_late = false;
-    for key in keys {
-        is_late |= !tx.pull_request_told(key, pull.number, at).await?;
-    }
-    Ok(is_late)
-}
-
-/// When that was which an event tells of, by the forge's clock, and now where that would be later:
-/// a clock that runs ahead once would else hold back all that comes after it was set right.
-///
-/// Both times are the forge's own, and nobody who pushes can choose one: `repository.pushed_at` is
-/// when it took the push, `pull_request.updated_at` when it last changed the pull request. The
-/// times of commits are not asked: whoever makes a commit writes into it what they like.
-fn told_at(tx: &Tx, by_the_forge: Option<Timestamp>) -> Option<Timestamp> {
-    by_the_forge.map(|at| at.min(tx.now()))
 }
 
 /// The spellings under which apps may know the repository.
@@ -269,8 +244,6 @@ async fn preview_of(
     Ok(verdict)
 }
 
-/// By repository and number alone: whatever the settings or the base branch say
-/// now, what was made for the pull request goes with it.
 async fn closed(
     tx: &mut Tx,
     pull: &PullRequest,
@@ -279,10 +252,9 @@ async fn closed(
     effects: &mut Effects,
 ) -> Result<Verdicts, StoreError> {
     let mut verdicts = Verdicts::default();
-    let why = format!("pull request #{} was closed", pull.number);
+    let why = close::why(pull.number);
     for key in keys {
-        for row in tx.app_list_pull_request(key, pull.number).await? {
-            remove::leave(tx, &row, &why, effects).await?;
+        for row in close::close(tx, key, pull.number, effects).await? {
             let reasons = vec![format!("{why}, so {} goes", row.name)];
             let verdict = Verdict { removes: true, reasons, ..Verdict::default() };
             let whose = match &row.kind {

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use pando_forge::Exchange;
 use pando_types::Code;
 use pando_types::app::{DeploymentStatus, UpdateApp};
 
@@ -171,5 +173,43 @@ async fn a_preview_follows_what_is_changed_of_its_app() {
     let deployment = world.ended_of(preview.id, pushed.deployments[0]).await;
     assert_eq!(deployment.status, DeploymentStatus::Live, "{deployment:?}");
     assert_eq!(world.shows(&preview).await, "shown\n");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_request_that_was_closed_unheard_loses_its_preview() {
+    let mut world = World::new().await;
+    let app = world.app(|_| {}).await;
+    world.ended(app.id).await;
+    let head = world.repo.head("main").await.unwrap();
+    let mut numbers = Vec::new();
+    for branch in ["blue", "green"] {
+        world.repo.commit(branch, &[("index.html", branch.as_bytes())], branch).await.unwrap();
+        let pull = world.repo.open_pull_request(branch, "main", branch).await.unwrap();
+        numbers.push(pull.number);
+    }
+    // The last one the forge does not show.
+    let [open, closed, hidden] = [numbers[0], numbers[1], 99];
+    for number in [open, closed, hidden] {
+        world.webhook("pull_request", &world.pull("opened", number, &head)).await;
+    }
+    for preview in world.previews().await {
+        world.ended(preview.id).await;
+    }
+    world.until("it is told of", async || !world.comment(closed).is_empty()).await;
+    world.repo.close_pull_request(closed).await.unwrap();
+    world.pull_requests_every = Duration::from_millis(100);
+    world.restart().await;
+    world.until("one is gone", async || world.previews().await.len() == 2).await;
+    let told = async || world.comment(closed).contains("removed");
+    world.until("the comment says that it is removed", told).await;
+    let asked = async || {
+        let path = format!("/repos/acme/shop/pulls/{hidden}");
+        let is_it = |it: &Exchange| matches!(it, Exchange::Rest(call) if call.path == path);
+        world.forge.exchanges().iter().filter(|it| is_it(it)).count() > 1
+    };
+    world.until("it was asked after all of them twice", asked).await;
+    let left: Vec<_> = world.previews().await.iter().map(|it| it.pr_number).collect();
+    assert_eq!(left, [Some(open), Some(hidden)]);
     world.finish().await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use pando_deploy::forge::GitHub;
 use pando_deploy::{Deploy, DeployConfig, DnsServer, Secret, WebhookRequest};
-use pando_forge::{Forge, Repo, Settings, sign};
+use pando_forge::{Forge, Recording, Repo, Settings, sign};
 use pando_node::Routes;
 use pando_node::held::Budget;
 use pando_store::{Listed, Sealer, Store};
@@ -49,12 +49,15 @@ pub struct World {
     pub deploy: Deploy,
     pub org: OrgId,
     shutdown: CancellationToken,
+    /// How often pull requests are asked after, from the next start on.
+    pub pull_requests_every: Duration,
 }
 
 impl World {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings::new(folder.path().join("forge"), "forge token");
+        let mut settings = Settings::new(folder.path().join("forge"), "forge token");
+        settings.recording = Recording::On;
         let forge = Forge::start(settings).await.unwrap();
         let repo = forge.create_repo("acme/shop", &[("index.html", b"one")], "main").await.unwrap();
         let machines = LocalMachines::new(&folder.path().join("machines"));
@@ -63,8 +66,24 @@ impl World {
         let store = Store::open_with_clock(&path, clock.clone()).await.unwrap();
         let org = store.org_default().await.unwrap().id;
         let dns = NameServer::start().await;
-        let (deploy, routes, shutdown) = start(&folder, &forge, &store, &machines, &dns).await;
-        Self { clock, folder, forge, repo, machines, store, routes, dns, deploy, org, shutdown }
+        // No test lasts so long.
+        let pull_requests_every = PATIENCE * 60;
+        let (deploy, routes, shutdown) =
+            start(&folder, &forge, &store, &machines, &dns, pull_requests_every).await;
+        Self {
+            clock,
+            folder,
+            forge,
+            repo,
+            machines,
+            store,
+            routes,
+            dns,
+            deploy,
+            org,
+            shutdown,
+            pull_requests_every,
+        }
     }
 
     /// Goes ahead in time.
@@ -82,8 +101,9 @@ impl World {
     /// Stops the server and starts it anew, on the same rows and machines.
     pub async fn restart(&mut self) {
         self.stop().await;
+        let (folder, every) = (&self.folder, self.pull_requests_every);
         let (deploy, routes, shutdown) =
-            start(&self.folder, &self.forge, &self.store, &self.machines, &self.dns).await;
+            start(folder, &self.forge, &self.store, &self.machines, &self.dns, every).await;
         (self.deploy, self.routes, self.shutdown) = (deploy, routes, shutdown);
     }
 
@@ -272,6 +292,7 @@ async fn start(
     store: &Store,
     machines: &LocalMachines,
     dns: &NameServer,
+    pull_requests_every: Duration,
 ) -> (Deploy, Routes, CancellationToken) {
     let urls = PublicUrls { scheme: Scheme::Http, suffix: "preview.test".into() };
     let config = DeployConfig {
@@ -279,6 +300,7 @@ async fn start(
         webhook_secret: Some(Secret::new(SECRET)),
         allowed_git_hosts: vec![forge.address().to_string().parse().unwrap()],
         drain: Duration::from_millis(50),
+        pull_requests_every,
         dns: DnsServer::At(dns.address),
         ..DeployConfig::new(folder.path(), urls, BootId::new())
     };

@@ -2,9 +2,9 @@
 
 use pando_types::route::{RouteChange, RouteTarget};
 use pando_types::{AppId, DeploymentId, SandboxId, Timestamp};
+use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::Sqlite;
 
 use super::{AppKind, AppRow, DeployKey, Flip, KEPT, Kind, read};
 use crate::column::{Word, count};

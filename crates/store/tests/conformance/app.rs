@@ -1,4 +1,6 @@
-use pando_store::{AppKind, AppRow, DeployKey, Insert, Listed, Presence, PreviewOf, Swap};
+use pando_store::{
+    AppKind, AppRow, DeployKey, Insert, Listed, Presence, PreviewOf, PreviewedPull, Swap,
+};
 use pando_types::app::DeploymentStatus;
 use pando_types::route::RouteTarget;
 use pando_types::{AppId, DeploymentId, OrgId, SandboxId};
@@ -62,6 +64,36 @@ async fn a_pull_request_has_one_preview_and_is_found_by_number_alone() {
     ] {
         assert_eq!(world.store.app_list_addresses(org, key).await.unwrap(), addresses);
     }
+}
+
+#[tokio::test]
+async fn pull_requests_with_previews_are_listed_once() {
+    let world = World::new().await;
+    let parent = world.app("shop");
+    let other = world.app("docs");
+    let number = |parent: &AppRow, number: u64| {
+        let mut row = preview(&world, parent, number);
+        row.label = format!("pr-{number}-{}", parent.name);
+        row
+    };
+    let leaving = number(&parent, 8);
+    for row in
+        [&parent, &other, &number(&parent, 10), &number(&parent, 9), &number(&other, 9), &leaving]
+    {
+        assert_eq!(world.add_app(row).await, Insert::Done);
+    }
+    let mut tx = world.store.begin().await.unwrap();
+    let _ = tx.app_leave(&leaving).await.unwrap();
+    tx.commit().await.unwrap();
+    let list = async |after: Option<&PreviewedPull>, limit| {
+        world.store.preview_list_pulls(after, limit).await.unwrap()
+    };
+    let all = list(None, 10).await;
+    assert_eq!(all.iter().map(|it| it.number).collect::<Vec<_>>(), [9, 10]);
+    assert_eq!((&all[0].repo_key, &*all[0].repo_full_name), (&parent.repo_key, "acme/shop"));
+    assert_eq!(list(None, 1).await, all[..1]);
+    assert_eq!(list(Some(&all[0]), 1).await, all[1..]);
+    assert!(list(Some(&all[1]), 1).await.is_empty());
 }
 
 #[tokio::test]
