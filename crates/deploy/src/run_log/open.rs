@@ -32,7 +32,8 @@ pub struct RunLog {
     machine: Box<dyn Machine>,
 }
 
-/// Finds the log, and holds for `account` what it takes; an app that sleeps is woken, unless the refusal is known without.
+/// Finds the log, and holds for `account` what it takes; an app that sleeps is woken, unless
+/// the refusal is known without.
 pub(crate) async fn open(
     context: &Arc<Context>,
     org: OrgId,
