@@ -9,10 +9,10 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::repository::{Repository, moment};
 use super::{Absent, CommitState, CommitStatus, Forge, ForgeError, PullRequestState};
 use crate::Secret;
 use crate::error::DeployError;
-use crate::webhook::event::{Repository, moment};
 
 const API_VERSION: &str = "2022-11-28";
 /// What the status of a commit is called.

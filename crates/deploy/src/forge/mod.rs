@@ -2,13 +2,16 @@
 //!
 //! [`Forge`] is what deployments say to one; `github` speaks to GitHub and to
 //! whoever answers as it does. `comment` is the text, `report` the jobs that
-//! carry it there. A forge that fails never fails a deployment.
+//! carry it there; `late` knows what it told of last. A forge that fails never fails a deployment.
 
 mod comment;
 mod github;
+pub(crate) mod late;
 pub(crate) mod report;
+mod repository;
 
 pub use github::GitHub;
+pub(crate) use repository::{Repository, is_full_name, moment};
 
 use async_trait::async_trait;
 use pando_types::Timestamp;

@@ -14,8 +14,8 @@ use pando_store::{PreviewedPull, StoreError};
 use super::close::close;
 use crate::context::{Context, Effects};
 use crate::error::DeployError;
+use crate::forge::late::is_late;
 use crate::forge::{Forge, ForgeError, PullRequestState};
-use crate::webhook::late::is_late;
 
 /// How long after its start the server looks first, at most: what the forge delivers again comes
 /// before.

@@ -11,7 +11,7 @@ use pando_store::{AppRow, RepoRow, StoreError, Tx};
 use pando_types::{OrgId, PublicError};
 
 use crate::error::DeployError;
-use crate::webhook::event::Repository;
+use crate::forge::Repository;
 
 /// Keeps the number of a repository that a forge speaks of, for those who have apps of it.
 pub(crate) async fn seen(

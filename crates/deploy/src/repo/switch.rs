@@ -10,7 +10,7 @@ use pando_types::{OrgId, PublicError};
 use super::apps;
 use crate::context::{Context, Effects};
 use crate::error::DeployError;
-use crate::webhook::event::is_full_name;
+use crate::forge::is_full_name;
 
 /// Switches previews on, from the next pull request's event on.
 pub(crate) async fn enable(

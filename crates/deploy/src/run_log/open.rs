@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use pando_guest_protocol::log::{LogQuery, Whose};
-use pando_node::guest::{GuestError, LogStream};
 use pando_node::held::Account;
 use pando_types::{AppId, OrgId, SandboxId};
 use tokio::sync::watch;
 
-use super::follow::Follow;
 use super::processes;
-use super::seams::Seams;
 use super::secrets::Secrets;
 use crate::app::find;
 use crate::context::Context;
@@ -29,7 +25,7 @@ pub struct RunLog {
     pub(super) changed: watch::Receiver<u64>,
     pub(super) sandbox: SandboxId,
     pub(super) secrets: Secrets,
-    machine: Box<dyn Machine>,
+    pub(super) machine: Box<dyn Machine>,
 }
 
 /// Finds the log, and holds for `account` what it takes; an app that sleeps is woken, unless
@@ -60,22 +56,4 @@ pub(crate) async fn open(
     let machine = context.machines.open(org, sandbox).await?;
     let (context, app) = (Arc::clone(context), app.id);
     Ok(RunLog { context, app, query, changed, sandbox, secrets, machine })
-}
-
-impl RunLog {
-    /// Its lines, oldest first. One that follows goes on with what comes, and with the next
-    /// deployment where one goes live; it ends with the app, or in an error when the app falls
-    /// asleep or its sandbox's agent fails.
-    ///
-    /// # Errors
-    /// Any [`GuestError`]; the stream yields later ones.
-    pub async fn lines(self) -> Result<LogStream, GuestError> {
-        let lines = self.machine.logs(self.query.clone()).await?;
-        if self.query.follow {
-            return Ok(Follow::new(self, lines).lines());
-        }
-        let (secrets, mut seams) = (self.secrets, Seams::default());
-        let mut clean = move |lines| seams.clean(&secrets.redactor, lines);
-        Ok(lines.map(move |lines| lines.map(&mut clean)).boxed())
-    }
 }

@@ -1,12 +1,11 @@
 //! Reading deliveries: of all that a payload holds, what a decision needs. Field
 //! names as in <https://docs.github.com/en/webhooks/webhook-events-and-payloads>.
 
-use chrono::DateTime;
-use pando_types::limits::MAX_REPOSITORY_NAME_BYTES;
 use pando_types::{PublicError, Timestamp};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::error::Category;
 
+use crate::forge::{Repository, moment};
 use crate::git::{is_branch, is_commit};
 
 /// What a push says in place of a commit where there is none.
@@ -68,24 +67,6 @@ pub(crate) enum Change {
     Head,
     /// It is closed or merged.
     Closed,
-}
-
-/// The repository that an event is about.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Repository {
-    pub full_name: String,
-    pub clone_url: String,
-    pub html_url: String,
-    /// Its host and port may be others than those of https.
-    #[serde(default)]
-    pub ssh_url: String,
-    /// The forge's number of it.
-    #[serde(default)]
-    pub id: Option<u64>,
-    /// When it was last pushed to; in seconds since 1970 where the event is a push, and else a text
-    /// that nobody needs.
-    #[serde(default, deserialize_with = "seconds")]
-    pub pushed_at: Option<Timestamp>,
 }
 
 /// Why a delivery is no event of its name.
@@ -211,7 +192,7 @@ pub(crate) fn read(event: &str, body: &[u8]) -> Result<Event, EventError> {
 /// The repository of an event of which nothing else is read; it may be of none.
 fn about(body: &[u8]) -> Option<Repository> {
     let payload = serde_json::from_slice::<AnyPayload>(body).ok()?;
-    payload.repository.check().is_ok().then_some(payload.repository)
+    payload.repository.has_full_name().then_some(payload.repository)
 }
 
 impl Event {
@@ -229,43 +210,18 @@ impl Event {
     }
 }
 
-/// Whether a text can be the name of a repository, `owner/repo`.
-pub(crate) fn is_full_name(text: &str) -> bool {
-    let good = |part: &str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        !part.is_empty() && !part.starts_with('.') && part.bytes().all(plain)
-    };
-    text.len() <= MAX_REPOSITORY_NAME_BYTES
-        && text.split('/').count() >= 2
-        && text.split('/').all(good)
-}
-
-impl Repository {
-    /// The name goes into addresses of the forge's API.
-    fn check(&self) -> Result<(), Why> {
-        if is_full_name(&self.full_name) {
-            Ok(())
-        } else {
-            let said = "is no name of the form owner/repo";
-            Err(Why::Field { field: "repository.full_name", said })
-        }
+/// The name goes into addresses of the forge's API.
+fn check(repository: &Repository) -> Result<(), Why> {
+    if repository.has_full_name() {
+        Ok(())
+    } else {
+        let said = "is no name of the form owner/repo";
+        Err(Why::Field { field: "repository.full_name", said })
     }
 }
 
-fn seconds<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Timestamp>, D::Error> {
-    let value = serde_json::Value::deserialize(value)?;
-    let millis = value.as_i64().and_then(|seconds| seconds.checked_mul(1000));
-    Ok(millis.map(Timestamp::from_millis))
-}
-
-/// A time as forges write it; none where it is none.
-pub(crate) fn moment(text: &str) -> Option<Timestamp> {
-    let time = DateTime::parse_from_rfc3339(text).ok()?;
-    Some(Timestamp::from_millis(time.timestamp_millis()))
-}
-
 fn push(payload: PushPayload) -> Result<Event, Why> {
-    payload.repository.check()?;
+    check(&payload.repository)?;
     let PushPayload { git_ref, after: commit, deleted, head_commit, repository } = payload;
     let shown = |text: &str| text.chars().take(100).collect::<String>();
     let Some(branch) = git_ref.strip_prefix("refs/heads/") else {
@@ -290,7 +246,7 @@ fn push(payload: PushPayload) -> Result<Event, Why> {
 }
 
 fn pull_request(payload: PullRequestPayload) -> Result<Event, Why> {
-    payload.repository.check()?;
+    check(&payload.repository)?;
     let change = match payload.action.as_str() {
         "opened" | "reopened" | "synchronize" | "ready_for_review" => Change::Head,
         "closed" => Change::Closed,

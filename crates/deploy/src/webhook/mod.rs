@@ -3,7 +3,6 @@
 //! one transaction; [`list`] shows them to whom they are about.
 
 pub(crate) mod event;
-pub(crate) mod late;
 pub(crate) mod list;
 pub(crate) mod receive;
 mod signature;

@@ -9,14 +9,15 @@ use pando_types::app::Delivery;
 use pando_types::limits::{KEEP_DELIVERIES, MAX_WEBHOOK_NAME_BYTES};
 use pando_types::{Code, PublicError, Timestamp};
 
-use super::event::{self, Change, Event, PullRequest, Push, Repository};
-use super::late::{is_late, told_at};
+use super::event::{self, Change, Event, PullRequest, Push};
 use super::signature::is_signed;
 use super::skip;
 use super::verdict::{self, Verdict, Verdicts};
 use crate::Secret;
 use crate::context::{Context, Effects};
 use crate::error::DeployError;
+use crate::forge::Repository;
+use crate::forge::late::{is_late, told_at};
 use crate::preview::{self, Head, close};
 use crate::repo;
 

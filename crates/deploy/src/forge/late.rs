@@ -1,4 +1,4 @@
-//! Events that come after one that is newer.
+//! What a forge tells after something that is newer.
 
 use pando_store::{StoreError, Tx};
 use pando_types::Timestamp;
@@ -9,7 +9,7 @@ use pando_types::Timestamp;
 /// Both times are the forge's own, and nobody who pushes can choose one: `repository.pushed_at` is
 /// when it took the push, `pull_request.updated_at` when it last changed the pull request. The
 /// times of commits are not asked: whoever makes a commit writes into it what they like.
-pub(super) fn told_at(tx: &Tx, by_the_forge: Option<Timestamp>) -> Option<Timestamp> {
+pub(crate) fn told_at(tx: &Tx, by_the_forge: Option<Timestamp>) -> Option<Timestamp> {
     by_the_forge.map(|at| at.min(tx.now()))
 }
 
