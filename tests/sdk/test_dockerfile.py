@@ -100,8 +100,8 @@ def test_a_restart_begins_with_the_same_image(server, app):
     apps, app = Client().apps, app[0]
     live(apps, app, apps.deployments(app["id"])[0])
     seen = json.loads(page(server, app))
-    # Not what was released: the disk is as the build left it.
-    assert (seen["user"], seen["released"], seen["temporary"]) == ("web", False, True), seen
+    # The disk is as the build left it, and was released anew.
+    assert (seen["user"], seen["released"], seen["temporary"]) == ("web", "web /srv/site own", True), seen
 
 
 def test_a_step_that_fails_is_named_and_the_rest_is_kept(server, forge, app):

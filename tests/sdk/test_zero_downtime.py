@@ -19,7 +19,7 @@ const answer = (question, reply) => {
   setTimeout(() => reply.end(version + ' ' + fate), question.url === '/slow' ? 1500 : 0);
 };
 require('http').createServer(answer).listen(process.env.PORT, '0.0.0.0');
-if (fate === 'crashes after its start') setTimeout(() => process.exit(1), 700);
+if (fate === 'crashes after its start') setTimeout(() => process.exit(1), 3000);
 """
 
 

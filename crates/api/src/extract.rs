@@ -24,7 +24,8 @@ const MAX_END_CHARS: usize = 128;
 pub const EACH_BYTE_READ: usize = 16;
 
 /// A JSON object in the body, whatever its content type says. Fields that are
-/// not known are left alone: clients may be newer than the server.
+/// not known are left alone, since clients may be newer than the server, but where a type says
+/// otherwise: a setting that is misspelt must not be lost.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub Held<T>);
 
@@ -163,6 +164,13 @@ fn field_error(path: &str, error: &serde_json::Error) -> PublicError {
         (".", None) => return PublicError::new(Code::InvalidRequest, text),
         (path, None) => path.to_owned(),
     };
+    let unknown = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    if let Some(name) = unknown {
+        let message = format!("`{}` is no field of this request", shown(name));
+        let hint = text.split_once(", ").map_or("", |(_, rest)| rest);
+        let hint = hint.split(" at line ").next().unwrap_or(hint);
+        return PublicError::invalid(shown(name), message).hint(hint.to_owned());
+    }
     match missing {
         Some(_) => PublicError::invalid(&field, format!("`{field}` is missing")),
         None => {
@@ -179,7 +187,7 @@ mod tests {
     use axum::response::IntoResponse;
     use futures_util::stream;
     use pando_node::held::Budget;
-    use pando_types::app::CreateApp;
+    use pando_types::app::{CreateApp, CreateDeployment, UpdateApp};
     use pando_types::sandbox::CreateSandbox;
 
     fn refused<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> (Option<String>, String) {
@@ -261,6 +269,16 @@ mod tests {
     fn unknown_fields_are_left_alone() {
         let body = br#" {"template":"base","new_in_2030":{"x":[1]}}"#;
         assert_eq!(parse::<CreateSandbox>(body).unwrap().template.as_deref(), Some("base"));
+    }
+
+    #[test]
+    fn a_misspelt_setting_of_an_app_is_refused() {
+        let error = parse::<CreateDeployment>(br#"{"git_commit":"x"}"#).unwrap_err();
+        assert_eq!(error.field.as_deref(), Some("git_commit"));
+        assert_eq!(error.message, "`git_commit` is no field of this request");
+        assert_eq!(error.hint.as_deref(), Some("expected `git_ref` or `fresh`"));
+        let (field, _) = refused::<UpdateApp>(r#"{"git_url":"https://forge.example/a/b"}"#);
+        assert_eq!(field.as_deref(), Some("git_url"));
     }
 
     #[test]

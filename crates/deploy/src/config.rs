@@ -18,6 +18,8 @@ const HEALTH_GRACE: Duration = Duration::from_secs(120);
 const DRAIN: Duration = Duration::from_secs(5);
 /// How often pull requests with previews are asked after.
 const PULL_REQUESTS_EVERY: Duration = Duration::from_secs(3600);
+/// How long an app that answers is watched while another version of it serves.
+const SETTLE_BESIDE: Duration = Duration::from_secs(5);
 /// Deployments at once.
 const WORKERS: usize = 2;
 
@@ -42,6 +44,8 @@ pub struct DeployConfig {
     pub workers: usize,
     /// How long an app may take from its start until it answers.
     pub health_grace: Duration,
+    /// How long an app that answers is watched while another version of it serves.
+    pub settle_beside: Duration,
     /// How long the former version goes on after a flip.
     pub drain: Duration,
     /// How often the forge is asked after pull requests with previews: the event of their closing
@@ -63,6 +67,7 @@ impl DeployConfig {
             dns: DnsServer::default(),
             workers: WORKERS,
             health_grace: HEALTH_GRACE,
+            settle_beside: SETTLE_BESIDE,
             drain: DRAIN,
             pull_requests_every: PULL_REQUESTS_EVERY,
         }

@@ -38,6 +38,8 @@ pub(crate) struct Context {
     pub boot: BootId,
     /// How long an app may take until it answers.
     pub health_grace: Duration,
+    /// How long one that answers is watched while another version of it serves.
+    pub settle_beside: Duration,
     /// How long the former sandbox goes on after a flip.
     pub drain: Duration,
     pub shutdown: CancellationToken,

@@ -76,6 +76,7 @@ impl Deploy {
             running: Running::default(),
             boot: config.boot,
             health_grace: config.health_grace,
+            settle_beside: config.settle_beside,
             drain: config.drain,
             shutdown,
         });

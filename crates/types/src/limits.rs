@@ -225,5 +225,5 @@ pub const MAX_DOMAINS: u32 = 50;
 pub const MAX_DOMAIN_ASKS_PER_SEC: u32 = 100;
 /// The longest `.env` text that is imported at once; what is not a value in it counts, too.
 pub const MAX_DOTENV_BYTES: usize = 256 * 1024;
-/// The log kept of one deployment; later lines are dropped and said so.
+/// The log kept of one deployment; of what follows only the end is kept.
 pub const MAX_DEPLOYMENT_LOG_BYTES: u64 = 8 * 1024 * 1024;

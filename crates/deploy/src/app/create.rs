@@ -12,6 +12,7 @@ use crate::context::{Context, Effects};
 use crate::deployment::create::{self, Order};
 use crate::deployment::reason::Reason;
 use crate::error::DeployError;
+use crate::forge::late;
 
 /// Makes an app that deploys the head of its branch.
 pub(crate) async fn create(
@@ -68,6 +69,7 @@ pub(crate) async fn create(
     let mut effects = Effects { routes: vec![route], ..Effects::default() };
     let order = Order::of(&row.git_branch, "", Reason::Create);
     create::create(&mut tx, &row, order, &mut effects).await?;
+    late::head_is_asked_for(&mut tx, id).await?;
     let row = tx.app_get(id).await?.unwrap_or(row);
     context.commit(tx, effects).await?;
     Ok(row)

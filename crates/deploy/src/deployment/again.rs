@@ -23,22 +23,30 @@ pub(crate) async fn rollback(
     request: &Rollback,
 ) -> Result<DeploymentRow, DeployError> {
     let live = context.store.deployment_list_live(app, MAX_GONE_BACK).await?;
-    let choose = |app: &AppRow| match request.deployment_id {
-        Some(wanted) => live.iter().find(|row| row.id == wanted).cloned().ok_or_else(|| {
+    find::one(context, org, app).await?;
+    let mut tx = context.store.begin().await?;
+    let app = find::kept(&mut tx, app).await?;
+    let earlier = match request.deployment_id {
+        Some(wanted) => live.iter().find(|row| row.id == wanted).ok_or_else(|| {
             PublicError::new(Code::Conflict, "that deployment was never live, or long ago")
                 .hint("`GET /v1/apps/{id}/deploys` lists those that were")
         }),
         None => {
-            let before = active(&live, app).and_then(|active| beginning::before(&live, active));
-            before.cloned().ok_or_else(|| {
+            let before = active(&live, &app).and_then(|active| beginning::before(&live, active));
+            before.ok_or_else(|| {
                 PublicError::new(Code::Conflict, "there is no earlier deployment to go back to")
             })
         }
     };
-    again(context, id, org, app, Reason::Rollback, choose).await
+    let mut effects = Effects::default();
+    let order = Order::again(earlier?, Reason::Rollback);
+    let row = create::create_as(id, &mut tx, &app, order, &mut effects).await?;
+    context.commit(tx, effects).await?;
+    Ok(row)
 }
 
-/// Starts what is live anew.
+/// Starts what is live anew. What is under way is begun anew instead: it comes next, and a push
+/// that was taken would be lost.
 pub(crate) async fn restart(
     context: &Context,
     id: DeploymentId,
@@ -46,33 +54,23 @@ pub(crate) async fn restart(
     app: AppId,
 ) -> Result<DeploymentRow, DeployError> {
     let live = context.store.deployment_list_live(app, MAX_GONE_BACK).await?;
-    let choose = |app: &AppRow| {
-        active(&live, app).cloned().ok_or_else(|| {
-            PublicError::new(Code::Conflict, "nothing of the app is live").hint("deploy it")
-        })
+    find::one(context, org, app).await?;
+    let mut tx = context.store.begin().await?;
+    let app = find::kept(&mut tx, app).await?;
+    let live = active(&live, &app).ok_or_else(|| {
+        PublicError::new(Code::Conflict, "nothing of the app is live").hint("deploy it")
+    })?;
+    let open = tx.deployment_list_open(app.id).await?;
+    let order = match open.iter().max_by_key(|row| row.id) {
+        Some(open) => Order::anew(open),
+        None => Order::again(live, Reason::Restart),
     };
-    again(context, id, org, app, Reason::Restart, choose).await
+    let mut effects = Effects::default();
+    let row = create::create_as(id, &mut tx, &app, order, &mut effects).await?;
+    context.commit(tx, effects).await?;
+    Ok(row)
 }
 
 fn active<'a>(live: &'a [DeploymentRow], app: &AppRow) -> Option<&'a DeploymentRow> {
     live.iter().find(|row| Some(row.id) == app.active_deployment)
-}
-
-async fn again(
-    context: &Context,
-    id: DeploymentId,
-    org: OrgId,
-    app: AppId,
-    reason: Reason,
-    choose: impl FnOnce(&AppRow) -> Result<DeploymentRow, PublicError>,
-) -> Result<DeploymentRow, DeployError> {
-    find::one(context, org, app).await?;
-    let mut tx = context.store.begin().await?;
-    let app = find::kept(&mut tx, app).await?;
-    let earlier = choose(&app)?;
-    let mut effects = Effects::default();
-    let order = Order::again(&earlier, reason);
-    let row = create::create_as(id, &mut tx, &app, order, &mut effects).await?;
-    context.commit(tx, effects).await?;
-    Ok(row)
 }

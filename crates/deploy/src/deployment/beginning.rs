@@ -44,18 +44,27 @@ pub(crate) fn of_the_same(row: &DeploymentRow, live: &[DeploymentRow]) -> Option
     })
 }
 
-/// The deployment that a rollback leads to: of those that were live, newest first, the one
-/// that was so before `active`. What was brought back counts as what it was the first time,
-/// so that rolling back twice goes two back.
+/// The deployment that a rollback leads to: of those that were live, newest first, what was so
+/// before `active`. What was brought back counts as what it was the first time: so rolling back
+/// twice goes two back, and what was rolled back from is not come to again.
 pub(crate) fn before<'a>(
     live: &'a [DeploymentRow],
     active: &'a DeploymentRow,
 ) -> Option<&'a DeploymentRow> {
-    let mut now = active;
-    while is_brought_back(now) {
-        now = live.iter().find(|row| Some(row.id) == now.origin && row.id < now.id)?;
+    let now = first_time(live, active)?;
+    let earlier = live.iter().find(|row| row.id < now.id)?;
+    first_time(live, earlier)
+}
+
+/// The deployment that `row` is another time; none where that is too long ago.
+fn first_time<'a>(
+    live: &'a [DeploymentRow],
+    mut row: &'a DeploymentRow,
+) -> Option<&'a DeploymentRow> {
+    while is_brought_back(row) {
+        row = live.iter().find(|other| Some(other.id) == row.origin && other.id < row.id)?;
     }
-    live.iter().find(|row| row.id < now.id && !is_brought_back(row))
+    Some(row)
 }
 
 /// Whether it is another one again, as it was.
@@ -111,6 +120,14 @@ mod tests {
             });
         }
         assert_eq!(history, ["b", "a"]);
+    }
+
+    #[test]
+    fn what_was_rolled_back_from_is_not_come_to_again() {
+        let (first, bad) = (row("a"), row("b"));
+        let back = DeploymentRow { origin: Some(first.id), reason: "rollback".into(), ..row("a") };
+        let newest_first = [row("c"), back, bad, first.clone()];
+        assert_eq!(before(&newest_first, &newest_first[0]).unwrap().id, first.id);
     }
 
     #[test]

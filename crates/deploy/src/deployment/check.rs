@@ -104,7 +104,7 @@ impl Run {
         // One that goes on in a copy of a machine has ended there before.
         let before = web(machine).await.map_or(0, |web| web.ends());
         let (mut look, mut tell) = (begun + LOOK_EVERY, begun + TELL_EVERY);
-        let mut last = Answer::NotYet;
+        let (mut last, mut has_answered) = (Answer::NotYet, false);
         while Instant::now() < deadline {
             let answer = self.question(machine, health, deadline).await;
             match answer.is_good() {
@@ -112,8 +112,9 @@ impl Run {
                     self.say(format!("The app {answer}.")).await;
                     return Ok(());
                 }
+                true => has_answered = true,
                 false if answer != Answer::NotYet => last = answer,
-                _ => {}
+                false => {}
             }
             let now = Instant::now();
             if now >= look {
@@ -134,6 +135,7 @@ impl Run {
             tokio::time::sleep(PAUSE).await;
         }
         let what = match last {
+            _ if has_answered => format!("the app answered on port {port}, and then did not go on"),
             Answer::NoHttp => format!("what listens on port {port} does not speak HTTP"),
             Answer::NotYet | Answer::Connected if self.listens(machine).await => format!(
                 "what listens on port {port} did not answer within {seconds} s; if it does not \
@@ -150,7 +152,12 @@ impl Run {
     /// Whether an app that answered is as well a moment later, and has not ended in between.
     async fn goes_on(&self, machine: &dyn Machine, health: &Health, deadline: Instant) -> bool {
         let before = web(machine).await.map_or(0, |web| web.ends());
-        tokio::time::sleep(SETTLE).await;
+        let settle = match self.app.active_deployment {
+            // Nobody waits for this one: whom it would fail is served by the other.
+            Some(_) => self.context.settle_beside,
+            None => SETTLE,
+        };
+        tokio::time::sleep(settle).await;
         let after = web(machine).await;
         after.is_none_or(|web| web.ends() == before)
             && self.question(machine, health, deadline).await.is_good()

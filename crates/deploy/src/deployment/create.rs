@@ -28,6 +28,13 @@ impl<'a> Order<'a> {
         Self { git_ref, commit, reason, origin: None, is_fresh: false }
     }
 
+    /// What a deployment that is under way is to make live.
+    pub(crate) fn anew(row: &'a DeploymentRow) -> Self {
+        let reason = Reason::named(&row.reason).unwrap_or(Reason::Restart);
+        let (origin, is_fresh) = (row.origin, row.is_fresh);
+        Self { origin, is_fresh, ..Self::of(&row.git_ref, &row.commit, reason) }
+    }
+
     /// What an earlier deployment made live.
     pub(crate) fn again(row: &'a DeploymentRow, reason: Reason) -> Self {
         Self { origin: Some(row.id), ..Self::of(&row.git_ref, &row.commit, reason) }

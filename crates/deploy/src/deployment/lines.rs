@@ -1,7 +1,7 @@
 //! Bytes that a command says, to lines that a person reads: redacted, of bounded
 //! length, with only what a progress bar showed last.
 
-use super::redact::Redactor;
+use super::redact::{Edge, Redactor};
 
 /// The longest line; what follows goes on in the next.
 const MAX_LINE_BYTES: usize = 16 * 1024;
@@ -10,11 +10,13 @@ const MAX_LINE_BYTES: usize = 16 * 1024;
 pub(crate) struct Lines {
     redactor: Redactor,
     pending: Vec<u8>,
+    /// What the next line begins with: more of the last one, where that was wrapped.
+    begins: Edge,
 }
 
 impl Lines {
     pub(crate) fn new(redactor: Redactor) -> Self {
-        Self { redactor, pending: Vec::new() }
+        Self { redactor, pending: Vec::new(), begins: Edge::Whole }
     }
 
     /// The lines that these bytes complete.
@@ -38,7 +40,10 @@ impl Lines {
 
     fn take(&mut self) -> String {
         let pending = std::mem::take(&mut self.pending);
-        self.redactor.clean(&readable(&pending))
+        let line = readable(&pending);
+        let ends = Edge::of_wrapped(&line);
+        let begins = std::mem::replace(&mut self.begins, ends);
+        self.redactor.clean_part(&line, begins, ends)
     }
 
     /// The beginning of a line without end. What is kept back is cleaned already,
@@ -68,6 +73,8 @@ fn readable(bytes: &[u8]) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
     use proptest::prelude::*;
 
     use super::*;
@@ -83,6 +90,55 @@ mod tests {
         assert_eq!(lines.push(b"o\r\n10%\r20%\r30%\n\n\xff\0"), ["two", "30%", ""]);
         assert_eq!(lines.finish().as_deref(), Some("\u{fffd}\u{fffd}"));
         assert_eq!(lines.finish(), None);
+    }
+
+    /// Whether any few letters in a row of the secret are in what this is base64 of.
+    fn shows(base64: &str, secret: &str) -> bool {
+        let base64 = base64.trim_end_matches('=');
+        (0..base64.len().min(4)).any(|skipped| {
+            let rest = &base64[skipped..];
+            let decoded = STANDARD_NO_PAD.decode(&rest[..rest.len() - rest.len() % 4]).unwrap();
+            let text = String::from_utf8_lossy(&decoded).into_owned();
+            (6..=secret.len()).any(|end| text.contains(&secret[end - 6..end]))
+        })
+    }
+
+    #[test]
+    fn a_secret_in_wrapped_base64_is_hidden_wherever_lines_break() {
+        let letters = "Zq7-hunter2_Wx9.tR4kLm8sVb3nJp6cYd1fGh5aQeUoTiX0zS-KwBvNyMjC";
+        assert_eq!(letters.len(), 60);
+        let long = format!("{letters}/{}", letters.to_lowercase().repeat(3));
+        let secrets = [letters.to_owned(), long];
+        let prefixes = "x-access-token:".repeat(6);
+        for (secret, columns) in secrets.iter().flat_map(|it| [(it, 76), (it, 64)]) {
+            for before in 0..=90 {
+                let prefix = &prefixes[..before];
+                let base64 = STANDARD.encode(format!("{prefix}{secret}\n"));
+                let wrapped: Vec<&[u8]> = base64.as_bytes().chunks(columns).collect();
+                let mut lines = lines(secret);
+                let mut seen = lines.push(&wrapped.join(&b'\n'));
+                seen.extend(lines.finish());
+                assert_eq!(seen.len(), wrapped.len());
+                let shown = seen.concat();
+
+                let within = (before * 8).div_ceil(6)..(before + secret.len()) * 8 / 6;
+                for part in base64.as_bytes()[within].windows(12) {
+                    let part = String::from_utf8_lossy(part);
+                    assert!(!shown.contains(&*part), "{before} {columns}: {part} of {seen:?}");
+                }
+                let leaks = shown.split("[hidden]").any(|part| shows(part, secret));
+                assert!(!leaks, "{before} {columns}: {seen:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_follows_a_wrapped_line_goes_on_with_it() {
+        let wrapped = "a".repeat(64);
+        let mut lines = lines("s3cr3t-word");
+        let said = format!("{}\nword\n{wrapped}\r\nword\nword\n", "-".repeat(64));
+        let seen = lines.push(said.as_bytes());
+        assert_eq!(seen[1..], ["word", wrapped.as_str(), "[hidden]", "word"]);
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! A deployment's log: written in batches while it runs, read from the start and
 //! followed live.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use tokio::time::Instant;
 const BATCH_SPAN: Duration = Duration::from_millis(100);
 /// Bytes that are written without waiting longer.
 const BATCH_BYTES: usize = 64 * 1024;
+/// What holding the end of a log that is full may take, until it is written.
+const TAIL_BYTES: usize = 64 * 1024;
 /// Lines that wait for the writer; then the command that says them waits.
 const QUEUE_LINES: usize = 1024;
 /// Rows that are read at once into a whole log.
@@ -108,7 +110,12 @@ impl LogBook {
         mut lines: mpsc::Receiver<(DeploymentStatus, String)>,
     ) {
         let mut full = bytes >= MAX_DEPLOYMENT_LOG_BYTES;
+        let mut tail = Tail::default();
         while let Some(first) = lines.recv().await {
+            if full {
+                tail.add(first);
+                continue;
+            }
             let mut batch = Batch::default();
             batch.add(first);
             let until = Instant::now() + BATCH_SPAN;
@@ -118,27 +125,34 @@ impl LogBook {
                     Ok(None) | Err(_) => break,
                 }
             }
-            if full {
-                continue;
-            }
             bytes += batch.bytes as u64;
             if bytes >= MAX_DEPLOYMENT_LOG_BYTES {
                 full = true;
                 let mib = MAX_DEPLOYMENT_LOG_BYTES >> 20;
-                let text = format!("[the log has reached {mib} MiB: what follows is not kept]");
+                let text =
+                    format!("[the log has reached {mib} MiB: of what follows the end is kept]");
                 batch.add((batch.last(), text));
             }
-            let rows = batch.into_rows(seq, self.store.now());
-            seq += rows.len() as u64;
-            if let Err(error) = self.store.deployment_log_append(deployment, &rows).await {
-                tracing::error!(
-                    deployment = deployment.short(),
-                    error = &error as &dyn std::error::Error,
-                    "lines of a deployment's log are lost"
-                );
-            }
-            self.poke();
+            seq = self.append(deployment, seq, batch).await;
         }
+        // Not counted: each attempt adds one to a log that is full, and attempts are few.
+        if let Some(batch) = tail.into_batch() {
+            self.append(deployment, seq, batch).await;
+        }
+    }
+
+    /// Writes a batch that begins at `seq`; what the next begins at.
+    async fn append(&self, deployment: DeploymentId, seq: u64, batch: Batch) -> u64 {
+        let rows = batch.into_rows(seq, self.store.now());
+        if let Err(error) = self.store.deployment_log_append(deployment, &rows).await {
+            tracing::error!(
+                deployment = deployment.short(),
+                error = &error as &dyn std::error::Error,
+                "lines of a deployment's log are lost"
+            );
+        }
+        self.poke();
+        seq + rows.len() as u64
     }
 
     /// All lines so far, piece by piece.
@@ -232,6 +246,47 @@ impl Batch {
     }
 }
 
+/// The end of what is said to a log that is full.
+#[derive(Default)]
+struct Tail {
+    lines: VecDeque<(DeploymentStatus, String)>,
+    bytes: usize,
+    left_out: usize,
+}
+
+impl Tail {
+    /// Adds what is said last, for which what was said first gives way.
+    fn add(&mut self, said: (DeploymentStatus, String)) {
+        self.bytes += held(&said.1);
+        self.lines.push_back(said);
+        while self.bytes > TAIL_BYTES
+            && self.lines.len() > 1
+            && let Some((_, text)) = self.lines.pop_front()
+        {
+            self.bytes -= held(&text);
+            self.left_out += text.matches('\n').count() + 1;
+        }
+    }
+
+    /// How much is missing, and what is not; `None` where nothing was said.
+    fn into_batch(self) -> Option<Batch> {
+        let status = self.lines.front()?.0;
+        let mut batch = Batch::default();
+        if self.left_out > 0 {
+            batch.add((status, format!("[{} lines are left out here]", self.left_out)));
+        }
+        for said in self.lines {
+            batch.add(said);
+        }
+        Some(batch)
+    }
+}
+
+/// What holding a line takes: empty ones alone would else take much more than their text.
+const fn held(text: &str) -> usize {
+    text.len() + size_of::<(DeploymentStatus, String)>()
+}
+
 /// The lines of a row, made one by one: empty ones alone would take fifty times as much.
 fn split(row: LogRow) -> impl Iterator<Item = LogLine> + Send {
     let mut start = 0;
@@ -284,6 +339,36 @@ impl Reader {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_tail_is_bounded_and_counts_what_is_left_out() {
+        let text = |tail: Tail| {
+            let rows = tail.into_batch().map(|batch| batch.rows).unwrap_or_default();
+            rows.into_iter().map(|(_, text)| text).collect::<String>()
+        };
+        let of = |lines: &[String]| {
+            let mut tail = Tail::default();
+            for line in lines {
+                tail.add((DeploymentStatus::Building, line.clone()));
+                assert!(tail.bytes <= TAIL_BYTES || tail.lines.len() == 1);
+            }
+            text(tail)
+        };
+        assert_eq!(of(&[]), "");
+        assert_eq!(of(&["one".into(), String::new(), "two".into()]), "one\n\ntwo\n");
+        // However long it is, the last is kept.
+        let long = "x".repeat(2 * TAIL_BYTES);
+        let all = [String::from("one\ntwo"), String::from("three"), long.clone()];
+        assert_eq!(of(&all), format!("[3 lines are left out here]\n{long}\n"));
+        for line in ["", "a line"] {
+            let all = vec![line.to_owned(); 100_000];
+            let said = of(&all);
+            let (first, rest) = said.split_once('\n').unwrap();
+            let left_out = all.len() - rest.lines().count();
+            assert_eq!(first, format!("[{left_out} lines are left out here]"));
+            assert!(rest.lines().count() > 1000 && rest.lines().all(|kept| kept == line));
+        }
+    }
 
     proptest! {
         #[test]

@@ -9,6 +9,7 @@ use super::reason::Reason;
 use crate::app::{branch, find};
 use crate::context::{Context, Effects};
 use crate::error::DeployError;
+use crate::forge::late;
 use crate::git::{is_branch, is_commit};
 
 /// Queues it under this new id.
@@ -26,7 +27,7 @@ pub(crate) async fn place(
     let git_ref = match (request.git_ref, &app.kind) {
         (Some(git_ref), _) if is_commit(&git_ref) || is_branch(&git_ref) => git_ref,
         (Some(_), _) => {
-            let message = "git_ref is a branch, or a commit of 40 hex digits";
+            let message = "git_ref is a branch, a tag, or a commit of 40 hex digits";
             return Err(PublicError::invalid("git_ref", message).into());
         }
         (None, AppKind::App) => app.git_branch.clone(),
@@ -39,6 +40,9 @@ pub(crate) async fn place(
     let mut order = Order::of(&git_ref, commit, Reason::Api);
     order.is_fresh = request.fresh.unwrap_or(false);
     let row = create::create_as(id, &mut tx, &app, order, &mut effects).await?;
+    if matches!(app.kind, AppKind::App) && git_ref == app.git_branch {
+        late::head_is_asked_for(&mut tx, app.id).await?;
+    }
     context.commit(tx, effects).await?;
     Ok(row)
 }

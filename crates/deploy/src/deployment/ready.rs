@@ -7,6 +7,7 @@ use pando_types::{DeploymentId, SnapshotId};
 
 use super::beginning::{self, Beginning};
 use super::check::Settle;
+use super::command::Step;
 use super::machine::enter_image;
 use super::plan_of;
 use super::run::{Halt, Run};
@@ -68,15 +69,17 @@ impl Run {
     ) -> Result<bool, Halt> {
         // Whatever it is, it was started by that plan.
         let Some(plan) = plan_of(origin) else { return Ok(false) };
-        let begins = match beginning {
-            Beginning::Ready { snapshot, .. } => AppMachine::Ready(snapshot),
+        let (begins, event) = match beginning {
+            Beginning::Ready { snapshot, .. } => {
+                (AppMachine::Ready(snapshot), Event::NothingToRelease)
+            }
             Beginning::Built { of } => {
                 let Ok(name) = layer::built(self.row.app, of) else { return Ok(false) };
-                AppMachine::Disk(name)
+                (AppMachine::Disk(name), Event::NothingToBuild)
             }
         };
         let now = self.context.store.now();
-        let mut next = state::advance(&self.row, Event::NothingToBuild, now).ok_or(Halt::Ended)?;
+        let mut next = state::advance(&self.row, event, now).ok_or(Halt::Ended)?;
         next.origin = Some(origin.id);
         next.commit.clone_from(&origin.commit);
         next.plan.clone_from(&origin.plan);
@@ -100,6 +103,9 @@ impl Run {
                 self.save(next).await?;
                 self.say(format!("Starting what deployment {} built.", origin.id.short())).await;
                 enter_image(&*machine, &plan).await?;
+                // The disk is as it was before: what release writes to it is not there.
+                self.command(&*machine, Step::Release, &plan).await?;
+                self.step_done().await?;
                 self.start(&*machine, &plan, &plan.serve).await?;
                 self.step_done().await?;
                 self.check(&*machine, &plan, Settle::Watch).await?;

@@ -13,6 +13,21 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    const ALL: [Self; 7] = [
+        Self::Push,
+        Self::PullRequest,
+        Self::Create,
+        Self::Api,
+        Self::Revival,
+        Self::Rollback,
+        Self::Restart,
+    ];
+
+    /// The reason that a row has.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Push => "push",

@@ -3,7 +3,7 @@
 
 mod search;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -30,12 +30,37 @@ const URL_ENCODERS: [(&str, bool); 5] = [
     ("-._*", true),
 ];
 
+/// What encoders for JSON escape besides what all of them do, and whether all that is not
+/// ASCII, too.
+const JSON_ENCODERS: [(&str, bool); 5] = [
+    // RFC 8259; JavaScript's `JSON.stringify`.
+    ("", false),
+    // Python's `json.dumps`.
+    ("", true),
+    // PHP's `json_encode`, without and with `JSON_UNESCAPED_UNICODE`.
+    ("/", true),
+    ("/", false),
+    // Go's `json.Marshal`; Rails' `to_json`.
+    ("<>&\u{2028}\u{2029}", false),
+];
+
 /// Where tools break lines of base64: `base64` and MIME, then `openssl` and PEM.
 const BASE64_COLUMNS: [usize; 2] = [76, 64];
+
+/// Whether the line may be one of base64 that goes on in the next. A rule of dashes is none.
+fn is_wrapped(line: &str) -> bool {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
+    BASE64_COLUMNS.contains(&line.len())
+        && line.bytes().all(is_base64)
+        && line.bytes().any(|byte| byte.is_ascii_alphanumeric())
+}
 
 /// Of a secret that a cut parts, what is shorter on one side is left there: less would black
 /// out ordinary letters at every cut. No secret is so short that both sides are.
 const MIN_CUT_BYTES: usize = MIN_BYTES / 2;
+
+/// What is cut out of the middle of a secret is known for it from this length on.
+const MIN_MIDDLE_BYTES: usize = 16;
 
 /// What is before a text's beginning, or after its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +74,11 @@ pub(crate) enum Edge {
 }
 
 impl Edge {
+    /// How a line ends, and so how the next one begins, in what is wrapped by column.
+    pub(crate) fn of_wrapped(line: &str) -> Self {
+        if is_wrapped(line) { Self::Cut } else { Self::Whole }
+    }
+
     /// How much of a secret counts as one there.
     fn least_bytes(self) -> Option<usize> {
         match self {
@@ -74,13 +104,17 @@ impl Redactor {
     pub(crate) fn of<'a>(values: impl IntoIterator<Item = &'a String>) -> Self {
         let mut needles = Vec::new();
         for value in values {
-            needles.extend(base64_lines(value));
-            // A log is read by line, so a value of several shows up in parts.
-            for part in std::iter::once(value.as_str()).chain(value.lines()) {
+            needles.extend([value.as_str(), value.trim()].into_iter().flat_map(base64_lines));
+            // A log is read by line, so a value of several shows up in parts; a shell's `echo $X`
+            // leaves the blanks around each out.
+            let lines = std::iter::once(value.as_str()).chain(value.lines());
+            let parts: BTreeSet<&str> = lines.flat_map(|part| [part, part.trim()]).collect();
+            for part in parts {
                 if part.len() < MIN_BYTES {
                     continue;
                 }
-                needles.extend([part.to_owned(), json_escaped(part)]);
+                needles.push(part.to_owned());
+                needles.extend(JSON_ENCODERS.map(|encoder| json_escaped(part, encoder)));
                 for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
                     needles.push(engine.encode(part));
                     needles.extend((0..3).map(|before| base64_within(&engine, part, before)));
@@ -99,8 +133,11 @@ impl Redactor {
     }
 
     /// The same of a text that may have been cut out of a longer line: what of one is at its
-    /// edges goes, too.
+    /// edges goes, too, and all of it where it is the middle of one.
     pub(crate) fn clean_part(&self, text: &str, begins: Edge, ends: Edge) -> String {
+        if (begins, ends) != (Edge::Whole, Edge::Whole) && self.is_middle(text) {
+            return HIDDEN.to_owned();
+        }
         let mut hidden = self.needles.find(text);
         if let Some(least) = begins.least_bytes() {
             // What a cut leaves of a character is U+FFFD.
@@ -140,6 +177,12 @@ impl Redactor {
         cleaned
     }
 
+    /// Whether it is part of one, and neither its beginning nor its end need be.
+    fn is_middle(&self, text: &str) -> bool {
+        let whole = text.trim_matches('\u{fffd}');
+        whole.len() >= MIN_MIDDLE_BYTES && self.needles.any_longer_holds(whole)
+    }
+
     /// How much memory it takes, about.
     pub(crate) fn bytes(&self) -> usize {
         self.needles.bytes()
@@ -151,9 +194,21 @@ impl Redactor {
     }
 }
 
-fn json_escaped(text: &str) -> String {
+fn json_escaped(text: &str, (also, ascii): (&str, bool)) -> String {
     let quoted = serde_json::Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
+    let mut escaped = String::with_capacity(quoted.len());
+    for char in quoted[1..quoted.len() - 1].chars() {
+        if char == '/' && also.contains(char) {
+            escaped.push_str("\\/");
+        } else if also.contains(char) || (ascii && char > '~') {
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            escaped.push(char);
+        }
+    }
+    escaped
 }
 
 fn url_encoded(text: &str, (kept, plus): (&str, bool), upper: bool) -> String {
@@ -213,6 +268,32 @@ mod tests {
         for shown in ["p@ss word/1", "cEBzcyB3b3JkLzE", "p%40ss%20word%2F1"] {
             assert_eq!(redactor.clean(&format!("x {shown} true")), "x [hidden] true");
         }
+    }
+
+    #[test]
+    fn a_value_is_hidden_in_json_of_any_encoder() {
+        let redactor = redactor(&["Z\u{fc}rich/<b>&\"co\"-\u{1f600}"]);
+        for shown in [
+            // JSON.stringify, json.dumps, json_encode twice, json.Marshal
+            "Z\u{fc}rich/<b>&\\\"co\\\"-\u{1f600}",
+            r#"Z\u00fcrich/<b>&\"co\"-\ud83d\ude00"#,
+            r#"Z\u00fcrich\/<b>&\"co\"-\ud83d\ude00"#,
+            "Z\u{fc}rich\\/<b>&\\\"co\\\"-\u{1f600}",
+            "Z\u{fc}rich/\\u003cb\\u003e\\u0026\\\"co\\\"-\u{1f600}",
+        ] {
+            let cleaned = redactor.clean(&format!("{{\"a\":\"{shown}\"}}"));
+            assert_eq!(cleaned, "{\"a\":\"[hidden]\"}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_hidden_without_the_blanks_around_it() {
+        let lines = "  first line\n  second line\n";
+        let redactor = redactor(&["\n s3cr3t-word\t\n\n", lines, " true "]);
+        for shown in ["s3cr3t-word", "czNjcjN0LXdvcmQ", "first line", "second line"] {
+            assert_eq!(redactor.clean(&format!("={shown}=")), "=[hidden]=");
+        }
+        assert_eq!(redactor.clean("=true="), "=true=");
     }
 
     #[test]
@@ -294,6 +375,31 @@ mod tests {
         // Where nobody knows, it is another word more often than not.
         assert_eq!(redactor.clean_part("word up", unknown, whole), "word up");
         assert_eq!(redactor.clean_part("password up", unknown, whole), "[hidden] up");
+    }
+
+    #[test]
+    fn the_middle_of_a_value_is_hidden_where_cuts_part_it() {
+        let redactor = redactor(&["0123456789abcdefghijklmnopqrstuvwxyz+/"]);
+        let (cut, whole) = (Edge::Cut, Edge::Whole);
+        for (begins, ends) in [(cut, cut), (cut, whole), (whole, cut)] {
+            assert_eq!(redactor.clean_part("abcdefghijklmnop", begins, ends), HIDDEN);
+            // What is shorter may be another word.
+            assert_eq!(redactor.clean_part("abcdefghijklmno", begins, ends), "abcdefghijklmno");
+        }
+        assert_eq!(redactor.clean_part("abcdefghijklmnop", whole, whole), "abcdefghijklmnop");
+        assert_eq!(redactor.clean_part("abcdefghijklmnop!", cut, whole), "abcdefghijklmnop!");
+    }
+
+    #[test]
+    fn lines_of_base64_are_cut_where_they_are_wrapped() {
+        for columns in BASE64_COLUMNS {
+            assert!(is_wrapped(&"aZ09+/-_aZ09".repeat(9)[..columns]));
+            assert!(!is_wrapped(&"aZ09+/-_aZ09".repeat(9)[..columns - 1]));
+            assert!(!is_wrapped(&format!("{}=", "a".repeat(columns - 1))), "it ends here");
+            assert!(!is_wrapped(&"-".repeat(columns)));
+        }
+        assert_eq!(Edge::of_wrapped(&"a".repeat(76)), Edge::Cut);
+        assert_eq!(Edge::of_wrapped("a"), Edge::Whole);
     }
 
     #[test]

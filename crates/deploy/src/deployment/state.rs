@@ -8,7 +8,7 @@
 //!
 //! It moves forward only, and nothing follows an end. The one way back: a server
 //! that was restarted begins a deployment anew, as another attempt. What need not be built is
-//! started after it was queued, or fetched.
+//! released after it was queued, or fetched; what runs already is started there.
 
 use pando_store::{DeploymentRow, Entered};
 use pando_types::Timestamp;
@@ -30,8 +30,10 @@ pub(crate) enum Event {
     Cancelled,
     /// A newer one took its place.
     Superseded,
-    /// What it would build is there: it is started as it is.
+    /// What it would build is there, as it was before it was released.
     NothingToBuild,
+    /// A machine that was ready is there: it is started as it is.
+    NothingToRelease,
     /// The server that worked on it is gone.
     Interrupted,
 }
@@ -56,6 +58,9 @@ pub(crate) fn next(status: DeploymentStatus, event: Event) -> Option<DeploymentS
         Event::Cancelled => Some(Cancelled),
         Event::Superseded => Some(Superseded),
         Event::NothingToBuild => {
+            matches!(status, Queued | Fetching | Detecting).then_some(Releasing)
+        }
+        Event::NothingToRelease => {
             matches!(status, Queued | Fetching | Detecting).then_some(Starting)
         }
         Event::Interrupted => (status != Queued).then_some(Queued),
@@ -129,6 +134,7 @@ mod tests {
             1 => Just(Event::Cancelled),
             1 => Just(Event::Superseded),
             1 => Just(Event::NothingToBuild),
+            1 => Just(Event::NothingToRelease),
             2 => Just(Event::Interrupted),
         ]
     }
@@ -147,7 +153,10 @@ mod tests {
                 let now = Timestamp::from_millis(i64::try_from(at).unwrap() + 1);
                 let Some(next) = advance(&row, event, now) else {
                     let may_not =
-                        matches!(event, Event::Interrupted | Event::NothingToBuild);
+                        matches!(
+                            event,
+                            Event::Interrupted | Event::NothingToBuild | Event::NothingToRelease
+                        );
                     prop_assert!(row.status.is_end() || may_not);
                     continue;
                 };

@@ -25,17 +25,22 @@ impl Remote<'_> {
         call.run(limit_bytes).await
     }
 
+    /// The commit that a ref is at. What is no branch may be a tag, which people name alike; of
+    /// one with a message, the commit that it is about.
     pub(super) async fn resolve(&self, full_ref: &str) -> Result<String, GitError> {
-        let arguments = ["ls-remote", "--refs", "--", &self.url, full_ref];
+        let tag = full_ref.strip_prefix("refs/heads/").map(|name| format!("refs/tags/{name}"));
+        let peeled = tag.as_ref().map(|tag| format!("{tag}^{{}}"));
+        let names = [Some(full_ref), peeled.as_deref(), tag.as_deref()];
+        let names: Vec<&str> = names.into_iter().flatten().collect();
+        let mut arguments = vec!["ls-remote", "--", &self.url];
+        arguments.extend(&names);
         let text = self.call(&arguments, MAX_LISTING_BYTES).await?;
         let text = String::from_utf8_lossy(&text);
-        // The pattern also fits refs that end in it.
-        let found = text
-            .lines()
-            .filter_map(|line| line.split_once('\t'))
-            .find(|(_, name)| *name == full_ref);
-        match found {
-            Some((commit, _)) if is_commit(commit) => Ok(commit.to_owned()),
+        // The patterns also fit refs that end in them.
+        let refs: Vec<_> = text.lines().filter_map(|line| line.split_once('\t')).collect();
+        let mut found = names.iter().filter_map(|name| refs.iter().find(|(_, it)| it == name));
+        match found.next() {
+            Some((commit, _)) if is_commit(commit) => Ok((*commit).to_owned()),
             Some(_) => Err(GitError::Unreadable("ls-remote")),
             None => Err(GitError::NoRef(full_ref.to_owned())),
         }

@@ -184,3 +184,40 @@ async fn a_restart_has_the_environment_of_now_and_builds_nothing() {
     }
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_started_anew_is_released_anew() {
+    let world = World::new().await;
+    let web = "web: test -e migrated && exec python3 -m http.server $PORT\n";
+    let procfile = format!("{web}release: echo done >migrated\n");
+    world.repo.push("main", &[("Procfile", procfile.as_bytes())], "a release").await.unwrap();
+    let app = world.app(|_| {}).await;
+    let first = world.ended(app.id).await;
+    assert_eq!(first.status, DeploymentStatus::Live, "{first:?}");
+    let id = DeploymentId::new();
+    world.deploy.app_restart(id, world.org, app.id).await.unwrap();
+    let restarted = world.ended_of(app.id, id).await;
+    assert_eq!(restarted.status, DeploymentStatus::Live, "{restarted:?}");
+    let phases: Vec<_> = restarted.phases.iter().map(|phase| phase.status).collect();
+    assert!(phases.contains(&DeploymentStatus::Releasing), "{phases:?}");
+    assert!(!phases.contains(&DeploymentStatus::Building), "{phases:?}");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_loses_no_push_that_is_under_way() {
+    let world = World::new().await;
+    let app = world.app(|app| app.build_command = Some("sleep 2".into())).await;
+    assert_eq!(world.ended(app.id).await.status, DeploymentStatus::Live);
+    let pushed = world.repo.push("main", &[("index.html", b"two")], "two").await.unwrap();
+    let delivery = world.webhook("push", &world.push("main", &pushed.sha)).await;
+    let id = DeploymentId::new();
+    let anew = world.deploy.app_restart(id, world.org, app.id).await.unwrap();
+    assert_eq!((&*anew.reason, &anew.git_commit), ("push", &pushed.sha));
+    let ended = world.ended_of(app.id, id).await;
+    assert_eq!(ended.status, DeploymentStatus::Live, "{ended:?}");
+    assert_eq!(world.shows(&app).await, "two");
+    let before = world.ended_of(app.id, delivery.deployments[0]).await;
+    assert_eq!(before.status, DeploymentStatus::Superseded);
+    world.finish().await;
+}

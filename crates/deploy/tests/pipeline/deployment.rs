@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use pando_types::app::{AppStatus, CreateDeployment, DeploymentStatus, UpdateApp};
+use pando_types::limits::MAX_DEPLOYMENT_LOG_BYTES;
 use pando_types::{AppId, Code, OrgId};
 
 use crate::machine::OWN_SIZE;
@@ -315,5 +316,31 @@ async fn a_template_of_the_org_gives_its_size_and_no_other_is_made() {
     };
     let refused = world.deploy.app_update(world.org, app.id, change).await.unwrap_err();
     assert_eq!(refused.field.as_deref(), Some("cpu"));
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_full_has_its_end() {
+    let world = World::new().await;
+    let noise = "yes \"$(printf %01000d 0)\" | head -c 9009000";
+    let command = format!("{noise}; echo THE-REAL-ERROR; exit 7");
+    let app = world.app(|app| app.build_command = Some(command)).await;
+    let failed = world.ended(app.id).await;
+    assert_eq!(failed.status, DeploymentStatus::Failed);
+    let log = failed.build_logs.unwrap();
+    let bound = usize::try_from(MAX_DEPLOYMENT_LOG_BYTES).unwrap() + 256 * 1024;
+    assert!(log.len() < bound, "{}", log.len());
+    let lines: Vec<&str> = log.lines().collect();
+    let [.., error, end] = &lines[..] else { panic!("{} lines", lines.len()) };
+    assert_eq!(*error, "THE-REAL-ERROR");
+    let why = "failed with exit code 7.";
+    assert!(end.starts_with("Failed: ") && end.ends_with(why), "{end}");
+    // It says how much is missing, behind where it was full.
+    let is_full = |line: &&str| line.starts_with("[the log has reached 8 MiB");
+    let full = lines.iter().position(is_full).unwrap();
+    let left_out = lines[full + 1].strip_suffix(" lines are left out here]").unwrap();
+    let left_out: usize = left_out.strip_prefix('[').unwrap().parse().unwrap();
+    let kept = lines.iter().filter(|line| line.len() == 1000).count();
+    assert_eq!(left_out + kept, 9000);
     world.finish().await;
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use pando_deploy::WebhookRequest;
-use pando_types::app::{App, AppDelivery, DeploymentStatus, UpdateApp};
+use pando_types::app::{App, AppDelivery, CreateDeployment, DeploymentStatus, UpdateApp};
 use pando_types::page::PageRequest;
 use pando_types::{AppId, Code, Timestamp};
 use serde_json::json;
@@ -124,13 +124,15 @@ async fn what_is_older_and_comes_later_is_not_gone_back_to() {
     let world = World::new().await;
     let app = world.app(|_| {}).await;
     world.ended(app.id).await;
+    // Not long ago: the app was made with what was there then.
+    let lately = world.store.now().as_secs() - 30;
     let mut pushes = Vec::new();
-    for number in 1..=3 {
+    for number in 1..=3_i64 {
         let text = number.to_string();
         let files = [("index.html", text.as_bytes())];
         let pushed = world.repo.push("main", &files, &text).await.unwrap();
         let mut push = world.push("main", &pushed.sha);
-        push["repository"]["pushed_at"] = json!(1_700_000_000 + number);
+        push["repository"]["pushed_at"] = json!(lately + number);
         pushes.push(push);
     }
     let [first, second, third] = [&pushes[0], &pushes[1], &pushes[2]];
@@ -177,6 +179,67 @@ async fn what_is_older_and_comes_later_is_not_gone_back_to() {
     // One that is opened again has its preview.
     assert_eq!(told("reopened", 8, newer, 200).await.decision, "deploy");
     assert_eq!(world.previews().await.len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_before_the_head_that_was_asked_for_is_not_gone_back_to() {
+    let world = World::new().await;
+    let commit = async |text: &str| {
+        let files = [("index.html", text.as_bytes())];
+        world.repo.push("main", &files, text).await.unwrap().sha
+    };
+    let told = async |sha: &str, at: Timestamp| {
+        let mut push = world.push("main", sha);
+        push["repository"]["pushed_at"] = json!(at.as_secs());
+        world.webhook("push", &push).await
+    };
+    let ago = |at: Timestamp, secs: i64| Timestamp::from_millis(at.as_millis() - secs * 1000);
+    let late = async |sha: &str, at: Timestamp| {
+        let delivery = told(sha, at).await;
+        assert_eq!(delivery.decision, "ignore", "{delivery:?}");
+        assert!(delivery.reason.contains("is older than what shop was told of"), "{delivery:?}");
+    };
+
+    // It is made at the second.
+    let (first, _second) = (commit("1").await, commit("2").await);
+    let app = world.app(|_| {}).await;
+    world.ended(app.id).await;
+    late(&first, ago(world.store.now(), 600)).await;
+    assert_eq!(world.shows(&app).await, "2");
+    let third = commit("3").await;
+    let pushed = world.store.now();
+    let delivery = told(&third, pushed).await;
+    assert_eq!(delivery.decision, "deploy", "{delivery:?}");
+    world.ended(app.id).await;
+    assert_eq!(world.shows(&app).await, "3");
+
+    // By hand at once: what the push said stays. Later: what was pushed until then is passed.
+    let by_hand = async |git_ref: Option<&str>| {
+        let request = CreateDeployment { git_ref: git_ref.map(str::to_owned), fresh: None };
+        let deployment = world.new_deployment(app.id, request).await.unwrap();
+        world.ended_of(app.id, deployment.id).await;
+    };
+    by_hand(None).await;
+    late(&first, ago(pushed, 30)).await;
+    for (text, git_ref) in [("4", None), ("5", Some("main"))] {
+        let before = world.store.now();
+        let head = world.repo.head("main").await.unwrap();
+        commit(text).await;
+        world.pass(Duration::from_secs(100));
+        by_hand(git_ref).await;
+        late(&head, before).await;
+        assert_eq!(world.shows(&app).await, text);
+    }
+    // Another branch is not what the app follows.
+    world.repo.commit("blue", &[("index.html", b"blue")], "blue").await.unwrap();
+    let before = world.store.now();
+    world.pass(Duration::from_secs(100));
+    by_hand(Some("blue")).await;
+    let head = world.repo.head("main").await.unwrap();
+    let delivery = told(&head, before).await;
+    assert_eq!(delivery.decision, "deploy", "{delivery:?}");
+    world.ended(app.id).await;
     world.finish().await;
 }
 

@@ -299,6 +299,7 @@ async fn start(
         forge: Some(Arc::new(GitHub::new(forge.url(), Secret::new("forge token")).unwrap())),
         webhook_secret: Some(Secret::new(SECRET)),
         allowed_git_hosts: vec![forge.address().to_string().parse().unwrap()],
+        settle_beside: Duration::from_secs(1),
         drain: Duration::from_millis(50),
         pull_requests_every,
         dns: DnsServer::At(dns.address),

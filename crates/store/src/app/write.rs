@@ -130,8 +130,8 @@ impl Tx {
         rows.iter().map(read).collect()
     }
 
-    /// Keeps that the forge told of a push at this moment, by its own clock, unless it told of a
-    /// later one before; whether it is kept.
+    /// Keeps that the app has what was pushed until this moment, by the forge's clock: the forge
+    /// told of a push, or the head was asked for. Unless a later moment is kept; whether it is.
     ///
     /// # Errors
     /// Any [`StoreError`].

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 /// `POST /v1/apps`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CreateApp {
     /// Lower-case letters, digits and dashes, at most 40; unique in the org.
     #[schema(min_length = 1, max_length = 40, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]

@@ -87,8 +87,10 @@ pub struct Phase {
 
 /// `POST /v1/apps/{id}/deploys`; the body may be absent.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CreateDeployment {
-    /// A branch, by its short name, or a 40-digit commit; default the head of the app's branch.
+    /// A branch or a tag, by its short name, or a 40-digit commit; default the head of the app's
+    /// branch.
     #[serde(default)]
     #[schema(
         min_length = 1,
@@ -104,6 +106,7 @@ pub struct CreateDeployment {
 
 /// `POST /v1/apps/{id}/rollback`; the body may be absent.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Rollback {
     /// A deployment that was live; default the one before that which is.
     #[serde(default)]

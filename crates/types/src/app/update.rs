@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 /// `PATCH /v1/apps/{id}`. What is absent stays as it is; null is as if it had never been set.
 /// It holds from the next deployment on, also of its previews.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct UpdateApp {
     /// What opens a private repository over https: a token, or `user:token`; null takes it away.
     #[serde(

@@ -80,19 +80,31 @@ impl Words {
     /// How many bytes at the text's end are how a longer word begins; 0 where they are fewer
     /// than `least`.
     pub(super) fn begun_at_end(&self, text: &str, least: usize) -> usize {
+        let last = text.as_bytes().last();
         self.cut(least, text.len(), |word, bytes| {
-            word.get(..bytes).is_some_and(|part| text.ends_with(part))
+            // Most are dismissed by one byte.
+            word.as_bytes().get(bytes - 1) == last
+                && word.get(..bytes).is_some_and(|part| text.ends_with(part))
         })
     }
 
     /// How many bytes at the text's beginning are how a longer word ends, likewise.
     pub(super) fn ended_at_start(&self, text: &str, least: usize) -> usize {
+        let first = text.as_bytes().first();
         self.cut(least, text.len(), |word, bytes| {
-            word.get(word.len() - bytes..).is_some_and(|part| text.starts_with(part))
+            word.as_bytes().get(word.len() - bytes) == first
+                && word.get(word.len() - bytes..).is_some_and(|part| text.starts_with(part))
         })
     }
 
-    /// The most bytes of which `is_cut` holds for any word that is longer.
+    /// Whether the text stands in any word that is longer.
+    pub(super) fn any_longer_holds(&self, text: &str) -> bool {
+        let mut longer = self.words.iter().take_while(|word| word.len() > text.len());
+        longer.any(|word| word.contains(text))
+    }
+
+    /// The most bytes of which `is_cut` holds for any word that is longer. It is asked
+    /// of one or more.
     fn cut(&self, least: usize, most: usize, is_cut: impl Fn(&str, usize) -> bool) -> usize {
         let mut best = 0;
         for word in &self.words {
@@ -140,6 +152,13 @@ mod tests {
         assert_eq!((words.begun_at_end("-ef", 1), words.ended_at_start("h", 1)), (2, 1));
         assert_eq!((words.begun_at_end("äö", 3), words.ended_at_start("üß", 3)), (4, 4));
         assert_eq!(words.begun_at_end("abcdef", 3), 0, "a whole one is not cut");
+    }
+
+    #[test]
+    fn what_stands_in_a_longer_word_is_found() {
+        let words = words(&["abcdef", "xyz1"]);
+        assert!(["bcde", "abcd", "cdef", "yz"].iter().all(|text| words.any_longer_holds(text)));
+        assert!(!["abcdef", "bcd1", "xyz12"].iter().any(|text| words.any_longer_holds(text)));
     }
 
     proptest! {

@@ -134,6 +134,9 @@ fn wished(packages: &[(&Package, &Dir)], plan: &mut Plan) -> Result<Option<Wish>
                 ));
                 continue;
             };
+            if version.is_empty() {
+                return Ok(Some(Wish { name, version: None }));
+            }
             let by = format!("packageManager in {file} says {text}@{}", shown(version));
             // An exact version; some leave parts out.
             if Range::prefix(version).is_none() {

@@ -80,9 +80,11 @@ impl Package {
         list.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
-    /// `packageManager`: a name and a version, without the hash that may follow.
+    /// `packageManager`: a name and a version, without the hash that may follow; empty where only a
+    /// name is there.
     pub(super) fn package_manager(&self) -> Option<(&str, &str)> {
-        let (name, version) = self.text(&["packageManager"])?.split_once('@')?;
+        let text = self.text(&["packageManager"])?;
+        let (name, version) = text.split_once('@').unwrap_or((text, ""));
         Some((name, version.split('+').next().unwrap_or_default()))
     }
 

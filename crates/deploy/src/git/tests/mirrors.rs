@@ -138,6 +138,23 @@ async fn a_ref_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
+async fn a_tag_is_named_like_a_branch() {
+    let world = World::new().await;
+    let repo = world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
+    let first = repo.head("main").await.unwrap();
+    let work = world.clone(&repo).await;
+    work.git(["tag", "light"]).await;
+    work.git(["tag", "--annotate", "v1", "--message", "One"]).await;
+    work.git(["push", "--quiet", "origin", "--tags"]).await;
+    repo.push("main", &[("v", b"2")], "two").await.unwrap();
+    for name in ["light", "v1"] {
+        let mirror = world.mirrors.fetch(&world.source("acme/shop"), &Wanted::of(name, "")).await;
+        assert_eq!(mirror.unwrap().commit, first, "{name}");
+    }
+    world.forge.stop().await;
+}
+
+#[tokio::test]
 async fn a_mirror_into_which_nothing_came_does_not_stay() {
     let world = World::new().await;
     world.forge.create_repo("acme/shop", &[("v", b"1")], "main").await.unwrap();
