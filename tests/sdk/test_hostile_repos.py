@@ -17,7 +17,7 @@ SLOW = bool(os.environ.get("PANDO_SLOW_APPS"))
 HOSTILE = {
     "fills the disk": (
         "fallocate -l 15G /app/big; dd if=/dev/zero of=/app/more bs=1M; exit 3", "No space left on device", "exit code 3"),
-    "talks": ("head -c 60000000 /dev/zero | tr '\\0' x | fold -w 200; exit 4", "is not kept", "exit code 4"),
+    "talks": ("head -c 60000000 /dev/zero | tr '\\0' x | fold -w 200; exit 4", "the end is kept", "exit code 4"),
     "looks around": (
         "{ env; cat /proc/*/environ; cat /run/pando-app/app/* /opt/pando/* /var/log/pando/*; "
         "curl -m 3 http://169.254.169.254/; ls -R /run /root /home; dmesg; } 2>&1 | tr '\\0' '\\n' | head -c 2000000; exit 5",
@@ -26,7 +26,7 @@ HOSTILE = {
 if SLOW:
     HOSTILE |= {
         "forks": ("b() { b | b & }; b; sleep 60", "$ b()", "exit code"),
-        "talks for ever": ("head -c 10000000000 /dev/zero | tr '\\0' x | fold -w 200", "is not kept", "minutes"),
+        "talks for ever": ("head -c 10000000000 /dev/zero | tr '\\0' x | fold -w 200", "the end is kept", "minutes"),
     }
 
 # A server, and what comes of it: its page, or what its failure says.
