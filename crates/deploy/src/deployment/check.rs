@@ -108,7 +108,7 @@ impl Run {
         while Instant::now() < deadline {
             let answer = self.question(machine, health, deadline).await;
             match answer.is_good() {
-                true if settle == Settle::Skip || self.goes_on(machine, health, deadline).await => {
+                true if settle == Settle::Skip || self.goes_on(machine, health).await => {
                     self.say(format!("The app {answer}.")).await;
                     return Ok(());
                 }
@@ -149,8 +149,9 @@ impl Run {
         Err(self.unhealthy(machine, &what).await)
     }
 
-    /// Whether an app that answered is as well a moment later, and has not ended in between.
-    async fn goes_on(&self, machine: &dyn Machine, health: &Health, deadline: Instant) -> bool {
+    /// Whether an app that answered is as well a moment later, and has not ended in between. It
+    /// was in time: what it may take until its first answer does not bound this.
+    async fn goes_on(&self, machine: &dyn Machine, health: &Health) -> bool {
         let before = web(machine).await.map_or(0, |web| web.ends());
         let settle = match self.app.active_deployment {
             // Nobody waits for this one: whom it would fail is served by the other.
@@ -160,7 +161,7 @@ impl Run {
         tokio::time::sleep(settle).await;
         let after = web(machine).await;
         after.is_none_or(|web| web.ends() == before)
-            && self.question(machine, health, deadline).await.is_good()
+            && self.question(machine, health, Instant::now() + ANSWER_LIMIT).await.is_good()
     }
 
     async fn question(&self, machine: &dyn Machine, health: &Health, deadline: Instant) -> Answer {

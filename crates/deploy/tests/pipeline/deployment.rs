@@ -344,3 +344,19 @@ async fn a_log_that_is_full_has_its_end() {
     assert_eq!(left_out + kept, 9000);
     world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_grace_is_for_the_first_answer_alone() {
+    let world = World::new().await;
+    let health: &[u8] = b"[web]\nfolder = '.'\nhealth = { grace_seconds = 1 }\n";
+    world.repo.push("main", &[("pando.toml", health)], "hurry").await.unwrap();
+    let app = world.app(|_| {}).await;
+    let first = world.ended(app.id).await;
+    assert_eq!(first.status, DeploymentStatus::Live, "{first:?}");
+    // Beside another version it is watched for as long as all of its grace.
+    let pushed = world.repo.push("main", &[("index.html", b"two")], "two").await.unwrap();
+    let delivery = world.webhook("push", &world.push("main", &pushed.sha)).await;
+    let second = world.ended_of(app.id, delivery.deployments[0]).await;
+    assert_eq!(second.status, DeploymentStatus::Live, "{second:?}");
+    world.finish().await;
+}
